@@ -1,0 +1,208 @@
+//! What a record says about itself, checked: its table, its keys, its attributes.
+
+use proc_macro2::Span;
+use syn::ext::IdentExt;
+use syn::{
+    Data, DataStruct, DeriveInput, Fields, FieldsNamed, Generics, Ident, LitStr, Path, Type,
+};
+
+use crate::attrs::{ContainerAttrs, FieldAttrs};
+use crate::errors::Errors;
+use crate::serde_attrs::{SerdeAttrs, StoredName};
+
+mod checks;
+
+/// A record that can be expanded.
+pub(crate) struct Model<'a> {
+    /// The struct.
+    pub(crate) ident: &'a Ident,
+    /// Its type parameters.
+    pub(crate) generics: &'a Generics,
+    /// Where `memory_table` is.
+    pub(crate) krate: Path,
+    /// The table's name.
+    pub(crate) table: LitStr,
+    /// The partition key.
+    pub(crate) partition: Key<'a>,
+    /// The sort key, if the table has one.
+    pub(crate) sort: Option<Key<'a>>,
+    /// Attribute names that serde reads besides those that it writes.
+    pub(crate) aliases: Vec<String>,
+    /// Fields outside the key that serde has no default for.
+    pub(crate) without_default: Vec<(&'a Ident, &'a Type)>,
+}
+
+/// A field that is part of the primary key.
+pub(crate) struct Key<'a> {
+    /// The field.
+    pub(crate) member: &'a Ident,
+    /// Its type.
+    pub(crate) ty: &'a Type,
+    /// The attribute that it is stored as.
+    pub(crate) name: String,
+}
+
+/// A field with all that is said about it.
+struct Field<'a> {
+    ident: &'a Ident,
+    ty: &'a Type,
+    record: FieldAttrs,
+    serde: SerdeAttrs,
+    name: StoredName,
+}
+
+impl<'a> Model<'a> {
+    /// Reads and checks a struct; the error holds all that is wrong with it.
+    pub(crate) fn new(input: &'a DeriveInput) -> syn::Result<Self> {
+        let named = named_fields(input)?;
+        let mut errors = Errors::default();
+        let container = ContainerAttrs::parse(&input.attrs, &mut errors);
+        let serde = SerdeAttrs::parse(&input.attrs);
+        let fields = read_fields(named, &serde, &mut errors);
+        checks::present(input, &container, &fields, &mut errors);
+        checks::lifetimes(&input.generics, &mut errors);
+        checks::container(&serde, &mut errors);
+        checks::names(&serde, &fields, &mut errors);
+        for field in &fields {
+            checks::field(field, &serde, &mut errors);
+        }
+        let partition = the_key(&fields, "partition key", |attrs| attrs.partition_key, &mut errors);
+        let sort = the_key(&fields, "sort key", |attrs| attrs.sort_key, &mut errors);
+        errors.finish()?;
+        Ok(Self {
+            ident: &input.ident,
+            generics: &input.generics,
+            krate: container.krate(),
+            table: container.table.ok_or_else(|| no_table(input))?,
+            partition: partition.ok_or_else(|| no_partition_key(input))?,
+            sort,
+            aliases: aliases(&fields),
+            without_default: without_default(&fields, &serde),
+        })
+    }
+}
+
+impl<'a> Field<'a> {
+    fn key(&self) -> Key<'a> {
+        Key { member: self.ident, ty: self.ty, name: self.name.serialize.clone() }
+    }
+
+    fn is_key(&self) -> bool {
+        self.record.partition_key.is_some() || self.record.sort_key.is_some()
+    }
+
+    /// Whether serde writes the field as an attribute of its own.
+    fn has_name(&self) -> bool {
+        !self.serde.has("skip") && !self.serde.has("flatten")
+    }
+
+    /// Whether serde can do without the field's attribute.
+    fn has_default(&self) -> bool {
+        let by_attribute = ["default", "skip", "skip_deserializing", "flatten"];
+        // serde takes an absent `Option` for `None`, but calls a conversion only if it is there.
+        let is_converted = self.serde.has("with") || self.serde.has("deserialize_with");
+        by_attribute.into_iter().any(|option| self.serde.has(option))
+            || (is_option(self.ty) && !is_converted)
+    }
+}
+
+/// The fields of a struct that has names for them.
+fn named_fields(input: &DeriveInput) -> syn::Result<&FieldsNamed> {
+    let name = input.ident.unraw();
+    let advice = match &input.data {
+        Data::Struct(DataStruct { fields: Fields::Named(named), .. }) => return Ok(named),
+        Data::Struct(DataStruct { fields: Fields::Unnamed(_), .. }) => {
+            format!("its attributes need names: write `struct {name} {{ name: Type, .. }}`")
+        }
+        Data::Struct(DataStruct { fields: Fields::Unit, .. }) => {
+            format!("it needs a field for its key: write `struct {name} {{ name: Type, .. }}`")
+        }
+        Data::Enum(_) => {
+            "not an enum: write a struct with the key as a field, and the enum as a field with \
+             `#[serde(flatten)]`"
+                .to_owned()
+        }
+        Data::Union(_) => "not a union: write a struct".to_owned(),
+    };
+    let message = format!("a record is a struct with named fields, {advice}");
+    Err(syn::Error::new(input.ident.span(), message))
+}
+
+fn read_fields<'a>(
+    named: &'a FieldsNamed,
+    container: &SerdeAttrs,
+    errors: &mut Errors,
+) -> Vec<Field<'a>> {
+    let rules = container.rules();
+    let mut fields = Vec::with_capacity(named.named.len());
+    for field in &named.named {
+        let Some(ident) = &field.ident else { continue };
+        let serde = SerdeAttrs::parse(&field.attrs);
+        let name = serde.stored_name(ident, rules);
+        let record = FieldAttrs::parse(&field.attrs, errors);
+        fields.push(Field { ident, ty: &field.ty, record, serde, name });
+    }
+    fields
+}
+
+fn no_table(input: &DeriveInput) -> syn::Error {
+    let message = "no table: write `#[record(table = \"..\")]` above the struct";
+    syn::Error::new(input.ident.span(), message)
+}
+
+fn no_partition_key(input: &DeriveInput) -> syn::Error {
+    let message = "no partition key: write `#[record(partition_key)]` on the field that is the \
+                   partition key of the table";
+    syn::Error::new(input.ident.span(), message)
+}
+
+/// The field with that role, of which a record has one at most.
+fn the_key<'a>(
+    fields: &[Field<'a>],
+    role: &str,
+    place: impl Fn(&FieldAttrs) -> Option<Span>,
+    errors: &mut Errors,
+) -> Option<Key<'a>> {
+    let mut keys = fields.iter().filter_map(|field| place(&field.record).map(|span| (field, span)));
+    let (first, _) = keys.next()?;
+    for (other, span) in keys {
+        let (first, other) = (first.ident, other.ident);
+        errors.push(span, format!("a table has one {role}: write it on `{first}` or on `{other}`"));
+    }
+    Some(first.key())
+}
+
+/// All names that serde reads besides those that it writes, each once.
+fn aliases(fields: &[Field<'_>]) -> Vec<String> {
+    let mut found = Vec::new();
+    for field in fields.iter().filter(|field| field.has_name()) {
+        for alias in field.name.aliases.iter().map(LitStr::value) {
+            if alias != field.name.serialize && !found.contains(&alias) {
+                found.push(alias);
+            }
+        }
+    }
+    found
+}
+
+fn without_default<'a>(fields: &[Field<'a>], container: &SerdeAttrs) -> Vec<(&'a Ident, &'a Type)> {
+    let lacking = |field: &&Field<'_>| !field.is_key() && !field.has_default();
+    if container.has("default") {
+        return Vec::new();
+    }
+    fields.iter().filter(lacking).map(|field| (field.ident, field.ty)).collect()
+}
+
+/// Whether a type is an `Option`, as far as its name tells; serde looks no further either.
+fn is_option(ty: &Type) -> bool {
+    match ty {
+        // What a `macro_rules!` macro passes on comes in an invisible group.
+        Type::Group(group) => is_option(&group.elem),
+        Type::Paren(paren) => is_option(&paren.elem),
+        Type::Path(path) => path.path.segments.last().is_some_and(|last| last.ident == "Option"),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

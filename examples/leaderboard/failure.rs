@@ -1,0 +1,104 @@
+//! How the job can end early: what it prints then, and its exit code.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::{fmt, io};
+
+use memory_table::{FlushError, FlushReport, Key};
+
+use crate::matches::BadInput;
+
+/// Why the job ended early.
+#[derive(Debug)]
+pub enum Failure {
+    /// The matches cannot be read or are wrong; nothing was sent.
+    Input(BadInput),
+    /// The file for `--json` cannot be created; nothing was sent.
+    Json { path: PathBuf, cause: io::Error },
+    /// The database cannot be opened, or the teams cannot be loaded; no team was written.
+    Database(memory_table::Error),
+    /// Some teams could not be saved; the error names them.
+    NotSaved(FlushError),
+    /// Ctrl-C during the flush, while these teams were unsaved.
+    Interrupted(Vec<Key>),
+    /// The teams are saved, but the result could not be written.
+    Output(io::Error),
+}
+
+impl Failure {
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Failure::Input(_) | Failure::Json { .. } => 2,
+            Failure::Database(_) | Failure::NotSaved(_) | Failure::Output(_) => 1,
+            // What a shell reports for a program that Ctrl-C ended.
+            Failure::Interrupted(_) => 130,
+        })
+    }
+
+    /// The report of a flush that came to its end, well or not.
+    pub fn report_of(result: &Result<FlushReport, Failure>) -> Option<&FlushReport> {
+        match result {
+            Ok(report) => Some(report),
+            Err(Failure::NotSaved(error)) => Some(error.report()),
+            Err(_) => None,
+        }
+    }
+}
+
+impl From<memory_table::Error> for Failure {
+    fn from(error: memory_table::Error) -> Self {
+        Failure::Database(error)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Input(error) => writeln!(f, "error: {}", Chain(error)),
+            Failure::Json { path, cause } => {
+                writeln!(f, "error: {}: the file cannot be created: {cause}", path.display())
+            }
+            Failure::Database(error) => {
+                writeln!(f, "error: {}\nno team was saved", Chain(error))
+            }
+            Failure::NotSaved(error) => {
+                write_unsaved(f, error.report())?;
+                writeln!(f, "error: {}", Chain(error))
+            }
+            Failure::Interrupted(unsaved) => {
+                for key in unsaved {
+                    writeln!(f, "not saved: {key}: interrupted")?;
+                }
+                writeln!(f, "interrupted: {} teams may be unsaved; run again", unsaved.len())
+            }
+            Failure::Output(error) => {
+                writeln!(f, "error: the result cannot be written: {error}")
+            }
+        }
+    }
+}
+
+/// Names every team that was not saved, one a line.
+fn write_unsaved(f: &mut fmt::Formatter<'_>, report: &FlushReport) -> fmt::Result {
+    for failed in report.not_saved() {
+        let (key, attempts) = (&failed.key, failed.attempts);
+        writeln!(f, "not saved: {key} (attempts: {attempts}): {}", Chain(&failed.error))?;
+    }
+    Ok(())
+}
+
+/// An error with everything that led to it, on one line.
+struct Chain<'a>(&'a dyn Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,142 @@
+//! The command line: what each option means, and which exclude each other.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+
+/// Recomputes the Elo ratings of football teams from their matches and saves them in DynamoDB
+#[derive(Parser, Debug)]
+#[command(name = "leaderboard", after_help = MORE_HELP)]
+pub struct Options {
+    /// CSV file of matches [default: the 2022 World Cup, built in]
+    #[arg(long, value_name = "FILE", conflicts_with = "synthetic")]
+    pub matches: Option<PathBuf>,
+
+    /// Play N made-up matches between N/20 teams instead, the same ones each time
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub synthetic: Option<u32>,
+
+    /// Table of the teams; created if it is missing
+    #[arg(long, value_name = "NAME", default_value = "teams", value_parser = table_name)]
+    pub table: String,
+
+    /// How many teams to print
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub top: usize,
+
+    /// Also write what the job cost to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// DynamoDB endpoint, such as http://localhost:8000
+    #[arg(long, value_name = "URL", conflicts_with = "db", value_parser = endpoint)]
+    pub endpoint: Option<String>,
+
+    /// Embedded database on disk [default: embedded, in memory]
+    #[arg(long, value_name = "PATH")]
+    pub db: Option<PathBuf>,
+
+    /// Give up after so long without progress; fractions are allowed [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    pub patience: Option<Duration>,
+}
+
+const MORE_HELP: &str = "\
+Without options it plays the 64 matches of the 2022 World Cup on an embedded database in memory,
+and needs neither a server nor an account.
+
+A file of matches has a header with at least date, home_team, away_team, home_score and
+away_score. A score that is empty or NA skips its match.
+
+With --endpoint, fixed test credentials are used when none are set in the environment.
+
+Exit codes:
+  0    done
+  1    the database failed, or some teams could not be saved: they are named
+  2    wrong options or input: nothing was sent
+  130  interrupted while saving";
+
+/// Checks a table name by DynamoDB's rules, so that a typing error costs no request.
+fn table_name(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    let is_name = (3..=255).contains(&text.len()) && text.chars().all(allowed);
+    if is_name || text.starts_with("arn:") {
+        Ok(text.to_owned())
+    } else {
+        Err("a table name has 3 to 255 characters of a-z, A-Z, 0-9, '_', '.' and '-'".to_owned())
+    }
+}
+
+/// Catches the usual slip, `localhost:8000` without a scheme; the database checks the rest.
+fn endpoint(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match host {
+        Some(host) if !host.is_empty() => Ok(text.to_owned()),
+        _ => Err("an endpoint starts with http:// or https:// and names a host".to_owned()),
+    }
+}
+
+/// Reads a time span in seconds; negative, infinite and NaN are no time spans.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|_| "a time span is finite and not negative".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Options, ErrorKind> {
+        Options::try_parse_from([&["leaderboard"], arguments].concat()).map_err(|e| e.kind())
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn defaults_need_no_server() {
+        let options = parse(&[]).unwrap();
+        assert_eq!((options.table.as_str(), options.top), ("teams", 10));
+        assert_eq!((options.matches, options.synthetic), (None, None));
+        assert_eq!((options.endpoint, options.db, options.patience), (None, None, None));
+    }
+
+    #[test]
+    fn options_that_exclude_each_other_are_refused() {
+        let inputs = parse(&["--matches", "m.csv", "--synthetic", "20"]);
+        assert_eq!(inputs.unwrap_err(), ErrorKind::ArgumentConflict);
+        let databases = parse(&["--endpoint", "http://localhost:8000", "--db", "x.db"]);
+        assert_eq!(databases.unwrap_err(), ErrorKind::ArgumentConflict);
+    }
+
+    #[test]
+    fn patience_takes_fractions_and_refuses_what_is_no_time_span() {
+        let patience = |text| parse(&["--patience", text]).map(|options| options.patience);
+        assert_eq!(patience("0.25"), Ok(Some(Duration::from_millis(250))));
+        assert_eq!(patience("0"), Ok(Some(Duration::ZERO)));
+        for bad in ["-1", "-0.5", "inf", "NaN", "1e300", "soon", ""] {
+            assert_eq!(patience(bad), Err(ErrorKind::ValueValidation), "{bad}");
+        }
+    }
+
+    #[test]
+    fn impossible_values_are_refused() {
+        for bad in [
+            ["--table", "ab"],
+            ["--table", "my table"],
+            ["--endpoint", "localhost:8000"],
+            ["--endpoint", "http://"],
+            ["--synthetic", "0"],
+            ["--top", "some"],
+        ] {
+            assert_eq!(parse(&bad).unwrap_err(), ErrorKind::ValueValidation, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What a stored item has and the record's type does not know.
+//!
+//! A BatchWriteItem put replaces the whole item, so attributes that the type does not declare
+//! would be wiped by the first flush. They are kept beside the record as they were stored, and so
+//! is the stored form of an attribute that serde would write differently (a set read into a `Vec`
+//! must not return as a list): as long as its value did not change, it is written back as it was.
+
+use std::borrow::Cow;
+
+use super::tree::{Fields, Node, field, fields_size, parse_item, parse_value, write_fields};
+use super::{CodecError, EncodedItem};
+use crate::record::Record;
+
+/// Attributes to write back as they were stored. Absent for most records, so it costs nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Kept(Vec<Entry>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    name: Box<str>,
+    what: What,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum What {
+    /// Write `stored` (DynamoDB JSON of the value) as long as the record still encodes the
+    /// attribute as it did when it was loaded (`None`: not at all).
+    Attribute { stored: Box<[u8]>, loaded: Option<Box<[u8]>> },
+    /// The attribute is a map on both sides; the same holds within it.
+    Within(Kept),
+}
+
+impl Kept {
+    /// Compares an item with what the record made of it encodes to.
+    ///
+    /// `declared` are the names that serde asked for; with `flatten` and tagged enums it asks for
+    /// none, and then what was encoded again is what the type knows.
+    pub(crate) fn of<T: Record>(
+        stored: &Fields<'_>,
+        again: &[u8],
+        declared: &[&str],
+    ) -> Result<Option<Self>, CodecError> {
+        let again = parse_item(again).map_err(|error| CodecError::new(error.to_string()))?;
+        // An alias is read into a field that is written under its own name.
+        let alias = |name: &str| T::ALIASES.contains(&name) && declared.contains(&name);
+        Ok(Self::between(stored, &again, &alias))
+    }
+
+    fn between(
+        stored: &Fields<'_>,
+        loaded: &Fields<'_>,
+        dropped: &dyn Fn(&str) -> bool,
+    ) -> Option<Self> {
+        let mut entries = Vec::new();
+        for (name, node) in stored {
+            let what = match (node, field(loaded, name)) {
+                (_, None) if dropped(name) => continue,
+                (Node::M(stored), Some(Node::M(loaded))) => {
+                    Self::between(stored, loaded, &|_| false).map(What::Within)
+                }
+                (node, Some(loaded)) if node.same(loaded) => None,
+                (node, loaded) => {
+                    Some(What::Attribute { stored: json(node), loaded: loaded.map(json) })
+                }
+            };
+            entries.extend(what.map(|what| Entry { name: (&**name).into(), what }));
+        }
+        (!entries.is_empty()).then_some(Self(entries))
+    }
+
+    /// Adds to a record's encoding what it kept.
+    pub(crate) fn restore(&self, item: EncodedItem) -> Result<EncodedItem, CodecError> {
+        let unreadable = |error: serde_json::Error| CodecError::new(error.to_string());
+        let mut fields = parse_item(&item.json).map_err(unreadable)?;
+        self.restore_into(&mut fields).map_err(unreadable)?;
+        let mut json = Vec::with_capacity(item.json.len() + 64);
+        write_fields(&mut json, &fields);
+        Ok(EncodedItem { json, size: fields_size(&fields) })
+    }
+
+    fn restore_into<'a>(&'a self, fields: &mut Fields<'a>) -> Result<(), serde_json::Error> {
+        for Entry { name, what } in &self.0 {
+            let at = fields.iter().position(|(known, _)| **known == **name);
+            match what {
+                What::Within(kept) => {
+                    if let Some((_, Node::M(inner))) = at.and_then(|at| fields.get_mut(at)) {
+                        kept.restore_into(inner)?;
+                    }
+                }
+                What::Attribute { stored, loaded } => {
+                    let now = at.and_then(|at| fields.get(at)).map(|(_, node)| node);
+                    if !unchanged(now, loaded.as_deref())? {
+                        continue;
+                    }
+                    let stored = parse_value(stored)?;
+                    match at.and_then(|at| fields.get_mut(at)) {
+                        Some(field) => field.1 = stored,
+                        None => fields.push((Cow::Borrowed(name), stored)),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unchanged(now: Option<&Node<'_>>, loaded: Option<&[u8]>) -> Result<bool, serde_json::Error> {
+    Ok(match (now, loaded) {
+        (None, None) => true,
+        (Some(now), Some(loaded)) => now.same(&parse_value(loaded)?),
+        _ => false,
+    })
+}
+
+fn json(node: &Node<'_>) -> Box<[u8]> {
+    let mut out = Vec::new();
+    node.write_json(&mut out);
+    out.into_boxed_slice()
+}

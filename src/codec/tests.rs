@@ -1,0 +1,301 @@
+//! The codec from outside: what a record becomes, what becomes of an item, what survives.
+
+use std::collections::{BTreeMap, HashMap};
+
+use memory_table_derive::Record;
+use serde::{Deserialize, Serialize};
+
+use super::*;
+use crate::key::Key;
+use crate::record::Record;
+
+#[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[record(table = "things")]
+struct Thing {
+    #[record(partition_key)]
+    id: u32,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    flag: bool,
+    #[serde(default)]
+    rating: f64,
+    #[serde(default)]
+    tags: Vec<String>,
+    #[serde(default)]
+    nick: Option<String>,
+    #[serde(default)]
+    shape: Shape,
+    #[serde(default)]
+    inner: Inner,
+    #[serde(default)]
+    map: BTreeMap<u8, i64>,
+}
+
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+struct Inner {
+    #[serde(default)]
+    a: i64,
+}
+
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+enum Shape {
+    #[default]
+    Point,
+    Circle(f32),
+    Line(i8, i8),
+    Box {
+        width: u64,
+    },
+}
+
+fn key_of<T: Record>(record: &T) -> Key {
+    Key::new(&record.key()).unwrap()
+}
+
+fn json<T: Record>(record: &T) -> String {
+    String::from_utf8(encode(record, &key_of(record)).unwrap().json).unwrap()
+}
+
+fn round_trip(thing: &Thing) {
+    let item = encode(thing, &key_of(thing)).unwrap();
+    let decoded = decode::<Thing>(&item.json).unwrap();
+    assert_eq!(decoded.record, *thing);
+    assert_eq!(decoded.key, key_of(thing));
+    assert_eq!(decoded.kept, None);
+    assert_eq!(tree::fields_size(&tree::parse_item(&item.json).unwrap()), item.size);
+    let sdk = json_to_item(&item.json).unwrap();
+    assert!(same_items(&item_to_json(&sdk).unwrap(), &item.json));
+}
+
+#[test]
+fn a_record_becomes_dynamodb_json() {
+    let thing = Thing {
+        id: 7,
+        name: "a\"b".into(),
+        flag: true,
+        rating: 1500.0,
+        tags: vec!["x".into()],
+        nick: None,
+        shape: Shape::Circle(0.5),
+        inner: Inner { a: -1 },
+        map: BTreeMap::from([(3, 4)]),
+    };
+    assert_eq!(
+        json(&thing),
+        r#"{"id":{"N":"7"},"name":{"S":"a\"b"},"flag":{"BOOL":true},"rating":{"N":"1500"},"tags":{"L":[{"S":"x"}]},"nick":{"NULL":true},"shape":{"M":{"Circle":{"N":"0.5"}}},"inner":{"M":{"a":{"N":"-1"}}},"map":{"M":{"3":{"N":"4"}}}}"#
+    );
+}
+
+#[test]
+fn every_form_survives_and_its_size_is_exact() {
+    let shapes = [
+        Shape::Point,
+        Shape::Circle(-1.5e-7),
+        Shape::Line(-128, 127),
+        Shape::Box { width: u64::MAX },
+    ];
+    for (id, shape) in (0..).zip(shapes) {
+        round_trip(&Thing {
+            id,
+            name: "é\n\u{0}\u{1F980}".into(),
+            flag: id % 2 == 0,
+            rating: 0.1 + f64::from(id),
+            tags: vec![String::new(), "b".into()],
+            nick: (id > 1).then(|| "n".into()),
+            shape,
+            inner: Inner { a: i64::MIN },
+            map: (0..4).map(|n| (n, i64::from(n) * -1_000_000_007)).collect(),
+        });
+    }
+}
+
+#[test]
+fn floats_come_back_to_the_last_bit() {
+    for rating in
+        [0.1, 1.0 / 3.0, 1e-7, 1e21, 123_456_789.123_456_78, f64::MIN_POSITIVE.sqrt().cbrt()]
+    {
+        round_trip(&Thing { rating, ..Thing::default() });
+    }
+}
+
+#[test]
+fn what_dynamodb_has_no_form_for_is_refused_with_its_path() {
+    #[derive(Record, Serialize, Deserialize, Clone)]
+    #[record(table = "bad")]
+    struct Bad {
+        #[record(partition_key)]
+        id: String,
+        list: Vec<HashMap<String, f64>>,
+    }
+    let refuse = |value| {
+        let bad = Bad { id: "a".into(), list: vec![HashMap::from([("x".into(), value)])] };
+        encode(&bad, &key_of(&bad)).unwrap_err().to_string()
+    };
+    let text = "attribute `list[0].x`: NaN and infinities are no DynamoDB numbers";
+    assert_eq!(refuse(f64::NAN), text);
+    assert_eq!(refuse(f64::NEG_INFINITY), text);
+    let range = "attribute `list[0].x`: the number is outside the range of DynamoDB's numbers, 1E-130 to 9.99E125";
+    assert_eq!(refuse(1e126), range);
+    assert_eq!(refuse(1e-131), range);
+}
+
+#[test]
+fn an_item_of_more_than_400_kb_is_refused() {
+    let thing = |length| Thing { name: "x".repeat(length), ..Thing::default() };
+    let rest = encode(&thing(0), &key_of(&thing(0))).unwrap().size;
+    assert_eq!(encode(&thing(MAX_ITEM - rest), &key_of(&thing(0))).unwrap().size, MAX_ITEM);
+    assert_eq!(
+        encode(&thing(MAX_ITEM - rest + 1), &key_of(&thing(0))).unwrap_err().to_string(),
+        "the item has 409601 bytes, attribute names included; DynamoDB allows 409600"
+    );
+}
+
+#[test]
+fn a_key_that_serde_stores_in_another_form_is_refused() {
+    #[derive(Serialize, Deserialize, Clone)]
+    struct Upper(String);
+    impl crate::KeyAttribute for Upper {
+        const KIND: crate::KeyKind = crate::KeyKind::String;
+        fn to_key(&self) -> crate::KeyValue<'_> {
+            crate::KeyValue::String(self.0.to_uppercase().into())
+        }
+        fn from_key(value: crate::KeyValue<'_>) -> Result<Self, crate::KeyError> {
+            String::from_key(value).map(Self)
+        }
+    }
+    #[derive(Record, Serialize, Deserialize, Clone)]
+    #[record(table = "uppers")]
+    struct Record {
+        #[record(partition_key)]
+        id: Upper,
+    }
+    let stored = |text: &str| {
+        let record = Record { id: Upper(text.into()) };
+        encode(&record, &Key::new(&crate::Record::key(&record)).unwrap())
+    };
+    assert!(stored("A").is_ok());
+    assert_eq!(
+        stored("a").unwrap_err().to_string(),
+        "attribute `id`: serde stores this key attribute in another form than the key has; make both the same"
+    );
+}
+
+#[test]
+fn errors_of_reading_name_the_path_and_never_the_value() {
+    let fail = |json: &str| decode::<Thing>(json.as_bytes()).map(|_| ()).unwrap_err().to_string();
+    assert_eq!(
+        fail(r#"{"name":{"S":"secret"}}"#),
+        "the attribute `id` is absent; write `#[serde(default)]` on the field if it may be"
+    );
+    assert_eq!(
+        fail(r#"{"id":{"N":"1"},"name":{"N":"42"}}"#),
+        "attribute `name`: expected a string, found integer"
+    );
+    assert_eq!(
+        fail(r#"{"id":{"N":"1"},"inner":{"M":{"a":{"N":"1.5"}}}}"#),
+        "attribute `inner.a`: the number does not fit i64"
+    );
+    assert_eq!(
+        fail(r#"{"id":{"N":"1"},"tags":{"L":[{"S":"ok"},{"BOOL":true}]}}"#),
+        "attribute `tags[1]`: expected a string, found boolean"
+    );
+    assert_eq!(
+        fail(r#"{"id":{"N":"1"},"shape":{"S":"secret"}}"#),
+        "attribute `shape`: none of the variants Point, Circle, Line, Box"
+    );
+}
+
+#[test]
+fn numbers_are_read_by_value_into_integers() {
+    let decoded = decode::<Thing>(br#"{"id":{"N":"7.0"},"map":{"M":{"1":{"N":"1E3"}}}}"#).unwrap();
+    assert_eq!(decoded.record.id, 7);
+    assert_eq!(decoded.record.map[&1], 1000);
+}
+
+/// Loads an item, changes the record, and gives the attributes that would be written.
+fn rewritten<T: Record>(item: &str, change: impl FnOnce(&mut T)) -> serde_json::Value {
+    let decoded = decode::<T>(item.as_bytes()).unwrap();
+    let mut record = decoded.record;
+    change(&mut record);
+    let mut encoded = encode(&record, &decoded.key).unwrap();
+    if let Some(kept) = decoded.kept {
+        encoded = kept.restore(encoded).unwrap();
+    }
+    assert_eq!(tree::fields_size(&tree::parse_item(&encoded.json).unwrap()), encoded.size);
+    serde_json::from_slice(&encoded.json).unwrap()
+}
+
+#[derive(Record, Serialize, Deserialize, Clone)]
+#[record(table = "small")]
+struct Small {
+    #[record(partition_key)]
+    id: String,
+    #[serde(default)]
+    list: Vec<String>,
+    #[serde(default)]
+    inner: Inner,
+    #[serde(default, alias = "old_count")]
+    count: u32,
+}
+
+#[test]
+fn attributes_that_the_type_does_not_declare_are_written_back() {
+    let item = r#"{"id":{"S":"a"},"unknown":{"NS":["1","2"]},"inner":{"M":{"a":{"N":"1"},"b":{"S":"x"}}}}"#;
+    let written = rewritten::<Small>(item, |small| {
+        small.inner.a = 2;
+        small.count = 3;
+    });
+    assert_eq!(
+        written,
+        serde_json::json!({
+            "id": {"S": "a"}, "list": {"L": []}, "count": {"N": "3"},
+            "unknown": {"NS": ["1", "2"]},
+            "inner": {"M": {"a": {"N": "2"}, "b": {"S": "x"}}},
+        })
+    );
+}
+
+#[test]
+fn an_attribute_that_did_not_change_keeps_its_stored_form() {
+    let item = r#"{"id":{"S":"a"},"list":{"SS":["x","y"]},"count":{"N":"1"}}"#;
+    let written = rewritten::<Small>(item, |small| small.count = 2);
+    assert_eq!(written["list"], serde_json::json!({"SS": ["x", "y"]}));
+    let written = rewritten::<Small>(item, |small| small.list.push("z".into()));
+    assert_eq!(written["list"], serde_json::json!({"L": [{"S": "x"}, {"S": "y"}, {"S": "z"}]}));
+}
+
+#[test]
+fn an_alias_is_written_once_under_the_name_of_its_field() {
+    let written =
+        rewritten::<Small>(r#"{"id":{"S":"a"},"old_count":{"N":"5"}}"#, |small| small.count += 1);
+    assert_eq!(written["count"], serde_json::json!({"N": "6"}));
+    assert_eq!(written.get("old_count"), None);
+}
+
+#[test]
+fn unknown_attributes_survive_flatten() {
+    #[derive(Record, Serialize, Deserialize, Clone)]
+    #[record(table = "flat")]
+    struct Flat {
+        #[record(partition_key)]
+        id: String,
+        #[serde(flatten)]
+        inner: Inner,
+    }
+    let item = r#"{"id":{"S":"a"},"a":{"N":"1"},"other":{"BOOL":true}}"#;
+    let written = rewritten::<Flat>(item, |flat| flat.inner.a = 9);
+    assert_eq!(
+        written,
+        serde_json::json!({"id": {"S": "a"}, "a": {"N": "9"}, "other": {"BOOL": true}})
+    );
+}
+
+#[test]
+fn an_entry_removed_from_a_map_stays_removed() {
+    let item = r#"{"id":{"N":"1"},"map":{"M":{"1":{"N":"1"},"2":{"N":"2"}}}}"#;
+    let written = rewritten::<Thing>(item, |thing| {
+        thing.map.remove(&1);
+    });
+    assert_eq!(written["map"], serde_json::json!({"M": {"2": {"N": "2"}}}));
+}

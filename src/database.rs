@@ -1,0 +1,307 @@
+//! Where the tables are: AWS, a local server, or the embedded database.
+
+mod builder;
+pub(crate) mod contact;
+#[cfg(feature = "embedded")]
+mod embedded;
+mod failure;
+mod schema;
+mod sdk;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use parking_lot::Mutex;
+
+pub use builder::DatabaseBuilder;
+pub(crate) use failure::failure;
+pub(crate) use schema::SchemaCell;
+pub use schema::{BillingMode, TableDescription, TableStatus};
+
+use crate::error::{Error, ErrorKind};
+use crate::record::Record;
+use crate::retry::{Patience, RetryPolicy};
+use crate::store::Store;
+use crate::table::Table;
+use contact::Contact;
+
+/// How long without progress before a call gives up, unless a memory table says otherwise.
+pub(crate) const DEFAULT_PATIENCE: Duration = Duration::from_secs(60);
+/// How long one attempt may take. The SDK itself waits for ever.
+pub(crate) const DEFAULT_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A DynamoDB to work on, with an optional prefix for the names of its tables.
+///
+/// Cheap to clone; clones share one connection pool. Several databases and prefixes live side by
+/// side in one program, nothing is global.
+///
+/// # Retries
+///
+/// Calls through [`Table`] and [`MemoryTable`](crate::MemoryTable) are retried by this crate, by
+/// time without progress; their requests go through a client with the SDK's own retries off, so
+/// attempts do not multiply and a throttled flush does not use up the retries of other clients in
+/// the process. [`client`](Self::client) hands out the SDK's client with the SDK's retries.
+///
+/// # The first answer
+///
+/// Until the endpoint has answered once, calls end within 10 s with an error that says what was
+/// tried and what to set; after that a silence is an outage, and patience holds.
+///
+/// # Example
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), memory_table::Error> {
+/// use memory_table::Database;
+///
+/// let production_like = Database::embedded()?;
+/// let staging = production_like.with_prefix("staging_");
+/// assert_eq!(staging.prefix(), "staging_");
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Database {
+    inner: Arc<Inner>,
+    prefix: Arc<str>,
+    patience: Duration,
+}
+
+struct Inner {
+    /// The users' client, with the SDK's retries.
+    client: Client,
+    /// Ours, without.
+    single: Client,
+    store: Arc<dyn Store>,
+    contact: Arc<Contact>,
+    embedded: bool,
+    /// What is known of the tables, by full name: each is described once.
+    schemas: Mutex<HashMap<Arc<str>, Arc<SchemaCell>>>,
+}
+
+impl Database {
+    /// An embedded database in memory; it ends with the last clone of this value.
+    ///
+    /// It speaks through the SDK like any other, in this process: no server, no port, no files.
+    /// It throttles nothing and never leaves items unprocessed.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Embedded`] if SQLite cannot be started.
+    ///
+    /// # Operations
+    ///
+    #[doc = include_str!("database/embedded/operations.md")]
+    #[cfg(feature = "embedded")]
+    pub fn embedded() -> Result<Self, Error> {
+        let engine = embedded::Engine::memory().map_err(|source| {
+            Error::new(ErrorKind::Embedded, "the embedded database could not be started")
+                .caused_by(source)
+        })?;
+        Ok(Self::from_engine(&engine))
+    }
+
+    /// An embedded database in a file, made if it does not exist; it survives a restart.
+    ///
+    /// Each item is a transaction of its own and synced to the disk, so writing is far slower than
+    /// in memory. Open a file once: two programs on one file block each other.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Embedded`] if the file cannot be made or is no database.
+    #[cfg(feature = "embedded")]
+    pub fn embedded_at(path: impl AsRef<std::path::Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let engine = embedded::Engine::open(path).map_err(|source| {
+            let text =
+                format!("the embedded database `{}` could not be opened: {source}", path.display());
+            Error::new(ErrorKind::Embedded, text).caused_by(source)
+        })?;
+        Ok(Self::from_engine(&engine))
+    }
+
+    #[cfg(feature = "embedded")]
+    fn from_engine(engine: &embedded::Engine) -> Self {
+        let config =
+            builder::local_config("http://embedded.invalid").http_client(engine.http_client());
+        Self::assemble(Client::from_conf(config.build()), true, None)
+    }
+
+    /// A DynamoDB server at a URL, such as DynamoDB Local at `http://localhost:8000`.
+    ///
+    /// Credentials and region are those of the environment variables AWS_ACCESS_KEY_ID,
+    /// AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and AWS_REGION; without them fixed ones
+    /// (`local`, `us-east-1`) that every local server takes. Nothing else is looked up.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`] if the URL is none. No request is sent here.
+    pub fn local(url: impl AsRef<str>) -> Result<Self, Error> {
+        let url = builder::checked_url(url.as_ref())?;
+        Ok(Self::from_client(Client::from_conf(builder::local_config(url).build())))
+    }
+
+    /// DynamoDB as the environment says: region, credentials, profile and endpoint by the same
+    /// rules as every AWS tool, `AWS_ENDPOINT_URL_DYNAMODB` included.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`] if no region is set. Credentials are looked up by the first
+    /// request.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is changed; it can be dropped and called again.
+    pub async fn from_env() -> Result<Self, Error> {
+        Self::builder().build().await
+    }
+
+    /// A database from an SDK client of your own; its credentials, endpoint, HTTP client and
+    /// interceptors are used for everything.
+    ///
+    /// Its retry settings hold for [`client`](Self::client) only: this crate's calls are sent once
+    /// each and retried by this crate. Its timeouts are kept; where no attempt timeout is set, it
+    /// is 15 s.
+    #[must_use]
+    pub fn from_client(client: Client) -> Self {
+        Self::assemble(client, false, None)
+    }
+
+    /// Options: region, credentials, profile, endpoint, prefix, timeouts.
+    pub fn builder() -> DatabaseBuilder {
+        DatabaseBuilder::default()
+    }
+
+    fn assemble(client: Client, embedded: bool, attempt_timeout: Option<Duration>) -> Self {
+        let contact = Arc::new(Contact::default());
+        let mut timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(attempt_timeout.unwrap_or(DEFAULT_ATTEMPT_TIMEOUT))
+            .build();
+        if let (None, Some(theirs)) = (attempt_timeout, client.config().timeout_config()) {
+            let mut merged = theirs.clone();
+            merged.take_defaults_from(&timeouts);
+            timeouts = merged;
+        }
+        let config = client.config().to_builder();
+        let config = config.retry_config(RetryConfig::disabled()).timeout_config(timeouts);
+        let single = Client::from_conf(config.build());
+        let store = sdk::SdkStore { client: single.clone(), contact: Arc::clone(&contact) };
+        let inner = Inner {
+            client,
+            single,
+            store: Arc::new(store),
+            contact,
+            embedded,
+            schemas: Mutex::default(),
+        };
+        Self { inner: Arc::new(inner), prefix: Arc::from(""), patience: DEFAULT_PATIENCE }
+    }
+
+    /// The same database with a prefix for the names of its tables, such as `staging_`.
+    ///
+    /// It replaces a prefix set before. The client of [`client`](Self::client) knows no prefix.
+    #[must_use]
+    pub fn with_prefix(&self, prefix: &str) -> Self {
+        Self { prefix: Arc::from(prefix), ..self.clone() }
+    }
+
+    /// The same database with another patience: how long calls are retried without progress.
+    ///
+    /// Default: 60 s, which outlasts a failover or a scaling step of the service. Memory tables of
+    /// this database begin with it.
+    #[must_use]
+    pub fn with_patience(&self, patience: Duration) -> Self {
+        Self { patience, ..self.clone() }
+    }
+
+    /// The prefix of the names of its tables; empty if there is none.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The SDK's client, for everything that this crate does not do; the embedded database included.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.inner.client
+    }
+
+    /// Whether this is the embedded database.
+    #[must_use]
+    pub fn is_embedded(&self) -> bool {
+        self.inner.embedded
+    }
+
+    /// The table of a record type, by the name that the type gives. No request is sent.
+    #[must_use]
+    pub fn table<T: Record>(&self) -> Table<T> {
+        self.table_named(T::TABLE)
+    }
+
+    /// The table of a record type under another name, or an ARN. No request is sent.
+    #[must_use]
+    pub fn table_named<T: Record>(&self, name: &str) -> Table<T> {
+        Table::new(self.clone(), name)
+    }
+
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.store
+    }
+
+    /// The client whose requests are sent once each.
+    pub(crate) fn single(&self) -> &Client {
+        &self.inner.single
+    }
+
+    pub(crate) fn contact(&self) -> &Arc<Contact> {
+        &self.inner.contact
+    }
+
+    pub(crate) fn default_patience(&self) -> Patience {
+        Patience {
+            policy: RetryPolicy::default(),
+            patience: self.patience,
+            contact: Arc::clone(&self.inner.contact),
+        }
+    }
+
+    /// The full name of a table.
+    pub(crate) fn full_name(&self, name: &str) -> Result<Arc<str>, Error> {
+        let arn = name.starts_with("arn:");
+        if arn && !self.prefix.is_empty() {
+            let text =
+                format!("the table `{name}` is an ARN, which takes no prefix (`{}`)", self.prefix);
+            return Err(Error::new(ErrorKind::Configuration, text)
+                .advise("use the table's name, or a database without prefix"));
+        }
+        let full = format!("{}{name}", self.prefix);
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        if arn || ((3..=255).contains(&full.len()) && full.chars().all(legal)) {
+            return Ok(full.into());
+        }
+        let text = format!("`{full}` is no name of a table");
+        Err(Error::new(ErrorKind::Configuration, text)
+            .advise("names have 3 to 255 of the characters a-z, A-Z, 0-9, `_`, `-` and `.`"))
+    }
+
+    pub(crate) fn schema(&self, name: &Arc<str>) -> Arc<SchemaCell> {
+        Arc::clone(self.inner.schemas.lock().entry(Arc::clone(name)).or_default())
+    }
+
+    /// Forgets what is known of a table, because it was deleted.
+    pub(crate) fn forget_schema(&self, name: &Arc<str>) {
+        self.inner.schemas.lock().remove(name);
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database")
+            .field("prefix", &self.prefix)
+            .field("embedded", &self.inner.embedded)
+            .finish_non_exhaustive()
+    }
+}

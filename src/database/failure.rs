@@ -1,0 +1,266 @@
+//! What the SDK's errors mean: retry, stop, or refused; written or not.
+
+use std::error::Error as StdError;
+use std::io;
+
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::RequestId;
+
+use crate::error::{BoxError, Error, ErrorKind};
+use crate::store::{Class, Failure, Outcome};
+
+/// What an error code of the service means.
+struct Meaning {
+    class: Class,
+    outcome: Outcome,
+    kind: ErrorKind,
+    text: &'static str,
+    advice: Option<&'static str>,
+}
+
+const fn meaning(class: Class, outcome: Outcome, kind: ErrorKind, text: &'static str) -> Meaning {
+    Meaning { class, outcome, kind, text, advice: None }
+}
+
+const fn advised(kind: ErrorKind, text: &'static str, advice: &'static str) -> Meaning {
+    Meaning { class: Class::Fatal, outcome: Outcome::NotWritten, kind, text, advice: Some(advice) }
+}
+
+/// Every error code that the data and table calls answer with.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>
+fn meaning_of(code: &str, status: u16) -> Meaning {
+    use Class::{Refused, Throttled, Transient};
+    use Outcome::{NotWritten, OutcomeUnknown};
+    match code {
+        "ProvisionedThroughputExceededException"
+        | "ThrottlingException"
+        | "Throttling"
+        | "RequestLimitExceeded"
+        | "LimitExceededException"
+        | "SlowDown" => meaning(
+            Throttled,
+            NotWritten,
+            ErrorKind::Throttled,
+            "the service throttled the request",
+        ),
+        "TransactionConflictException"
+        | "TransactionInProgressException"
+        | "ReplicatedWriteConflictException" => meaning(
+            Transient,
+            NotWritten,
+            ErrorKind::Service,
+            "another write of the item was in progress",
+        ),
+        "InternalServerError"
+        | "InternalServerErrorException"
+        | "InternalFailure"
+        | "ServiceUnavailable"
+        | "ServiceUnavailableException" => {
+            meaning(Transient, OutcomeUnknown, ErrorKind::Service, "the service failed")
+        }
+        "ResourceNotFoundException" => advised(
+            ErrorKind::TableNotFound,
+            "the table does not exist here",
+            "create it with `create_if_missing`, or check name, prefix, region and endpoint",
+        ),
+        "AccessDeniedException" | "AccessDenied" | "NotAuthorized" | "OptInRequired" => advised(
+            ErrorKind::AccessDenied,
+            "these credentials may not do this",
+            "allow the action for this table in the IAM policy",
+        ),
+        "ExpiredTokenException" | "ExpiredToken" => advised(
+            ErrorKind::Credentials,
+            "the credentials have expired",
+            "renew them and run again",
+        ),
+        "UnrecognizedClientException" | "InvalidClientTokenId" | "InvalidAccessKeyId" => advised(
+            ErrorKind::Credentials,
+            "the service does not know this access key",
+            "check AWS_ACCESS_KEY_ID and AWS_SESSION_TOKEN, or the profile in AWS_PROFILE",
+        ),
+        "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "IncompleteSignature"
+        | "RequestExpired"
+        | "RequestTimeTooSkewed" => advised(
+            ErrorKind::Credentials,
+            "the service refused the signature",
+            "check AWS_SECRET_ACCESS_KEY and the clock of this machine",
+        ),
+        "MissingAuthenticationToken" | "MissingAuthenticationTokenException" => advised(
+            ErrorKind::Credentials,
+            "the request carried no credentials",
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
+        ),
+        _ if status >= 500 => {
+            meaning(Transient, OutcomeUnknown, ErrorKind::Service, "the service failed")
+        }
+        _ if status == 429 => meaning(
+            Throttled,
+            NotWritten,
+            ErrorKind::Throttled,
+            "the service throttled the request",
+        ),
+        _ => meaning(Refused, NotWritten, ErrorKind::Refused, "the service refused the request"),
+    }
+}
+
+/// Sorts an SDK error; the error itself stays the source.
+pub(crate) fn failure<E>(error: SdkError<E, HttpResponse>) -> Failure
+where
+    E: StdError + ProvideErrorMetadata + RequestId + Send + Sync + 'static,
+{
+    match &error {
+        SdkError::ServiceError(_) => service_failure(error),
+        SdkError::ConstructionFailure(_) => construction_failure(error),
+        SdkError::TimeoutError(_) => transient(
+            Outcome::OutcomeUnknown,
+            "the answer did not arrive in time",
+            "check the network, or raise `attempt_timeout` of the database's builder",
+            error,
+        ),
+        SdkError::DispatchFailure(_) => dispatch_failure(error),
+        _ => transient(
+            Outcome::OutcomeUnknown,
+            "the answer could not be read",
+            "check that the endpoint is a DynamoDB",
+            error,
+        ),
+    }
+}
+
+fn service_failure<E>(error: SdkError<E, HttpResponse>) -> Failure
+where
+    E: StdError + ProvideErrorMetadata + RequestId + Send + Sync + 'static,
+{
+    let code = error.code().map(str::to_owned);
+    let status = error.raw_response().map_or(0, |response| response.status().as_u16());
+    let meaning = meaning_of(code.as_deref().unwrap_or_default(), status);
+    let request_id = error.request_id().map(str::to_owned);
+    let text = match error.message() {
+        // The service's own words say what is wrong with a request; for the rest ours say more.
+        Some(message) if meaning.class == Class::Refused => format!("{}: {message}", meaning.text),
+        _ => meaning.text.to_owned(),
+    };
+    let code = code.or_else(|| Some(format!("HTTP {status}")));
+    let mut ours = Error::new(meaning.kind, text).with_code(code, request_id).caused_by(error);
+    if let Some(advice) = meaning.advice {
+        ours = ours.advise(advice);
+    }
+    Failure { class: meaning.class, outcome: meaning.outcome, error: ours }
+}
+
+fn transient(outcome: Outcome, text: &str, advice: &str, source: impl Into<BoxError>) -> Failure {
+    let error = Error::new(ErrorKind::Connection, text).advise(advice).caused_by(source);
+    Failure { class: Class::Transient, outcome, error }
+}
+
+fn fatal(kind: ErrorKind, text: &str, advice: &str, source: impl Into<BoxError>) -> Failure {
+    let error = Error::new(kind, text).advise(advice).caused_by(source);
+    Failure { class: Class::Fatal, outcome: Outcome::NotWritten, error }
+}
+
+/// The SDK found the request or its configuration wanting; nothing was sent.
+fn construction_failure<E>(error: SdkError<E, HttpResponse>) -> Failure
+where
+    E: StdError + Send + Sync + 'static,
+{
+    let told = chain_text(&error);
+    if told.contains("Missing Region") || told.contains("A region must be set") {
+        return fatal(ErrorKind::Configuration, NO_REGION, NO_REGION_ADVICE, error);
+    }
+    if told.contains("credentials") {
+        return no_credentials(error);
+    }
+    let ours =
+        Error::new(ErrorKind::Refused, "the SDK could not build the request").caused_by(error);
+    Failure { class: Class::Refused, outcome: Outcome::NotWritten, error: ours }
+}
+
+pub(super) const NO_REGION: &str = "no AWS region is set";
+pub(super) const NO_REGION_ADVICE: &str = "set AWS_REGION, a region in the profile, or `Database::builder().region(…)`; \
+     for a local server use `Database::local(url)`, without a server `Database::embedded()`";
+
+fn no_credentials(error: impl Into<BoxError>) -> Failure {
+    fatal(
+        ErrorKind::Credentials,
+        "no AWS credentials were found",
+        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or \
+         `Database::builder().credentials(…)`; for a local server use `Database::local(url)`",
+        error,
+    )
+}
+
+/// Nothing came back: the connection, the name, or the credentials before it.
+fn dispatch_failure<E>(error: SdkError<E, HttpResponse>) -> Failure
+where
+    E: StdError + Send + Sync + 'static,
+{
+    let told = chain_text(&error);
+    let refused = find_io(&error).is_some_and(|kind| kind == io::ErrorKind::ConnectionRefused);
+    if refused {
+        return transient(
+            Outcome::NotWritten,
+            "the endpoint refused the connection",
+            "start the server, or check host and port of the endpoint (AWS_ENDPOINT_URL_DYNAMODB, \
+             `Database::local(url)`)",
+            error,
+        );
+    }
+    if told.contains("dns error") || told.contains("failed to lookup address") {
+        return transient(
+            Outcome::NotWritten,
+            "the host of the endpoint is unknown",
+            "check the endpoint (AWS_ENDPOINT_URL_DYNAMODB), the region (AWS_REGION) and the network",
+            error,
+        );
+    }
+    let user = matches!(&error, SdkError::DispatchFailure(failure) if failure.is_user());
+    if told.contains("credentials") {
+        return no_credentials(error);
+    }
+    if user {
+        return fatal(
+            ErrorKind::Configuration,
+            "the endpoint is no address to connect to",
+            "check the endpoint (AWS_ENDPOINT_URL_DYNAMODB, `Database::local(url)`)",
+            error,
+        );
+    }
+    let timed_out = matches!(&error, SdkError::DispatchFailure(failure) if failure.is_timeout());
+    let (outcome, text) = if timed_out {
+        (Outcome::OutcomeUnknown, "the endpoint did not answer in time")
+    } else {
+        (Outcome::OutcomeUnknown, "the connection broke")
+    };
+    transient(
+        outcome,
+        text,
+        "check the endpoint (AWS_ENDPOINT_URL_DYNAMODB) and the network",
+        error,
+    )
+}
+
+/// The texts of an error and all its sources, for the few causes that the SDK tells apart by text only.
+fn chain_text(error: &(dyn StdError + 'static)) -> String {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        text.push_str(&error.to_string());
+        text.push('\n');
+        next = error.source();
+    }
+    text
+}
+
+fn find_io(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            return Some(io.kind());
+        }
+        next = error.source();
+    }
+    None
+}

@@ -1,0 +1,216 @@
+//! The seam on the SDK: one call is one HTTP attempt.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::RequestId;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, DeleteRequest, KeysAndAttributes, PutRequest, ReturnValue, WriteRequest,
+};
+
+use super::contact::Contact;
+use super::failure::failure;
+use crate::codec::{CodecError, EncodedItem, item_to_json, json_to_item};
+use crate::error::{Error, ErrorKind};
+use crate::key::{Key, KeyRef, KeyValue};
+use crate::store::{
+    Action, Class, Failure, Found, Outcome, Page, ScanPage, Store, StoreFuture, TableRef, Wanted,
+    Write, Written,
+};
+
+/// The database through an SDK client of our own, whose retries are off: the engines retry.
+#[derive(Debug)]
+pub(crate) struct SdkStore {
+    pub(crate) client: Client,
+    pub(crate) contact: Arc<Contact>,
+}
+
+type SdkItem = HashMap<String, AttributeValue>;
+
+impl SdkStore {
+    /// Notes that the endpoint answered, and sorts its error.
+    fn answer<T, E>(&self, result: Result<T, SdkError<E, HttpResponse>>) -> Result<T, Failure>
+    where
+        E: std::error::Error + ProvideErrorMetadata + RequestId + Send + Sync + 'static,
+    {
+        self.contact.heard(result).map_err(failure)
+    }
+}
+
+/// Something that we built cannot be sent; a mistake of ours or of a hand-written record.
+fn unbuildable(source: impl Into<crate::error::BoxError>) -> Failure {
+    let error =
+        Error::new(ErrorKind::InvalidRecord, "the request could not be built").caused_by(source);
+    Failure { class: Class::Refused, outcome: Outcome::NotWritten, error }
+}
+
+fn unreadable(source: CodecError) -> Failure {
+    let error = Error::new(ErrorKind::InvalidItem, format!("an item could not be read: {source}"));
+    Failure { class: Class::Refused, outcome: Outcome::NotWritten, error }
+}
+
+fn sdk_item(json: &[u8]) -> Result<SdkItem, Failure> {
+    json_to_item(json).map_err(unbuildable)
+}
+
+fn key_of(table: &TableRef, item: &SdkItem) -> Option<Key> {
+    let value = |name: &str| {
+        Some(match item.get(name)? {
+            AttributeValue::S(text) => KeyValue::String(text.as_str().into()),
+            AttributeValue::N(text) => KeyValue::Number(text.as_str().into()),
+            AttributeValue::B(bytes) => KeyValue::Binary(bytes.as_ref().into()),
+            _ => return None,
+        })
+    };
+    let sort = match table.sort_key {
+        Some(name) => Some(value(name)?),
+        None => None,
+    };
+    Key::new(&KeyRef::new(value(table.partition_key)?, sort)).ok()
+}
+
+/// The places of returned keys in the batch that was sent.
+///
+/// A key that cannot be matched would be an item lost without a word, so it fails the request.
+fn places<'a>(
+    table: &TableRef,
+    sent: impl Iterator<Item = &'a Key>,
+    returned: impl Iterator<Item = Option<Key>>,
+) -> Result<Vec<usize>, Failure> {
+    let places: HashMap<&Key, usize> = sent.enumerate().map(|(index, key)| (key, index)).collect();
+    returned
+        .map(|key| key.and_then(|key| places.get(&key).copied()))
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(|| {
+            let text = "the service returned an unprocessed item that was not sent";
+            let error = Error::new(ErrorKind::Service, text).on_table(&table.name);
+            Failure { class: Class::Transient, outcome: Outcome::OutcomeUnknown, error }
+        })
+}
+
+fn write_request(write: &Write) -> Result<WriteRequest, Failure> {
+    let built = |error: BuildError| unbuildable(error);
+    Ok(match &write.action {
+        Action::Put(item) => {
+            let put = PutRequest::builder()
+                .set_item(Some(sdk_item(&item.json)?))
+                .build()
+                .map_err(built)?;
+            WriteRequest::builder().put_request(put).build()
+        }
+        Action::Delete(key) => {
+            let delete =
+                DeleteRequest::builder().set_key(Some(sdk_item(key)?)).build().map_err(built)?;
+            WriteRequest::builder().delete_request(delete).build()
+        }
+    })
+}
+
+fn written_item(request: &WriteRequest) -> Option<&SdkItem> {
+    match (request.put_request(), request.delete_request()) {
+        (Some(put), _) => Some(put.item()),
+        (None, Some(delete)) => Some(delete.key()),
+        (None, None) => None,
+    }
+}
+
+impl Store for SdkStore {
+    fn batch_write<'a>(
+        &'a self,
+        table: &'a TableRef,
+        batch: &'a [Write],
+    ) -> StoreFuture<'a, Written> {
+        Box::pin(async move {
+            let requests = batch.iter().map(write_request).collect::<Result<Vec<_>, _>>()?;
+            let call = self.client.batch_write_item().request_items(&*table.name, requests);
+            let output = self.answer(call.send().await)?;
+            let returned = output.unprocessed_items.unwrap_or_default();
+            let returned = returned.values().flatten();
+            let keys = returned.map(|request| key_of(table, written_item(request)?));
+            let unprocessed = places(table, batch.iter().map(|write| &write.key), keys)?;
+            Ok(Written { unprocessed })
+        })
+    }
+
+    fn batch_get<'a>(
+        &'a self,
+        table: &'a TableRef,
+        keys: &'a [Wanted],
+        consistent: bool,
+    ) -> StoreFuture<'a, Found> {
+        Box::pin(async move {
+            let items =
+                keys.iter().map(|wanted| sdk_item(&wanted.json)).collect::<Result<Vec<_>, _>>()?;
+            let request =
+                KeysAndAttributes::builder().set_keys(Some(items)).consistent_read(consistent);
+            let request = request.build().map_err(unbuildable)?;
+            let call = self.client.batch_get_item().request_items(&*table.name, request);
+            let output = self.answer(call.send().await)?;
+            let unprocessed = output.unprocessed_keys.unwrap_or_default();
+            let returned = unprocessed.values().flat_map(KeysAndAttributes::keys);
+            let sent = keys.iter().map(|wanted| &wanted.key);
+            let unprocessed = places(table, sent, returned.map(|item| key_of(table, item)))?;
+            let items = output.responses.unwrap_or_default();
+            let items = items.values().flatten().map(item_to_json).collect::<Result<_, _>>();
+            Ok(Found { items: items.map_err(unreadable)?, unprocessed })
+        })
+    }
+
+    fn get<'a>(
+        &'a self,
+        table: &'a TableRef,
+        key: &'a Wanted,
+        consistent: bool,
+    ) -> StoreFuture<'a, Option<Vec<u8>>> {
+        Box::pin(async move {
+            let call = self.client.get_item().table_name(&*table.name).consistent_read(consistent);
+            let output = self.answer(call.set_key(Some(sdk_item(&key.json)?)).send().await)?;
+            output.item.as_ref().map(item_to_json).transpose().map_err(unreadable)
+        })
+    }
+
+    fn put<'a>(&'a self, table: &'a TableRef, item: &'a EncodedItem) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            let call = self.client.put_item().table_name(&*table.name);
+            self.answer(call.set_item(Some(sdk_item(&item.json)?)).send().await).map(drop)
+        })
+    }
+
+    fn delete<'a>(
+        &'a self,
+        table: &'a TableRef,
+        key: &'a Wanted,
+    ) -> StoreFuture<'a, Option<Vec<u8>>> {
+        Box::pin(async move {
+            let call = self.client.delete_item().table_name(&*table.name);
+            let call = call.return_values(ReturnValue::AllOld).set_key(Some(sdk_item(&key.json)?));
+            let output = self.answer(call.send().await)?;
+            output.attributes.as_ref().map(item_to_json).transpose().map_err(unreadable)
+        })
+    }
+
+    fn scan<'a>(&'a self, table: &'a TableRef, page: &'a ScanPage) -> StoreFuture<'a, Page> {
+        Box::pin(async move {
+            let start = page.start.as_deref().map(sdk_item).transpose()?;
+            let mut call = self
+                .client
+                .scan()
+                .table_name(&*table.name)
+                .consistent_read(page.consistent)
+                .set_limit(page.limit.and_then(|limit| i32::try_from(limit).ok()))
+                .set_exclusive_start_key(start);
+            if page.segments > 1 {
+                call = call
+                    .set_segment(i32::try_from(page.segment).ok())
+                    .set_total_segments(i32::try_from(page.segments).ok());
+            }
+            let output = self.answer(call.send().await)?;
+            let items = output.items().iter().map(item_to_json).collect::<Result<_, _>>();
+            let next = output.last_evaluated_key().map(item_to_json).transpose();
+            Ok(Page { items: items.map_err(unreadable)?, next: next.map_err(unreadable)? })
+        })
+    }
+}

@@ -1,0 +1,91 @@
+//! A write-back memory table over DynamoDB: reads each item once, changes records in memory, and
+//! flushes what changed in batches of 25.
+//!
+//! For batch jobs, leaderboard recomputes and ETL pipelines: they read many items, change some of
+//! them many times, and write what changed at the end. A [`MemoryTable`] does that in the fewest
+//! requests, retries what the service leaves unprocessed, and never drops a record: what is not
+//! confirmed stays unsaved, and the error names it.
+//!
+//! ```
+//! use memory_table::{Database, MemoryTable, Record};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Record, Serialize, Deserialize, Clone)]
+//! #[record(table = "players")]
+//! struct Player {
+//!     #[record(partition_key)]
+//!     game: String,
+//!     #[record(sort_key)]
+//!     name: String,
+//!     #[serde(default)]
+//!     rating: f64,
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let database = Database::embedded()?; // or from_env().await?, local(url)?, from_client(client)
+//! let players = database.table::<Player>();
+//! players.create_if_missing().await?;
+//!
+//! let memory = MemoryTable::new(players);
+//! memory.prefetch([("chess", "ada"), ("chess", "bob")]).await?; // BatchGetItem, 100 keys a request
+//! memory.update(("chess", "ada"), |player| player.rating += 12.0).await?;
+//! let report = memory.flush().await?; // BatchWriteItem, 25 items a request
+//! assert_eq!(report.written, 1);
+//! # Ok(()) }
+//! ```
+//!
+//! # What a crash loses
+//!
+//! Changes live in memory until [`flush`](MemoryTable::flush) or [`close`](MemoryTable::close)
+//! returns. A process that dies before loses what it had not flushed; the table is left with whole
+//! items, old or new, never with half of one.
+//!
+//! # Features
+//!
+//! Off by default, so that a production build compiles what it runs:
+//!
+//! - `embedded`: the embedded database, [`Database::embedded`]; compiles SQLite.
+//!
+//! # Layers
+//!
+//! [`Database`] is where the tables are, [`Table`] is typed and uncached, [`MemoryTable`] caches and
+//! writes back. The SDK's own client is at hand by [`Database::client`].
+
+#![deny(unreachable_pub, missing_debug_implementations)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+// Suggested reading order.
+mod codec;
+mod database;
+mod error;
+mod key;
+mod link;
+mod load;
+mod memory;
+mod number;
+mod record;
+mod retry;
+mod store;
+mod table;
+mod write;
+
+pub use aws_sdk_dynamodb;
+pub use memory_table_derive::{KeyAttribute, Record};
+
+pub use database::{BillingMode, Database, DatabaseBuilder, TableDescription, TableStatus};
+pub use error::{Error, ErrorKind};
+pub use key::{
+    AttributeLookup, Binary, CompositeKey, Key, KeyAttribute, KeyError, KeyKind, KeyLookup, KeyRef,
+    KeyShape, KeyValue, PartitionKey,
+};
+pub use memory::{MemoryTable, MemoryTableBuilder, Stats};
+pub use record::{FromKey, Record};
+pub use retry::RetryPolicy;
+pub use store::Outcome;
+pub use table::{BatchWrite, CreateIfMissing, Scan, Table};
+pub use write::{Failed, FlushError, FlushReport, Operation};
+
+// Lets the derives' `::memory_table` paths resolve in this crate's own tests.
+#[cfg(test)]
+extern crate self as memory_table;

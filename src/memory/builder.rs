@@ -1,0 +1,104 @@
+//! Options of a memory table.
+
+use std::time::Duration;
+
+use super::{MemoryTable, Options};
+use crate::error::{Error, ErrorKind};
+use crate::record::Record;
+use crate::retry::RetryPolicy;
+use crate::table::Table;
+
+/// Options of a [`MemoryTable`].
+///
+/// # Example
+///
+/// ```
+/// # fn main() -> Result<(), memory_table::Error> {
+/// use std::time::Duration;
+/// # use memory_table::{Database, MemoryTable, Record};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Record, Serialize, Deserialize, Clone)]
+/// # #[record(table = "players")]
+/// # struct Player { #[record(partition_key)] name: String }
+/// let players = Database::embedded()?.table::<Player>();
+/// let memory = MemoryTable::builder(players)
+///     .patience(Duration::from_secs(300))
+///     .requests_in_flight(8)
+///     .build()?;
+/// assert_eq!(memory.stats().cached, 0);
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct MemoryTableBuilder<T> {
+    table: Table<T>,
+    options: Options,
+}
+
+impl<T: Record> MemoryTableBuilder<T> {
+    pub(super) fn new(table: Table<T>) -> Self {
+        let options = Options::defaults(&table);
+        Self { table, options }
+    }
+
+    /// How long to go on without progress before a flush or a load gives up; progress of any item
+    /// begins it anew, so a slow table is never given up while it takes something.
+    ///
+    /// Default: the database's, 60 s, which outlasts a failover or a scaling step of the service.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.options.patience.patience = patience;
+        self
+    }
+
+    /// How long to wait between attempts.
+    ///
+    /// Default: 50 ms doubled up to 5 s, with full jitter; see [`RetryPolicy`].
+    pub fn retry(mut self, retry: RetryPolicy) -> Self {
+        self.options.patience.policy = retry;
+        self
+    }
+
+    /// How many requests are in flight at once, for loads and for flushes each.
+    ///
+    /// Default: 16, enough to hide the latency of a network; a server on the same machine gains
+    /// nothing from more.
+    pub fn requests_in_flight(mut self, requests: usize) -> Self {
+        self.options.limits.requests_in_flight = requests;
+        self
+    }
+
+    /// In how many parts `load_all` reads the table at once.
+    ///
+    /// Default: 4: a table of a few gigabytes has about as many partitions. The embedded database
+    /// is read in one part whatever is set here.
+    pub fn scan_segments(mut self, segments: u32) -> Self {
+        self.options.segments = segments;
+        self
+    }
+
+    /// Whether, after `load_all`, a key that was not loaded counts as absent without a request.
+    ///
+    /// Default: true; a batch job owns its table while it runs. Set it to false where others add
+    /// records meanwhile.
+    pub fn absent_after_load_all(mut self, absent: bool) -> Self {
+        self.options.absent_after_load_all = absent;
+        self
+    }
+
+    /// Makes the memory table. No request is sent.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`] if an option is out of range or the table's name is none.
+    pub fn build(self) -> Result<MemoryTable<T>, Error> {
+        let refuse = |text: &str| Err(Error::new(ErrorKind::Configuration, text));
+        if self.options.limits.requests_in_flight == 0 {
+            return refuse("`requests_in_flight` is 0; at least one request must be allowed");
+        }
+        if !(1..=1_000_000).contains(&self.options.segments) {
+            return refuse("`scan_segments` must be 1 to 1,000,000");
+        }
+        self.table.name()?;
+        Ok(MemoryTable::with(self.table, self.options))
+    }
+}

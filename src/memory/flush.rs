@@ -1,0 +1,266 @@
+//! The flush: a task that the table owns, one at a time; who asks joins or goes with the next.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::Shared;
+use super::slot::{Flight, Known};
+use crate::codec::{EncodedItem, Kept, MAX_ITEM, encode, key_json, same_items};
+use crate::error::{Error, ErrorKind};
+use crate::key::Key;
+use crate::record::Record;
+use crate::store::{Action, Outcome, Write};
+use crate::write::{self, Changes, Failed, FlushError, FlushReport, Operation, Settled, Take};
+
+type Ending = Result<FlushReport, FlushError>;
+
+/// Who waits for which flush.
+///
+/// Invariant: while `running`, exactly one task works the rounds off; a round covers every change
+/// up to `scope`, and its waiters are those whose changes it covers.
+#[derive(Default)]
+pub(crate) struct Flushes(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    running: bool,
+    scope: u64,
+    waiting: Vec<oneshot::Sender<Ending>>,
+    next: Vec<oneshot::Sender<Ending>>,
+}
+
+impl<T: Record> Shared<T> {
+    /// Saves every change made before the call; joins a flush under way if that covers them.
+    pub(crate) async fn flush(self: &Arc<Self>, scope: u64) -> Ending {
+        loop {
+            let ending = self
+                .join_flush(scope)
+                .map_err(|error| FlushError::new(self.name(), FlushReport::default(), error))?;
+            // Without an answer the runtime of the task has ended: go on with this one.
+            if let Ok(ending) = ending.await {
+                return ending;
+            }
+        }
+    }
+
+    fn join_flush(self: &Arc<Self>, scope: u64) -> Result<oneshot::Receiver<Ending>, Error> {
+        let (sender, receiver) = oneshot::channel();
+        let mut state = self.flushes.0.lock();
+        if state.running && state.scope >= scope {
+            state.waiting.push(sender);
+            return Ok(receiver);
+        }
+        if !state.running {
+            let runtime = super::runtime()?;
+            state.running = true;
+            state.scope = 0;
+            runtime.spawn(Rounds { shared: Arc::clone(self), ended: false }.run());
+        }
+        state.next.push(sender);
+        Ok(receiver)
+    }
+
+    /// Whether a flush is under way.
+    pub(crate) fn is_flushing(&self) -> bool {
+        self.flushes.0.lock().running
+    }
+
+    async fn round(&self, scope: u64) -> Ending {
+        let keys = self.slots.unsaved_keys(scope);
+        if keys.is_empty() {
+            return Ok(FlushReport::default());
+        }
+        match self.ready().await {
+            Ok(link) => {
+                let report = write::run(&link, self, keys, self.options.limits).await;
+                FlushError::check(&link.table.name, report)
+            }
+            Err(error) => Err(self.nothing_sent(keys, &error)),
+        }
+    }
+
+    fn nothing_sent(&self, keys: Vec<Key>, error: &Error) -> FlushError {
+        let mut report = FlushReport::default();
+        for key in keys {
+            let Some(operation) = self.operation(&key) else {
+                continue;
+            };
+            let error = error.clone().on_key(&key);
+            report.failed.push(Failed {
+                key,
+                operation,
+                attempts: 0,
+                outcome: Outcome::NotWritten,
+                error,
+            });
+        }
+        FlushError::new(self.name(), report, error.clone())
+    }
+
+    fn operation(&self, key: &Key) -> Option<Operation> {
+        let mut locked = self.slots.lock(key.as_bytes());
+        let slot = locked.find(key.as_bytes()).filter(|slot| slot.unsaved.is_some())?;
+        Some(operation(&slot.now))
+    }
+
+    /// What is to be sent for a slot, or `None` if the database has it already.
+    fn current(&self, key: &Key, sent: &Sent<T>) -> Result<Option<Action>, Error> {
+        match (&sent.now, &sent.base) {
+            (Known::Record(now), Known::Record(base)) if Arc::ptr_eq(now, base) => Ok(None),
+            (Known::Record(now), Known::Record(base)) => {
+                let item = self.item(now, key, None)?;
+                let unchanged =
+                    self.item(base, key, None).is_ok_and(|base| same_items(&item.json, &base.json));
+                if unchanged {
+                    return Ok(None);
+                }
+                self.restored(item, key, sent.kept.as_deref()).map(Action::Put).map(Some)
+            }
+            (Known::Record(now), _) => {
+                self.item(now, key, sent.kept.as_deref()).map(Action::Put).map(Some)
+            }
+            (_, Known::Absent) => Ok(None),
+            _ => Ok(Some(Action::Delete(key_json::<T>(key)))),
+        }
+    }
+
+    /// Encodes a record; a serde implementation that panics is an error of its record.
+    fn item(&self, record: &T, key: &Key, kept: Option<&Kept>) -> Result<EncodedItem, Error> {
+        let encoded = catch_unwind(AssertUnwindSafe(|| encode(record, key)));
+        let item = match encoded {
+            Ok(Ok(item)) => item,
+            Ok(Err(error)) => return Err(self.unstorable(key, error.to_string())),
+            Err(_) => return Err(self.unstorable(key, "its `Serialize` panicked".to_owned())),
+        };
+        self.restored(item, key, kept)
+    }
+
+    fn restored(
+        &self,
+        item: EncodedItem,
+        key: &Key,
+        kept: Option<&Kept>,
+    ) -> Result<EncodedItem, Error> {
+        let Some(kept) = kept else {
+            return Ok(item);
+        };
+        let item = kept.restore(item).map_err(|error| self.unstorable(key, error.to_string()))?;
+        if item.size > MAX_ITEM {
+            let size = item.size;
+            let why = format!(
+                "with the attributes that the record's type does not know the item has {size} bytes, \
+                 DynamoDB allows {MAX_ITEM}"
+            );
+            return Err(self.unstorable(key, why));
+        }
+        Ok(item)
+    }
+
+    fn unstorable(&self, key: &Key, why: String) -> Error {
+        self.place(Error::new(ErrorKind::InvalidRecord, why))
+            .on_key(key)
+            .advise("put a record that can be stored")
+    }
+}
+
+/// What a slot had when it was taken.
+struct Sent<T> {
+    now: Known<T>,
+    base: Known<T>,
+    kept: Option<Arc<Kept>>,
+}
+
+fn operation<T>(now: &Known<T>) -> Operation {
+    match now {
+        Known::Record(_) => Operation::Put,
+        Known::Absent | Known::Unknown => Operation::Delete,
+    }
+}
+
+impl<T: Record> Changes for Shared<T> {
+    fn take(&self, key: &Key) -> Take {
+        let sent = {
+            let mut locked = self.slots.lock(key.as_bytes());
+            let Some(slot) = locked.find(key.as_bytes()) else {
+                return Take::Gone;
+            };
+            let Some(unsaved) = &mut slot.unsaved else {
+                return Take::Gone;
+            };
+            if let Some(error) = &unsaved.parked {
+                return Take::Parked(operation(&slot.now), error.clone());
+            }
+            unsaved.flight = Some(Flight { seq: unsaved.seq, sent: slot.now.clone() });
+            Sent { now: slot.now.clone(), base: unsaved.base.clone(), kept: slot.kept.clone() }
+        };
+        match self.current(key, &sent) {
+            Ok(Some(action)) => Take::Write(Write { key: key.clone(), action }),
+            Ok(None) => {
+                self.slots.lock(key.as_bytes()).transition(key, super::slot::Slot::unchanged);
+                self.tally.unchanged();
+                self.settled.notify_waiters();
+                Take::Unchanged
+            }
+            Err(error) => {
+                self.settle(key, Settled::Refused(error.clone()));
+                Take::Parked(operation(&sent.now), error)
+            }
+        }
+    }
+
+    fn settle(&self, key: &Key, settled: Settled) {
+        self.slots.lock(key.as_bytes()).transition(key, |slot| slot.settle(settled));
+        self.settled.notify_waiters();
+    }
+}
+
+/// The task of the flush; dropped with its runtime, it lets the next one begin.
+struct Rounds<T: Record> {
+    shared: Arc<Shared<T>>,
+    /// The state says that nothing runs, and belongs to the next task.
+    ended: bool,
+}
+
+impl<T: Record> Rounds<T> {
+    async fn run(mut self) {
+        while let Some(scope) = self.begin() {
+            let ending = self.shared.round(scope).await;
+            let waiting = std::mem::take(&mut self.shared.flushes.0.lock().waiting);
+            for waiter in waiting {
+                // Who went away needs no report.
+                let _gone = waiter.send(ending.clone());
+            }
+        }
+    }
+
+    /// The scope of the next round, or the end if nobody waits for one.
+    fn begin(&mut self) -> Option<u64> {
+        let mut state = self.shared.flushes.0.lock();
+        if state.next.is_empty() && state.waiting.is_empty() {
+            state.running = false;
+            self.ended = true;
+            return None;
+        }
+        let next = std::mem::take(&mut state.next);
+        state.waiting.extend(next);
+        // Read under this lock: who joins later compares with it.
+        state.scope = self.shared.slots.newest();
+        Some(state.scope)
+    }
+}
+
+impl<T: Record> Drop for Rounds<T> {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        let mut state = self.shared.flushes.0.lock();
+        state.running = false;
+        // Dropped senders tell their waiters to begin anew.
+        state.waiting.clear();
+        state.next.clear();
+    }
+}

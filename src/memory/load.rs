@@ -1,0 +1,283 @@
+//! Loads: one request per key however many ask, and no result that overwrites a change.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::Shared;
+use super::slot::Known;
+use crate::codec::Decoded;
+use crate::error::{Error, ErrorKind};
+use crate::key::Key;
+use crate::load::{self, Segment};
+use crate::record::Record;
+use crate::store::MAX_BATCH_GET;
+
+/// How a load ended: the keys whose items could not be read, or why nothing came.
+type Ending = Result<Arc<Vec<(Key, Error)>>, Error>;
+
+/// A load under way, shared by the slots that it is for and by all that wait for it.
+pub(crate) struct Load {
+    ended: watch::Sender<Option<Ending>>,
+}
+
+impl Load {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { ended: watch::channel(None).0 })
+    }
+}
+
+/// Waits for a load; `Ok` means that the slot must be looked at again.
+async fn ended(mut waiting: watch::Receiver<Option<Ending>>, key: &Key) -> Result<(), Error> {
+    let ending = match waiting.wait_for(Option::is_some).await {
+        Ok(ending) => ending.clone(),
+        // Its runtime ended before the load did: the next one who asks loads anew.
+        Err(_) => return Ok(()),
+    };
+    match ending {
+        None => Ok(()),
+        Some(Ok(bad)) => {
+            bad.iter().find(|(at, _)| at == key).map_or(Ok(()), |(_, error)| Err(error.clone()))
+        }
+        Some(Err(error)) => Err(error),
+    }
+}
+
+/// What a slot says to someone who wants its record.
+enum Look<T> {
+    Known(Option<Arc<T>>),
+    Loading(watch::Receiver<Option<Ending>>),
+    /// The load given is the slot's from now on.
+    Claimed,
+}
+
+impl<T: Record> Shared<T> {
+    /// The record of a key, loaded if it is not known.
+    pub(crate) async fn fetch(self: &Arc<Self>, key: &Key) -> Result<Option<Arc<T>>, Error> {
+        loop {
+            let load = Load::new();
+            let waiting = match self.look(key, &load) {
+                Look::Known(record) => return Ok(record),
+                Look::Loading(waiting) => waiting,
+                Look::Claimed => {
+                    let waiting = load.ended.subscribe();
+                    self.spawn_load(load, vec![key.clone()])?;
+                    waiting
+                }
+            };
+            ended(waiting, key).await.map_err(|error| error.on_key(key))?;
+        }
+    }
+
+    /// Loads keys that are not known, 100 a request, and waits for them.
+    pub(crate) async fn fetch_all(self: &Arc<Self>, keys: Vec<Key>) -> Result<(), Error> {
+        let mut waiting = Vec::new();
+        let mut load = Load::new();
+        let mut claimed = Vec::new();
+        let mut chunks = Vec::new();
+        for key in keys {
+            match self.look(&key, &load) {
+                Look::Known(_) => continue,
+                Look::Loading(other) => {
+                    waiting.push((other, key));
+                    continue;
+                }
+                Look::Claimed => {}
+            }
+            waiting.push((load.ended.subscribe(), key.clone()));
+            claimed.push(key);
+            if claimed.len() == MAX_BATCH_GET {
+                let full = std::mem::replace(&mut load, Load::new());
+                chunks.push((full, std::mem::take(&mut claimed)));
+            }
+        }
+        if !claimed.is_empty() {
+            chunks.push((load, claimed));
+        }
+        for (load, keys) in chunks {
+            self.spawn_load(load, keys)?;
+        }
+        let mut result = Ok(());
+        for (waiting, key) in waiting {
+            let one = ended(waiting, &key).await;
+            result = result.and(one);
+        }
+        result
+    }
+
+    /// Loads a record anew, also if it is known.
+    pub(crate) async fn fetch_again(self: &Arc<Self>, key: &Key) -> Result<Option<Arc<T>>, Error> {
+        let load = Load::new();
+        let waiting = load.ended.subscribe();
+        self.slots.lock(key.as_bytes()).slot(key).load = Some(Arc::clone(&load));
+        self.spawn_load(load, vec![key.clone()])?;
+        ended(waiting, key).await.map_err(|error| error.on_key(key))?;
+        self.fetch(key).await
+    }
+
+    fn look(&self, key: &Key, load: &Arc<Load>) -> Look<T> {
+        let mut locked = self.slots.lock(key.as_bytes());
+        if let Some(slot) = locked.find(key.as_bytes()) {
+            if !slot.now.is_unknown() {
+                self.tally.hit();
+                return Look::Known(slot.now.record());
+            }
+            if let Some(other) = &slot.load {
+                self.tally.joined();
+                return Look::Loading(other.ended.subscribe());
+            }
+        } else if self.scans.is_complete() {
+            self.tally.hit();
+            return Look::Known(None);
+        }
+        self.tally.miss();
+        locked.slot(key).load = Some(Arc::clone(load));
+        Look::Claimed
+    }
+
+    /// Runs a load as a task of the table, so that a caller who goes away takes it from nobody.
+    fn spawn_load(self: &Arc<Self>, load: Arc<Load>, keys: Vec<Key>) -> Result<(), Error> {
+        let claim = Claim { shared: Arc::clone(self), load, keys };
+        let runtime = super::runtime()?;
+        runtime.spawn(async move {
+            let ending = claim.run().await;
+            claim.load.ended.send_replace(Some(ending));
+        });
+        Ok(())
+    }
+
+    /// Takes a loaded record in, unless the slot was touched since.
+    fn store(&self, load: &Arc<Load>, key: &Key, found: Option<Decoded<T>>) {
+        let mut locked = self.slots.lock(key.as_bytes());
+        let Some(slot) = locked.find(key.as_bytes()) else {
+            return;
+        };
+        if !slot.load.as_ref().is_some_and(|current| Arc::ptr_eq(current, load)) {
+            return;
+        }
+        slot.load = None;
+        slot.forgotten = false;
+        (slot.now, slot.kept) = known(found);
+    }
+
+    /// Scans the table in parallel and takes in what is not known.
+    pub(crate) async fn scan_all(self: &Arc<Self>) -> Result<u64, Error> {
+        let link = self.ready().await?;
+        let scan = self.scans.begin();
+        let segments = if self.table.database().is_embedded() { 1 } else { self.options.segments };
+        let runtime = super::runtime()?;
+        let mut tasks = tokio::task::JoinSet::new();
+        for segment in 0..segments {
+            let (shared, link) = (Arc::clone(self), link.clone());
+            let scan = async move { shared.scan_segment(&link, segment, segments).await };
+            tasks.spawn_on(scan, &runtime);
+        }
+        let mut count = 0;
+        while let Some(task) = tasks.join_next().await {
+            count += task.map_err(|error| {
+                Error::new(ErrorKind::Service, "a scan was ended before its end").caused_by(error)
+            })??;
+        }
+        scan.completed(self.options.absent_after_load_all);
+        Ok(count)
+    }
+
+    async fn scan_segment(
+        &self,
+        link: &crate::link::Link,
+        segment: u32,
+        segments: u32,
+    ) -> Result<u64, Error> {
+        let embedded = self.table.database().is_embedded();
+        let mut scan = Segment::new(segment, segments, self.options.consistent, embedded);
+        let mut count = 0;
+        loop {
+            let resets = self.scans.resets();
+            let Some(records) = scan.next::<T>(link).await? else {
+                return Ok(count);
+            };
+            for decoded in records {
+                self.store_scanned(resets, decoded?);
+                count += 1;
+            }
+        }
+    }
+
+    /// Takes a scanned record in where nothing is known; what is known is as new or newer.
+    fn store_scanned(&self, resets: u64, decoded: Decoded<T>) {
+        let key = decoded.key.clone();
+        let mut locked = self.slots.lock(key.as_bytes());
+        // Reset since the page was asked for: it may be older than what was forgotten.
+        if self.scans.resets() != resets {
+            return;
+        }
+        let slot = locked.slot(&key);
+        if matches!(slot.now, Known::Unknown) && slot.load.is_none() && !slot.forgotten {
+            (slot.now, slot.kept) = known(Some(decoded));
+        }
+    }
+}
+
+fn known<T>(found: Option<Decoded<T>>) -> (Known<T>, Option<Arc<crate::codec::Kept>>) {
+    match found {
+        None => (Known::Absent, None),
+        Some(decoded) => (Known::Record(Arc::new(decoded.record)), decoded.kept.map(Arc::new)),
+    }
+}
+
+/// The keys of a load; dropped, whatever came of it, none of them stays loading.
+struct Claim<T: Record> {
+    shared: Arc<Shared<T>>,
+    load: Arc<Load>,
+    keys: Vec<Key>,
+}
+
+impl<T: Record> Claim<T> {
+    async fn run(&self) -> Ending {
+        // The semaphore is never closed.
+        let _permit = self.shared.reads.acquire().await;
+        let link = self.shared.ready().await?;
+        let consistent = self.shared.options.consistent;
+        if let [key] = &self.keys[..] {
+            let found = load::get(&link, key, consistent).await?;
+            self.shared.store(&self.load, key, found);
+            return Ok(Arc::default());
+        }
+        let mut absent: std::collections::HashSet<&Key> = self.keys.iter().collect();
+        let mut bad = Vec::new();
+        for read in load::chunk::<T>(&link, &self.keys, consistent).await? {
+            match read {
+                Ok(decoded) => {
+                    absent.remove(&decoded.key);
+                    let key = decoded.key.clone();
+                    self.shared.store(&self.load, &key, Some(decoded));
+                }
+                Err(error) => {
+                    let key = error.key().cloned();
+                    // An item whose key cannot be read could be any of them.
+                    let Some(key) = key else { return Err(error) };
+                    absent.remove(&key);
+                    bad.push((key, error));
+                }
+            }
+        }
+        for key in absent {
+            self.shared.store(&self.load, key, None);
+        }
+        Ok(Arc::new(bad))
+    }
+}
+
+impl<T: Record> Drop for Claim<T> {
+    fn drop(&mut self) {
+        for key in &self.keys {
+            let mut locked = self.shared.slots.lock(key.as_bytes());
+            if let Some(slot) = locked.find(key.as_bytes())
+                && slot.load.as_ref().is_some_and(|load| Arc::ptr_eq(load, &self.load))
+            {
+                slot.load = None;
+                locked.prune(key.as_bytes());
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Whether the whole table was loaded, so that what is not in memory is absent.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+#[derive(Debug, Default)]
+pub(crate) struct Scans {
+    complete: AtomicBool,
+    running: AtomicUsize,
+    resets: AtomicU64,
+}
+
+impl Scans {
+    /// Whether a key without a slot is known to be absent.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.complete.load(Ordering::SeqCst)
+    }
+
+    /// Whether a key that is forgotten must leave a trace: without one it would count as absent, or
+    /// come back from a page that was read before.
+    pub(crate) fn need_traces(&self) -> bool {
+        self.is_complete() || self.running.load(Ordering::SeqCst) > 0
+    }
+
+    pub(crate) fn resets(&self) -> u64 {
+        self.resets.load(Ordering::SeqCst)
+    }
+
+    /// Everything is forgotten.
+    pub(crate) fn reset(&self) {
+        self.resets.fetch_add(1, Ordering::SeqCst);
+        self.complete.store(false, Ordering::SeqCst);
+    }
+
+    pub(crate) fn begin(&self) -> Scan<'_> {
+        self.running.fetch_add(1, Ordering::SeqCst);
+        Scan { scans: self, resets: self.resets() }
+    }
+}
+
+/// A scan under way.
+#[derive(Debug)]
+pub(crate) struct Scan<'s> {
+    scans: &'s Scans,
+    resets: u64,
+}
+
+impl Scan<'_> {
+    /// The scan saw the whole table; from now on what is not in memory is absent, if that is wanted
+    /// and nothing was reset meanwhile.
+    pub(crate) fn completed(self, absent: bool) {
+        if absent && self.scans.resets() == self.resets {
+            self.scans.complete.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Drop for Scan<'_> {
+    fn drop(&mut self) {
+        self.scans.running.fetch_sub(1, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,154 @@
+//! The map of slots, in shards so that cores do not wait for each other.
+
+use std::collections::BTreeMap;
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use hashbrown::DefaultHashBuilder;
+use hashbrown::hash_table::{Entry, HashTable};
+use parking_lot::{Mutex, MutexGuard};
+
+use super::slot::{Known, Slot};
+use crate::key::Key;
+use crate::record::Record;
+
+/// More shards than any machine has cores to speak of, so that two tasks rarely meet.
+const SHARDS: usize = 64;
+
+/// All slots of a memory table.
+///
+/// Locks are held for a few instructions: never while user code or the codec runs, and never
+/// across an await.
+pub(crate) struct Shards<T: Record> {
+    shards: Box<[Mutex<Shard<T>>]>,
+    hasher: DefaultHashBuilder,
+    /// The newest sequence number; numbers are given under a shard's lock.
+    seq: AtomicU64,
+    unsaved: AtomicUsize,
+}
+
+pub(crate) struct Shard<T: Record> {
+    slots: HashTable<Slot<T>>,
+    /// The unsaved keys by the sequence number that made them so: the order of flushing.
+    unsaved: BTreeMap<u64, Key>,
+}
+
+/// A shard, locked, and the place of a key in it.
+pub(crate) struct Locked<'s, T: Record> {
+    shard: MutexGuard<'s, Shard<T>>,
+    shards: &'s Shards<T>,
+    hash: u64,
+}
+
+impl<T: Record> Shards<T> {
+    pub(crate) fn new() -> Self {
+        let shard = || Mutex::new(Shard { slots: HashTable::new(), unsaved: BTreeMap::new() });
+        Self {
+            shards: (0..SHARDS).map(|_| shard()).collect(),
+            hasher: DefaultHashBuilder::default(),
+            seq: AtomicU64::new(0),
+            unsaved: AtomicUsize::new(0),
+        }
+    }
+
+    /// Locks the shard of a key, given by its bytes.
+    pub(crate) fn lock(&self, key: &[u8]) -> Locked<'_, T> {
+        let hash = self.hasher.hash_one(key);
+        // The table uses the low bits for the place and the top seven for the tag.
+        let index = usize::try_from(hash >> 40).unwrap_or_default() % SHARDS;
+        let shard = self.shards.get(index).unwrap_or(&self.shards[0]);
+        Locked { shard: shard.lock(), shards: self, hash }
+    }
+
+    /// The sequence number of the newest change.
+    pub(crate) fn newest(&self) -> u64 {
+        self.seq.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn unsaved_count(&self) -> usize {
+        self.unsaved.load(Ordering::SeqCst)
+    }
+
+    /// The unsaved keys whose first change is not newer than `scope`, in the order of change.
+    ///
+    /// A change gets its number and is published under one lock, so after reading `scope` and
+    /// locking each shard in turn no change up to it can be missed.
+    pub(crate) fn unsaved_keys(&self, scope: u64) -> Vec<Key> {
+        let mut keys = Vec::with_capacity(self.unsaved_count());
+        for shard in &self.shards {
+            let shard = shard.lock();
+            keys.extend(shard.unsaved.range(..=scope).map(|(first, key)| (*first, key.clone())));
+        }
+        keys.sort_unstable_by_key(|(first, _)| *first);
+        keys.into_iter().map(|(_, key)| key).collect()
+    }
+
+    /// Visits every slot, shard by shard.
+    pub(crate) fn each(&self, mut visit: impl FnMut(&Slot<T>)) {
+        for shard in &self.shards {
+            shard.lock().slots.iter().for_each(&mut visit);
+        }
+    }
+
+    /// Forgets every slot that nobody is changing; changes included.
+    pub(crate) fn clear(&self) {
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            self.unsaved.fetch_sub(shard.unsaved.len(), Ordering::SeqCst);
+            shard.unsaved.clear();
+            shard.slots.retain(|slot| {
+                slot.load = None;
+                slot.unsaved = None;
+                slot.kept = None;
+                slot.now = Known::Unknown;
+                !slot.is_vacant()
+            });
+        }
+    }
+}
+
+impl<T: Record> Locked<'_, T> {
+    pub(crate) fn find(&mut self, key: &[u8]) -> Option<&mut Slot<T>> {
+        self.shard.slots.find_mut(self.hash, |slot| slot.key.as_bytes() == key)
+    }
+
+    /// The slot of a key, made if there is none.
+    pub(crate) fn slot(&mut self, key: &Key) -> &mut Slot<T> {
+        let hasher = &self.shards.hasher;
+        let rehash = |slot: &Slot<T>| hasher.hash_one(slot.key.as_bytes());
+        match self.shard.slots.entry(self.hash, |slot| slot.key == *key, rehash) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(Slot::new(key.clone())).into_mut(),
+        }
+    }
+
+    /// Publishes a change and gives it its number, both under this lock.
+    pub(crate) fn change(&mut self, key: &Key, now: Known<T>) {
+        let seq = self.shards.seq.fetch_add(1, Ordering::SeqCst) + 1;
+        if self.slot(key).change(now, seq) {
+            self.shard.unsaved.insert(seq, key.clone());
+            self.shards.unsaved.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Runs a transition that may make the slot saved; it leaves the list of unsaved keys then.
+    pub(crate) fn transition(&mut self, key: &Key, step: impl FnOnce(&mut Slot<T>) -> bool) {
+        let Some(slot) = self.find(key.as_bytes()) else {
+            return;
+        };
+        let first = slot.unsaved.as_ref().map(|unsaved| unsaved.first);
+        if step(slot) && first.is_some_and(|first| self.shard.unsaved.remove(&first).is_some()) {
+            self.shards.unsaved.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Removes the slot if it holds nothing.
+    pub(crate) fn prune(&mut self, key: &[u8]) {
+        let found = self.shard.slots.find_entry(self.hash, |slot| slot.key.as_bytes() == key);
+        if let Ok(entry) = found
+            && entry.get().is_vacant()
+        {
+            entry.remove();
+        }
+    }
+}

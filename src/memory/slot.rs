@@ -1,0 +1,174 @@
+//! What the memory table holds for a key, and how a change, a flight and an answer move it on.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::thread::ThreadId;
+
+use tokio::sync::oneshot;
+
+use super::load::Load;
+use super::turn::Turn;
+use crate::codec::Kept;
+use crate::error::Error;
+use crate::key::Key;
+use crate::record::Record;
+use crate::write::Settled;
+
+/// What is known of a record.
+#[derive(Debug)]
+pub(crate) enum Known<T> {
+    /// Nothing: not loaded, or its state is in doubt.
+    Unknown,
+    /// There is no record.
+    Absent,
+    Record(Arc<T>),
+}
+
+impl<T> Clone for Known<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Unknown => Self::Unknown,
+            Self::Absent => Self::Absent,
+            Self::Record(record) => Self::Record(Arc::clone(record)),
+        }
+    }
+}
+
+impl<T> Known<T> {
+    pub(crate) const fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown)
+    }
+
+    pub(crate) fn record(&self) -> Option<Arc<T>> {
+        match self {
+            Self::Unknown | Self::Absent => None,
+            Self::Record(record) => Some(Arc::clone(record)),
+        }
+    }
+}
+
+/// The one slot of a key.
+///
+/// Invariants:
+/// 1. `now` is what readers see: the newest change, or what was loaded.
+/// 2. The slot is unsaved exactly if `unsaved` is there, and then its key is in the shard's list of
+///    unsaved keys under `unsaved.first`.
+/// 3. `unsaved` goes only when the sequence number that was sent is still the newest, when the
+///    change is what is stored already, or when its owner discards it.
+/// 4. A load stores its result only while it is the slot's `load`; every change clears that.
+/// 5. `kept` belongs to the loaded record; a delete drops it.
+pub(crate) struct Slot<T: Record> {
+    pub(crate) key: Key,
+    pub(crate) now: Known<T>,
+    pub(crate) kept: Option<Arc<Kept>>,
+    pub(crate) load: Option<Arc<Load>>,
+    pub(crate) unsaved: Option<Box<Unsaved<T>>>,
+    pub(crate) busy: Option<Box<Busy<T>>>,
+    /// Forgotten on purpose: not to be taken for absent, nor from a scan that began before.
+    pub(crate) forgotten: bool,
+}
+
+/// A change that the database has not confirmed.
+pub(crate) struct Unsaved<T> {
+    /// Of the newest change; strictly rising, given under the shard's lock.
+    pub(crate) seq: u64,
+    /// Of the change that made the slot unsaved; its place in the shard's list.
+    pub(crate) first: u64,
+    /// What the database has, as last loaded or written.
+    pub(crate) base: Known<T>,
+    /// What was sent and is not answered yet.
+    pub(crate) flight: Option<Flight<T>>,
+    /// Why the service refused it; it waits for a new put.
+    pub(crate) parked: Option<Error>,
+}
+
+pub(crate) struct Flight<T> {
+    pub(crate) seq: u64,
+    pub(crate) sent: Known<T>,
+}
+
+/// Someone has the turn to change the record; the others wait in order.
+pub(crate) struct Busy<T: Record> {
+    /// The thread on which the user's function runs at the moment.
+    pub(crate) running: Option<ThreadId>,
+    pub(crate) waiters: VecDeque<oneshot::Sender<Turn<T>>>,
+}
+
+impl<T: Record> Slot<T> {
+    pub(crate) const fn new(key: Key) -> Self {
+        Self {
+            key,
+            now: Known::Unknown,
+            kept: None,
+            load: None,
+            unsaved: None,
+            busy: None,
+            forgotten: false,
+        }
+    }
+
+    /// Whether the slot holds nothing that a new one would not.
+    pub(crate) const fn is_vacant(&self) -> bool {
+        matches!(self.now, Known::Unknown)
+            && self.load.is_none()
+            && self.unsaved.is_none()
+            && self.busy.is_none()
+            && !self.forgotten
+    }
+
+    /// Publishes a change; returns whether the slot was saved before.
+    pub(crate) fn change(&mut self, now: Known<T>, seq: u64) -> bool {
+        self.load = None;
+        self.forgotten = false;
+        let before = std::mem::replace(&mut self.now, now);
+        let newly = self.unsaved.is_none();
+        let unsaved = self.unsaved.get_or_insert_with(|| {
+            Box::new(Unsaved { seq, first: seq, base: before, flight: None, parked: None })
+        });
+        unsaved.seq = seq;
+        unsaved.parked = None;
+        if matches!(self.now, Known::Absent) && self.kept.take().is_some() {
+            // What comes after the delete is not what was loaded, even if the record is equal.
+            unsaved.base = Known::Unknown;
+        }
+        newly
+    }
+
+    /// Takes in how a flight ended; returns whether the slot is saved now.
+    pub(crate) fn settle(&mut self, settled: Settled) -> bool {
+        let Some(unsaved) = &mut self.unsaved else {
+            return false;
+        };
+        let Some(flight) = unsaved.flight.take() else {
+            return false;
+        };
+        let newest = flight.seq == unsaved.seq;
+        match settled {
+            Settled::Written if newest => {
+                self.unsaved = None;
+                return true;
+            }
+            Settled::Written => unsaved.base = flight.sent,
+            Settled::Pending(crate::Outcome::NotWritten) => {}
+            // The database may have the old or the sent value: whatever comes is to be written.
+            Settled::Pending(_) => unsaved.base = Known::Unknown,
+            Settled::Refused(error) => {
+                if newest {
+                    unsaved.parked = Some(error);
+                }
+            }
+        }
+        false
+    }
+
+    /// The change turned out to be what is stored; returns whether the slot is saved now.
+    pub(crate) fn unchanged(&mut self) -> bool {
+        let newest = self.unsaved.as_mut().is_some_and(|unsaved| {
+            unsaved.flight.take().is_some_and(|flight| flight.seq == unsaved.seq)
+        });
+        if newest {
+            self.unsaved = None;
+        }
+        newest
+    }
+}

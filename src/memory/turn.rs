@@ -1,0 +1,112 @@
+//! Turns: one change of a record at a time, in the order in which they were asked for.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::thread;
+
+use tokio::sync::oneshot;
+
+use super::Shared;
+use super::slot::Busy;
+use crate::error::{Error, ErrorKind};
+use crate::key::Key;
+use crate::record::Record;
+
+/// The right to change a record; dropped, it goes to the next in line.
+pub(crate) struct Turn<T: Record> {
+    shared: Arc<Shared<T>>,
+    key: Key,
+    held: bool,
+}
+
+impl<T: Record> Turn<T> {
+    /// Waits for the turn to change a record.
+    pub(crate) async fn of(shared: &Arc<Shared<T>>, key: &Key) -> Result<Self, Error> {
+        loop {
+            let waiting = match Self::ask(shared, key)? {
+                Ok(turn) => return Ok(turn),
+                Err(waiting) => waiting,
+            };
+            if let Ok(turn) = waiting.await {
+                return Ok(turn);
+            }
+        }
+    }
+
+    fn ask(
+        shared: &Arc<Shared<T>>,
+        key: &Key,
+    ) -> Result<Result<Self, oneshot::Receiver<Self>>, Error> {
+        let mut locked = shared.slots.lock(key.as_bytes());
+        let slot = locked.slot(key);
+        let Some(busy) = &mut slot.busy else {
+            slot.busy = Some(Box::new(Busy { running: None, waiters: VecDeque::new() }));
+            return Ok(Ok(Self { shared: Arc::clone(shared), key: key.clone(), held: true }));
+        };
+        if busy.running == Some(thread::current().id()) {
+            return Err(reentrant(key));
+        }
+        let (sender, receiver) = oneshot::channel();
+        busy.waiters.push_back(sender);
+        Ok(Err(receiver))
+    }
+
+    /// Runs the user's function, under no lock, with this thread noted as the one that runs it.
+    pub(crate) fn run<R>(&self, function: impl FnOnce() -> R) -> R {
+        struct Running<'t, T: Record>(&'t Turn<T>);
+        impl<T: Record> Drop for Running<'_, T> {
+            fn drop(&mut self) {
+                self.0.note(None);
+            }
+        }
+        self.note(Some(thread::current().id()));
+        let _running = Running(self);
+        function()
+    }
+
+    fn note(&self, running: Option<thread::ThreadId>) {
+        let mut locked = self.shared.slots.lock(self.key.as_bytes());
+        if let Some(busy) = locked.find(self.key.as_bytes()).and_then(|slot| slot.busy.as_mut()) {
+            busy.running = running;
+        }
+    }
+}
+
+impl<T: Record> Drop for Turn<T> {
+    fn drop(&mut self) {
+        while self.held {
+            let next = {
+                let mut locked = self.shared.slots.lock(self.key.as_bytes());
+                let slot = locked.find(self.key.as_bytes());
+                let next = slot.and_then(|slot| {
+                    let next = slot.busy.as_mut().and_then(|busy| busy.waiters.pop_front());
+                    if next.is_none() {
+                        slot.busy = None;
+                    }
+                    next
+                });
+                if next.is_none() {
+                    locked.prune(self.key.as_bytes());
+                }
+                next
+            };
+            let Some(next) = next else {
+                self.held = false;
+                return;
+            };
+            let turn = Self { shared: Arc::clone(&self.shared), key: self.key.clone(), held: true };
+            // A waiter that was cancelled gives it back, and the next one is asked.
+            match next.send(turn) {
+                Ok(()) => self.held = false,
+                Err(mut turn) => turn.held = false,
+            }
+        }
+    }
+}
+
+/// The function that is changing the record called back to change the same record.
+pub(crate) fn reentrant(key: &Key) -> Error {
+    Error::new(ErrorKind::Reentrant, "the function that is changing this record changes it again")
+        .on_key(key)
+        .advise("change the record through the reference that the function is given")
+}

@@ -1,0 +1,284 @@
+//! DynamoDB numbers: decimal text compared by value.
+//!
+//! DynamoDB keeps a number as up to 38 significant digits with an exponent, and sends it as text.
+//! `1`, `1.0` and `1E0` are one number, so a key `N` is compared in the canonical form made here.
+//! Rules: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html#HowItWorks.DataTypes.Number>
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use smallvec::SmallVec;
+
+/// The digits that DynamoDB keeps of a number.
+pub(crate) const MAX_DIGITS: usize = 38;
+/// The largest position of the decimal point: 9.99…E125 has 126 digits before it.
+const MAX_POINT: i32 = 126;
+/// The smallest position of the decimal point: 1E-130 is 0.1 × 10^-129.
+const MIN_POINT: i32 = -129;
+/// Longer numbers are written with an exponent; plain text up to here is easier to read.
+const MAX_PLAIN: usize = 40;
+
+/// A decimal number in canonical form: `0.d₁d₂… × 10^point`.
+///
+/// Invariants: no leading and no trailing zero digits; zero has no digits, is not negative and has
+/// `point` 0. So equal values are equal structs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Decimal {
+    negative: bool,
+    digits: SmallVec<[u8; MAX_DIGITS + 2]>,
+    point: i32,
+}
+
+/// Why a text is not a DynamoDB number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum BadNumber {
+    /// The text is no decimal number at all.
+    NotANumber,
+    /// More than 38 significant digits.
+    TooManyDigits,
+    /// Outside 1E-130 to 9.99E125.
+    OutOfRange,
+}
+
+impl fmt::Display for BadNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotANumber => "not a decimal number",
+            Self::TooManyDigits => "more than the 38 significant digits that DynamoDB keeps",
+            Self::OutOfRange => "outside the range of DynamoDB's numbers, 1E-130 to 9.99E125",
+        })
+    }
+}
+
+impl Decimal {
+    /// Reads decimal text as JSON and DynamoDB write it: sign, digits, fraction, exponent.
+    pub(crate) fn parse(text: &str) -> Result<Self, BadNumber> {
+        let (negative, rest) = split_sign(text);
+        let (mantissa, exponent) = split_exponent(rest)?;
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let all = || whole.bytes().chain(fraction.bytes());
+        if all().next().is_none() || !all().all(|b| b.is_ascii_digit()) {
+            return Err(BadNumber::NotANumber);
+        }
+        let leading = all().take_while(|&b| b == b'0').count();
+        let mut digits: SmallVec<[u8; MAX_DIGITS + 2]> = all().skip(leading).collect();
+        while digits.last() == Some(&b'0') {
+            digits.pop();
+        }
+        if digits.is_empty() {
+            return Ok(Self { negative: false, digits, point: 0 });
+        }
+        let shift = i64::try_from(whole.len()).unwrap_or(i64::MAX)
+            - i64::try_from(leading).unwrap_or(i64::MAX);
+        let point =
+            i32::try_from(shift.saturating_add(exponent)).map_err(|_| BadNumber::OutOfRange)?;
+        Ok(Self { negative, digits, point })
+    }
+
+    /// The same value, if DynamoDB can store it without rounding.
+    pub(crate) fn storable(self) -> Result<Self, BadNumber> {
+        if self.digits.len() > MAX_DIGITS {
+            Err(BadNumber::TooManyDigits)
+        } else if !self.digits.is_empty() && !(MIN_POINT..=MAX_POINT).contains(&self.point) {
+            Err(BadNumber::OutOfRange)
+        } else {
+            Ok(self)
+        }
+    }
+
+    /// The bytes that the number counts in an item's size, by DynamoDB's own arithmetic: one, a
+    /// byte for two significant digits on either side of the point, and one for a minus sign.
+    pub(crate) fn size(&self) -> usize {
+        let before = usize::try_from(self.point.max(0)).unwrap_or(0).min(self.digits.len());
+        let after = self.digits.len() - before;
+        1 + usize::from(self.negative) + before.div_ceil(2) + after.div_ceil(2)
+    }
+
+    /// The whole number as text without point or exponent, if it is one.
+    pub(crate) fn integer_text(&self) -> Option<String> {
+        let point = usize::try_from(self.point).ok()?;
+        // 128-bit integers have at most 39 digits; longer ones fit no integer type.
+        if point < self.digits.len() || point > MAX_PLAIN {
+            return None;
+        }
+        Some(self.to_string())
+    }
+
+    fn magnitude_cmp(&self, other: &Self) -> Ordering {
+        match (self.digits.is_empty(), other.digits.is_empty()) {
+            (true, true) => Ordering::Equal,
+            (true, false) => Ordering::Less,
+            (false, true) => Ordering::Greater,
+            // Without trailing zeros the digits after the point compare like text.
+            (false, false) => {
+                self.point.cmp(&other.point).then_with(|| self.digits.cmp(&other.digits))
+            }
+        }
+    }
+}
+
+impl Ord for Decimal {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self.negative, other.negative) {
+            (false, false) => self.magnitude_cmp(other),
+            (true, true) => other.magnitude_cmp(self),
+            (true, false) => Ordering::Less,
+            (false, true) => Ordering::Greater,
+        }
+    }
+}
+
+impl PartialOrd for Decimal {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for Decimal {
+    /// Plain text (`100`, `0.05`), or `digits E exponent` where that would be long.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.digits.is_empty() {
+            return f.write_str("0");
+        }
+        if self.negative {
+            f.write_str("-")?;
+        }
+        let digits = std::str::from_utf8(&self.digits).unwrap_or_default();
+        let len = i32::try_from(digits.len()).unwrap_or(i32::MAX);
+        let plain = usize::try_from(self.point.abs()).unwrap_or(usize::MAX);
+        if plain.saturating_add(digits.len()) > 2 * MAX_PLAIN || plain > MAX_PLAIN {
+            return write!(f, "{digits}E{}", self.point.saturating_sub(len));
+        }
+        if self.point <= 0 {
+            write!(f, "0.{}{digits}", "0".repeat(plain))
+        } else if self.point >= len {
+            write!(f, "{digits}{}", "0".repeat(plain - digits.len()))
+        } else {
+            let (whole, fraction) = digits.split_at(plain);
+            write!(f, "{whole}.{fraction}")
+        }
+    }
+}
+
+fn split_sign(text: &str) -> (bool, &str) {
+    match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    }
+}
+
+fn split_exponent(text: &str) -> Result<(&str, i64), BadNumber> {
+    let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else {
+        return Ok((text, 0));
+    };
+    let (negative, digits) = split_sign(exponent);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(BadNumber::NotANumber);
+    }
+    // Saturating: such an exponent is out of range all the same.
+    let value = digits.parse::<i32>().map_or(i64::from(i32::MAX) * 4, i64::from);
+    Ok((mantissa, if negative { -value } else { value }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decimal(text: &str) -> Decimal {
+        Decimal::parse(text).unwrap()
+    }
+
+    #[test]
+    fn equal_values_have_one_canonical_form() {
+        for group in [
+            &["1", "1.0", "01", "1E0", "0.1e1", "+1", "10E-1"][..],
+            &["0", "-0", "0.000", "0E5", "-0.0e-3"],
+            &["-12.5", "-1.25E1", "-12.50", "-0125e-1"],
+            &["100", "1E2", "1e+2"],
+        ] {
+            for text in group {
+                assert_eq!(decimal(text), decimal(group[0]), "{text}");
+                assert_eq!(decimal(text).to_string(), decimal(group[0]).to_string());
+            }
+        }
+    }
+
+    #[test]
+    fn text_is_plain_where_short_and_reads_back() {
+        for (text, shown) in [
+            ("100", "100"),
+            ("0.05", "0.05"),
+            ("1234.5", "1234.5"),
+            ("-7", "-7"),
+            ("1E125", "1E125"),
+            ("1E-130", "1E-130"),
+            ("12345678901234567890123456789012345678", "12345678901234567890123456789012345678"),
+        ] {
+            assert_eq!(decimal(text).to_string(), shown);
+            assert_eq!(decimal(shown), decimal(text));
+        }
+    }
+
+    #[test]
+    fn order_is_numeric_not_textual() {
+        let sorted = ["-1E10", "-10", "-9", "-0.5", "0", "1E-3", "0.5", "9", "10", "1E10"];
+        for pair in sorted.windows(2) {
+            assert!(decimal(pair[0]) < decimal(pair[1]), "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused() {
+        for text in ["", "-", ".", "1e", "e5", "abc", "1.2.3", "NaN", "inf", "0x10", "1 ", "１"] {
+            assert_eq!(Decimal::parse(text), Err(BadNumber::NotANumber), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn limits_are_dynamodbs() {
+        let digits38 = "9".repeat(38);
+        assert!(decimal(&digits38).storable().is_ok());
+        assert_eq!(decimal(&"9".repeat(39)).storable(), Err(BadNumber::TooManyDigits));
+        assert!(decimal("9.99E125").storable().is_ok());
+        assert_eq!(decimal("1E126").storable(), Err(BadNumber::OutOfRange));
+        assert!(decimal("1E-130").storable().is_ok());
+        assert_eq!(decimal("9E-131").storable(), Err(BadNumber::OutOfRange));
+        assert_eq!(
+            Decimal::parse("1E99999999999999999999").and_then(Decimal::storable),
+            Err(BadNumber::OutOfRange)
+        );
+    }
+
+    #[test]
+    fn sizes_are_those_measured_on_the_service() {
+        for (text, size) in [
+            ("0", 1),
+            ("1", 2),
+            ("12", 2),
+            ("123", 3),
+            ("100", 2),
+            ("1010", 3),
+            ("1.5", 3),
+            ("1.234", 4),
+            ("3.14159", 5),
+            ("100.5", 4),
+            ("0.15", 2),
+            ("-42", 3),
+            ("-0.15", 3),
+            ("1E125", 2),
+            ("-1E125", 3),
+            ("12345678901234567890123456789012345678", 20),
+        ] {
+            assert_eq!(decimal(text).size(), size, "{text}");
+        }
+    }
+
+    #[test]
+    fn integers_are_told_from_fractions() {
+        assert_eq!(decimal("1E3").integer_text().as_deref(), Some("1000"));
+        assert_eq!(decimal("-5.0").integer_text().as_deref(), Some("-5"));
+        assert_eq!(decimal("0").integer_text().as_deref(), Some("0"));
+        assert_eq!(decimal("5.5").integer_text(), None);
+        assert_eq!(decimal("1E99").integer_text(), None);
+    }
+}

@@ -1,0 +1,68 @@
+//! What a type says about itself to be stored in a table.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::key::{KeyRef, KeyShape};
+
+/// A type whose values are the items of a table; `#[derive(Record)]` implements it.
+///
+/// The derive takes the attribute names from serde (`rename`, `rename_all`), so what serde writes
+/// is what is stored. By hand, the rules are: [`key`](Self::key) gives the values that serde writes
+/// for [`PARTITION_KEY`](Self::PARTITION_KEY) and [`SORT_KEY`](Self::SORT_KEY), and serde reads
+/// what it wrote. A record that breaks the first rule is refused when it is put.
+///
+/// # Example
+///
+/// ```
+/// use memory_table::Record;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Record, Serialize, Deserialize, Clone)]
+/// #[record(table = "players")]
+/// struct Player {
+///     #[record(partition_key)]
+///     game: String,
+///     #[record(sort_key)]
+///     name: String,
+///     #[serde(default)]
+///     rating: f64,
+/// }
+///
+/// assert_eq!(Player::TABLE, "players");
+/// assert_eq!((Player::PARTITION_KEY, Player::SORT_KEY), ("game", Some("name")));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a record",
+    label = "this type does not say which table and key it has",
+    note = "write `#[derive(Record, Serialize, Deserialize, Clone)]` and `#[record(table = \"…\")]` on it, and `#[record(partition_key)]` on a field"
+)]
+pub trait Record: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
+    /// The shape of the primary key: [`PartitionKey`](crate::PartitionKey) or
+    /// [`CompositeKey`](crate::CompositeKey).
+    type Key: KeyShape;
+    /// The name of the table, without the database's prefix.
+    const TABLE: &'static str;
+    /// The name of the partition key attribute.
+    const PARTITION_KEY: &'static str;
+    /// The name of the sort key attribute, if the table has one.
+    const SORT_KEY: Option<&'static str>;
+    /// Other names under which serde reads fields (`#[serde(alias)]`); an item that has one is
+    /// written back without it, as the field has its own name then.
+    const ALIASES: &'static [&'static str] = &[];
+
+    /// The record's primary key.
+    fn key(&self) -> KeyRef<'_>;
+}
+
+/// A record that can be made from its key alone, every other field having a default.
+///
+/// `#[derive(Record)]` implements it where each field that is not a key has `#[serde(default)]`,
+/// is an `Option`, is skipped or flattened. Without it `get_or_default`, `get_or_create` and
+/// `update` do not compile; `update_existing` needs no defaults.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be made from its key alone",
+    label = "this call makes a new record where there is none",
+    note = "write `#[serde(default)]` on each field that is not a key, or use `get` or `update_existing`"
+)]
+pub trait FromKey: Record {}

@@ -1,0 +1,173 @@
+//! The seam between the engines and the database: the few calls that the engines need.
+//!
+//! What crosses it is encoded items (DynamoDB JSON) and keys, so the engines run on the SDK, on the
+//! embedded database and on a simulated store alike. One call is one HTTP attempt: nothing below
+//! the seam retries, everything above it decides by the [`Failure`]'s class.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::codec::EncodedItem;
+use crate::error::Error;
+use crate::key::Key;
+use crate::record::Record;
+
+/// The most operations of one BatchWriteItem.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>
+pub(crate) const MAX_BATCH_WRITE: usize = 25;
+/// The most keys of one BatchGetItem.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
+pub(crate) const MAX_BATCH_GET: usize = 100;
+/// The most bytes of one request, 16 MB, less room for what is around the items.
+pub(crate) const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024 - 16 * 1024;
+
+pub(crate) type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>;
+
+/// A table as requests name it.
+#[derive(Clone, Debug)]
+pub(crate) struct TableRef {
+    /// With the database's prefix.
+    pub(crate) name: Arc<str>,
+    pub(crate) partition_key: &'static str,
+    pub(crate) sort_key: Option<&'static str>,
+}
+
+impl TableRef {
+    pub(crate) fn of<T: Record>(name: Arc<str>) -> Self {
+        Self { name, partition_key: T::PARTITION_KEY, sort_key: T::SORT_KEY }
+    }
+}
+
+/// One write of a batch.
+#[derive(Clone, Debug)]
+pub(crate) struct Write {
+    pub(crate) key: Key,
+    pub(crate) action: Action,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Action {
+    Put(EncodedItem),
+    /// The key attributes as a JSON object.
+    Delete(Vec<u8>),
+}
+
+impl Write {
+    /// The bytes that the write takes on the wire, with the JSON around it.
+    pub(crate) fn wire_bytes(&self) -> usize {
+        const AROUND: usize = 40;
+        AROUND
+            + match &self.action {
+                Action::Put(item) => item.json.len(),
+                Action::Delete(key) => key.len(),
+            }
+    }
+}
+
+/// A key to read.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) key: Key,
+    /// The key attributes as a JSON object.
+    pub(crate) json: Vec<u8>,
+}
+
+/// The answer to a batch of writes: those that were not applied, as indexes into the batch.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    pub(crate) unprocessed: Vec<usize>,
+}
+
+/// The answer to a batch of reads.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Items in DynamoDB JSON, in no order.
+    pub(crate) items: Vec<Vec<u8>>,
+    /// Keys that must be asked for again, as indexes into the batch.
+    pub(crate) unprocessed: Vec<usize>,
+}
+
+/// Which page of a scan to read.
+#[derive(Clone, Debug)]
+pub(crate) struct ScanPage {
+    pub(crate) segment: u32,
+    pub(crate) segments: u32,
+    /// The most items of the page; `None` for as many as fit 1 MB.
+    pub(crate) limit: Option<u32>,
+    /// Where the page before ended, as it was returned.
+    pub(crate) start: Option<Vec<u8>>,
+    pub(crate) consistent: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Page {
+    pub(crate) items: Vec<Vec<u8>>,
+    /// Where the next page starts; `None` at the end.
+    pub(crate) next: Option<Vec<u8>>,
+}
+
+/// What the engines need of a database.
+pub(crate) trait Store: Send + Sync + 'static {
+    fn batch_write<'a>(
+        &'a self,
+        table: &'a TableRef,
+        batch: &'a [Write],
+    ) -> StoreFuture<'a, Written>;
+
+    fn batch_get<'a>(
+        &'a self,
+        table: &'a TableRef,
+        keys: &'a [Wanted],
+        consistent: bool,
+    ) -> StoreFuture<'a, Found>;
+
+    fn get<'a>(
+        &'a self,
+        table: &'a TableRef,
+        key: &'a Wanted,
+        consistent: bool,
+    ) -> StoreFuture<'a, Option<Vec<u8>>>;
+
+    fn put<'a>(&'a self, table: &'a TableRef, item: &'a EncodedItem) -> StoreFuture<'a, ()>;
+
+    /// Deletes and returns what was deleted.
+    fn delete<'a>(
+        &'a self,
+        table: &'a TableRef,
+        key: &'a Wanted,
+    ) -> StoreFuture<'a, Option<Vec<u8>>>;
+
+    fn scan<'a>(&'a self, table: &'a TableRef, page: &'a ScanPage) -> StoreFuture<'a, Page>;
+}
+
+/// What to do about a failed request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Too fast: wait and send again.
+    Throttled,
+    /// Nothing is wrong with the request: wait and send again.
+    Transient,
+    /// Something in the request is wrong: not to be sent again as it is.
+    Refused,
+    /// The table, the credentials or the configuration: nothing can be sent.
+    Fatal,
+}
+
+/// Whether a failed write may be in the table after all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The service did not apply the write.
+    NotWritten,
+    /// The answer is missing: the service may have applied the write.
+    OutcomeUnknown,
+}
+
+/// A request that failed.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) class: Class,
+    pub(crate) outcome: Outcome,
+    pub(crate) error: Error,
+}

@@ -1,0 +1,328 @@
+//! Typed tables without a cache.
+
+mod batch;
+mod create;
+mod scan;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+
+pub use batch::BatchWrite;
+pub use create::CreateIfMissing;
+pub use scan::Scan;
+
+use crate::codec::encode;
+use crate::database::{Database, TableDescription};
+use crate::error::{Error, ErrorKind};
+use crate::key::{Key, KeyLookup};
+use crate::link::{Counters, Link};
+use crate::load;
+use crate::record::Record;
+use crate::retry::Patience;
+use crate::store::{MAX_BATCH_GET, TableRef};
+
+/// How many requests of one call are in flight at once: enough to hide the latency of the network,
+/// few enough not to open a connection each.
+pub(crate) const DEFAULT_IN_FLIGHT: usize = 16;
+
+/// The table of a record type: typed calls without a cache.
+///
+/// Every call is retried for 60 s without progress. Before the first request that touches data, the
+/// real table's keys are compared with the record's, once for each table and database; where
+/// describing the table is denied, that is skipped with a warning.
+///
+/// # Example
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), memory_table::Error> {
+/// use memory_table::{Database, Record};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
+/// #[record(table = "players")]
+/// struct Player {
+///     #[record(partition_key)]
+///     name: String,
+///     rating: f64,
+/// }
+///
+/// let players = Database::embedded()?.table::<Player>();
+/// players.create_if_missing().await?;
+/// let ada = Player { name: "ada".into(), rating: 1500.0 };
+/// players.put(&ada).await?;
+/// assert_eq!(players.get("ada").await?, Some(ada.clone()));
+/// assert_eq!(players.delete("ada").await?, Some(ada));
+/// assert_eq!(players.get("ada").await?, None);
+/// # Ok(()) }
+/// ```
+pub struct Table<T> {
+    database: Database,
+    /// The full name, or why it is none: said by the first call.
+    name: Result<Arc<str>, Error>,
+    counters: Arc<Counters>,
+    record: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Table<T> {
+    fn clone(&self) -> Self {
+        Self {
+            database: self.database.clone(),
+            name: self.name.clone(),
+            counters: Arc::clone(&self.counters),
+            record: PhantomData,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Table<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl<T: Record> Table<T> {
+    pub(crate) fn new(database: Database, name: &str) -> Self {
+        let name = database.full_name(name);
+        Self { database, name, counters: Arc::default(), record: PhantomData }
+    }
+
+    /// The name of the table as the service knows it, prefix included.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`] if it is no name of a table.
+    pub fn name(&self) -> Result<&str, Error> {
+        self.name.as_deref().map_err(Error::clone)
+    }
+
+    /// The database of the table.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// The requests of this handle and its clones.
+    pub(crate) fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    fn link(&self, patience: Patience) -> Result<Link, Error> {
+        let table = TableRef::of::<T>(self.name.clone()?);
+        Ok(Link {
+            store: Arc::clone(self.database.store()),
+            table,
+            patience,
+            counters: Arc::clone(&self.counters),
+        })
+    }
+
+    /// The link, after the table's keys were compared with the record's.
+    pub(crate) async fn ready(&self) -> Result<Link, Error> {
+        self.ready_with(self.database.default_patience()).await
+    }
+
+    pub(crate) async fn ready_with(&self, patience: Patience) -> Result<Link, Error> {
+        let link = self.link(patience)?;
+        self.database.check_schema::<T>(&link.table.name, &link.patience).await?;
+        Ok(link)
+    }
+
+    /// Creates the table if it does not exist and waits until it can be used.
+    ///
+    /// On demand unless [units](CreateIfMissing::provisioned) are given. An existing table is left
+    /// as it is, but its keys must be the record's.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TableMismatch`] if it exists with other keys, [`ErrorKind::Timeout`] if it is
+    /// not active in time, or why it could not be created.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the table may be created all the same; calling it again goes on.
+    pub fn create_if_missing(&self) -> CreateIfMissing<'_, T> {
+        CreateIfMissing::new(self)
+    }
+
+    /// Deletes the table with all its items and waits until it is gone; `false` if there was none.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be deleted; [`ErrorKind::Timeout`] if it is still there after five minutes.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the table may be deleted all the same; calling it again goes on.
+    pub async fn delete_table(&self) -> Result<bool, Error> {
+        create::delete(self, Duration::from_secs(300)).await
+    }
+
+    /// What the service says of the table; `None` if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be asked.
+    pub async fn describe(&self) -> Result<Option<TableDescription>, Error> {
+        let name = self.name.clone()?;
+        self.database.describe(&name, &self.database.default_patience()).await
+    }
+
+    /// The record of a key, or `None`. Eventually consistent: a write of the last second may be
+    /// missing. See [`get_consistent`](Self::get_consistent).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidKey`] without a request, [`ErrorKind::InvalidItem`] if the stored item
+    /// does not fit the type, or why it could not be read.
+    pub async fn get<K: KeyLookup<T::Key>>(&self, key: K) -> Result<Option<T>, Error> {
+        self.get_with(&key, false).await
+    }
+
+    /// The record of a key, or `None`, as the last successful write left it; costs twice the read
+    /// units of [`get`](Self::get).
+    /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html>
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get).
+    pub async fn get_consistent<K: KeyLookup<T::Key>>(&self, key: K) -> Result<Option<T>, Error> {
+        self.get_with(&key, true).await
+    }
+
+    async fn get_with<K: KeyLookup<T::Key>>(
+        &self,
+        key: &K,
+        consistent: bool,
+    ) -> Result<Option<T>, Error> {
+        let key = self.checked_key(key)?;
+        let link = self.ready().await?;
+        Ok(load::get::<T>(&link, &key, consistent).await?.map(|decoded| decoded.record))
+    }
+
+    /// The records of any number of keys, 100 a request; keys may be repeated. Absent ones are not
+    /// in the result. Eventually consistent.
+    ///
+    /// Keys that the service leaves unprocessed are asked for again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get); one item that does not fit the type fails the call.
+    pub async fn batch_get<K, I>(&self, keys: I) -> Result<HashMap<Key, T>, Error>
+    where
+        K: KeyLookup<T::Key>,
+        I: IntoIterator<Item = K>,
+    {
+        let keys: Vec<Key> =
+            keys.into_iter().map(|key| self.checked_key(&key)).collect::<Result<_, _>>()?;
+        let keys = load::distinct(keys);
+        if keys.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let link = self.ready().await?;
+        let chunks = keys.chunks(MAX_BATCH_GET).map(|chunk| load::chunk::<T>(&link, chunk, false));
+        let chunks = stream::iter(chunks).buffer_unordered(DEFAULT_IN_FLIGHT);
+        let chunks: Vec<_> = chunks.try_collect().await?;
+        let mut found = HashMap::with_capacity(keys.len());
+        for decoded in chunks.into_iter().flatten() {
+            let decoded = decoded?;
+            found.insert(decoded.key, decoded.record);
+        }
+        Ok(found)
+    }
+
+    /// Writes a record, replacing the item of its key, if there is one, with all its attributes.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidRecord`] and [`ErrorKind::InvalidKey`] without a request, or why it
+    /// could not be written; after a timeout it may have been written all the same.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the record may be written or not; putting it again is safe.
+    pub async fn put(&self, record: &T) -> Result<(), Error> {
+        let (key, item) = self.encoded(record)?;
+        let link = self.ready().await?;
+        let written = link.write("PutItem", || link.store.put(&link.table, &item)).await;
+        written.map_err(|error| error.on_key(&key))?;
+        Counters::add(&link.counters.items_written, 1);
+        Ok(())
+    }
+
+    /// Deletes a record in one request and returns it; `None` if there was none.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidKey`] without a request, or why it could not be deleted. If what was
+    /// deleted does not fit the type, that is an error too, and it is deleted. A retry after an
+    /// answer that was lost returns `None` for what the first attempt deleted.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the record may be deleted or not; deleting it again is safe.
+    pub async fn delete<K: KeyLookup<T::Key>>(&self, key: K) -> Result<Option<T>, Error> {
+        let key = self.checked_key(&key)?;
+        let link = self.ready().await?;
+        let wanted = load::wanted::<T>(&key);
+        let deleted = link.write("DeleteItem", || link.store.delete(&link.table, &wanted)).await;
+        let deleted = deleted.map_err(|error| error.on_key(&key))?;
+        Counters::add(&link.counters.items_deleted, usize::from(deleted.is_some()));
+        let decoded = deleted.map(|json| load::read_item::<T>(&link, &json)).transpose()?;
+        Ok(decoded.map(|decoded| decoded.record))
+    }
+
+    /// Puts and deletes any number of records, 25 a request; of several for one key the last holds.
+    ///
+    /// Items that the service leaves unprocessed are sent again until 60 s pass without progress.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use memory_table::{Database, Record};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Record, Serialize, Deserialize, Clone)]
+    /// # #[record(table = "players")]
+    /// # struct Player { #[record(partition_key)] name: String }
+    /// # let players = Database::embedded()?.table::<Player>();
+    /// # players.create_if_missing().await?;
+    /// let new = (0..30).map(|n| Player { name: format!("player {n}") });
+    /// let report = players.batch_write().puts(new).delete("ada").await?;
+    /// assert_eq!((report.written, report.deleted, report.requests), (30, 1, 2));
+    /// # Ok(()) }
+    /// ```
+    pub fn batch_write(&self) -> BatchWrite<'_, T> {
+        BatchWrite::new(self)
+    }
+
+    /// All records, page by page, as a stream. Eventually consistent unless asked otherwise.
+    pub fn scan(&self) -> Scan<T> {
+        Scan::new(self.clone())
+    }
+
+    pub(crate) fn checked_key<K: KeyLookup<T::Key>>(&self, key: &K) -> Result<Key, Error> {
+        Key::new(&key.key()).map_err(|error| self.place(Error::from(error)))
+    }
+
+    /// A record's key and form, checked as far as that is possible without the service.
+    pub(crate) fn encoded(&self, record: &T) -> Result<(Key, crate::codec::EncodedItem), Error> {
+        let key = Key::new(&record.key()).map_err(|error| self.place(Error::from(error)))?;
+        let item = encode(record, &key).map_err(|error| {
+            self.place(Error::new(ErrorKind::InvalidRecord, error.to_string()).on_key(&key))
+                .advise("nothing was sent")
+        })?;
+        Ok((key, item))
+    }
+
+    pub(crate) fn place(&self, error: Error) -> Error {
+        match &self.name {
+            Ok(name) => error.on_table(name),
+            Err(_) => error,
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Creating and deleting tables, and waiting until that is done.
+
+use std::future::IntoFuture;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ProvisionedThroughput,
+    ScalarAttributeType,
+};
+use tokio::time::Instant;
+
+use super::Table;
+use crate::database::{TableStatus, failure};
+use crate::error::{Error, ErrorKind};
+use crate::key::{KeyKind, KeyShape};
+use crate::record::Record;
+
+/// How often a table's state is asked for at first, and at most.
+const POLL: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// Options of [`Table::create_if_missing`]; awaiting it creates the table.
+///
+/// # Example
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), memory_table::Error> {
+/// # use memory_table::{BillingMode, Database, Record};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Record, Serialize, Deserialize, Clone)]
+/// # #[record(table = "players")]
+/// # struct Player { #[record(partition_key)] name: String }
+/// let players = Database::embedded()?.table::<Player>();
+/// players.create_if_missing().provisioned(5, 10).await?;
+/// let billing = players.describe().await?.map(|table| table.billing);
+/// assert_eq!(billing, Some(BillingMode::Provisioned { read_units: 5, write_units: 10 }));
+/// # Ok(()) }
+/// ```
+#[must_use = "nothing is created until it is awaited"]
+#[derive(Debug)]
+pub struct CreateIfMissing<'t, T> {
+    table: &'t Table<T>,
+    units: Option<(u64, u64)>,
+    timeout: Duration,
+}
+
+impl<'t, T: Record> CreateIfMissing<'t, T> {
+    pub(super) const fn new(table: &'t Table<T>) -> Self {
+        Self { table, units: None, timeout: Duration::from_secs(300) }
+    }
+
+    /// Capacity in units a second: reads of 4 KB and writes of 1 KB.
+    ///
+    /// Default: none, the table is paid for by request (on demand).
+    pub const fn provisioned(mut self, read_units: u64, write_units: u64) -> Self {
+        self.units = Some((read_units, write_units));
+        self
+    }
+
+    /// How long to wait until the table is active.
+    ///
+    /// Default: 5 minutes; the service mostly takes less than one.
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    async fn run(self) -> Result<(), Error> {
+        let table = self.table;
+        let name = table.name.clone()?;
+        let started = Instant::now();
+        let patience = table.database.default_patience();
+        let mut pause = POLL.0;
+        loop {
+            match table.database.describe(&name, &patience).await? {
+                None => self.create(&name).await?,
+                Some(found) if found.status != TableStatus::Deleting => {
+                    let keys = found.keys();
+                    keys.check::<T>(&name)?;
+                    if matches!(found.status, TableStatus::Active | TableStatus::Updating) {
+                        // An error here means that it is set, from this or another task.
+                        let _known = table.database.schema(&name).set(Some(keys));
+                        return Ok(());
+                    }
+                }
+                // A table being deleted is waited for, then created anew.
+                Some(_) => {}
+            }
+            if started.elapsed() >= self.timeout {
+                return Err(timed_out(&name, "active", started.elapsed()).during("CreateTable"));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(POLL.1);
+        }
+    }
+
+    async fn create(&self, name: &Arc<str>) -> Result<(), Error> {
+        let patience = self.table.database.default_patience();
+        let mut attempts = patience.attempts();
+        loop {
+            let request = self.request(name)?;
+            let database = &self.table.database;
+            let sent =
+                async { database.contact().heard(Box::pin(request.send()).await).map_err(failure) };
+            let failed = match attempts.attempt(sent).await {
+                Ok(_) => return Ok(()),
+                // Someone else was faster: as good as created here.
+                Err(failed) if failed.error.code() == Some("ResourceInUseException") => {
+                    return Ok(());
+                }
+                Err(failed) => failed,
+            };
+            let waited = attempts.wait(failed).await;
+            waited.map_err(|error| error.during("CreateTable").on_table(name))?;
+        }
+    }
+
+    fn request(
+        &self,
+        name: &Arc<str>,
+    ) -> Result<aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilder, Error>
+    {
+        let unbuildable = |error: aws_sdk_dynamodb::error::BuildError| {
+            Error::new(ErrorKind::Configuration, "the table cannot be created so")
+                .on_table(name)
+                .caused_by(error)
+        };
+        let mut call = self.table.database.single().create_table().table_name(&**name);
+        let partition = (T::PARTITION_KEY, <T::Key as KeyShape>::PARTITION, KeyType::Hash);
+        let sort = T::SORT_KEY.zip(<T::Key as KeyShape>::SORT);
+        let sort = sort.map(|(attribute, kind)| (attribute, kind, KeyType::Range));
+        for (attribute, kind, key_type) in std::iter::once(partition).chain(sort) {
+            let definition = AttributeDefinition::builder().attribute_name(attribute);
+            let definition =
+                definition.attribute_type(scalar(kind)).build().map_err(unbuildable)?;
+            let element = KeySchemaElement::builder().attribute_name(attribute).key_type(key_type);
+            call = call
+                .attribute_definitions(definition)
+                .key_schema(element.build().map_err(unbuildable)?);
+        }
+        let Some((read, write)) = self.units else {
+            return Ok(call.billing_mode(BillingMode::PayPerRequest));
+        };
+        let units = |units: u64| i64::try_from(units).unwrap_or(i64::MAX);
+        let throughput = ProvisionedThroughput::builder().read_capacity_units(units(read));
+        let throughput =
+            throughput.write_capacity_units(units(write)).build().map_err(unbuildable)?;
+        Ok(call.billing_mode(BillingMode::Provisioned).provisioned_throughput(throughput))
+    }
+}
+
+impl<'t, T: Record> IntoFuture for CreateIfMissing<'t, T> {
+    type Output = Result<(), Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 't>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+fn scalar(kind: KeyKind) -> ScalarAttributeType {
+    match kind {
+        KeyKind::String => ScalarAttributeType::S,
+        KeyKind::Number => ScalarAttributeType::N,
+        KeyKind::Binary => ScalarAttributeType::B,
+    }
+}
+
+fn timed_out(name: &Arc<str>, state: &str, after: Duration) -> Error {
+    let text = format!("the table is not {state} after {} s", after.as_secs());
+    Error::new(ErrorKind::Timeout, text).on_table(name).advise("wait and call again; it goes on")
+}
+
+/// Deletes a table and waits until it is gone.
+pub(super) async fn delete<T: Record>(table: &Table<T>, timeout: Duration) -> Result<bool, Error> {
+    let name = table.name.clone()?;
+    let database = &table.database;
+    let patience = database.default_patience();
+    let started = Instant::now();
+    let mut attempts = patience.attempts();
+    loop {
+        let call = Box::pin(database.single().delete_table().table_name(&*name).send());
+        let sent = async { database.contact().heard(call.await).map_err(failure) };
+        let failed = match attempts.attempt(sent).await {
+            Ok(_) => break,
+            Err(failed) if failed.error.kind() == ErrorKind::TableNotFound => {
+                database.forget_schema(&name);
+                // A table that a lost answer deleted was there all the same.
+                return Ok(attempts.sent > 1);
+            }
+            // Being created, changed or deleted: the service says so until that is done.
+            Err(failed) if failed.error.code() == Some("ResourceInUseException") => {
+                if started.elapsed() >= timeout {
+                    return Err(failed.error.during("DeleteTable").on_table(&name));
+                }
+                tokio::time::sleep(POLL.1).await;
+                continue;
+            }
+            Err(failed) => failed,
+        };
+        attempts.wait(failed).await.map_err(|error| error.during("DeleteTable").on_table(&name))?;
+    }
+    database.forget_schema(&name);
+    let mut pause = POLL.0;
+    while database.describe(&name, &patience).await?.is_some() {
+        if started.elapsed() >= timeout {
+            return Err(timed_out(&name, "gone", started.elapsed()).during("DeleteTable"));
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(POLL.1);
+    }
+    Ok(true)
+}

@@ -1,0 +1,67 @@
+//! The one write engine: plan, send, retry, report.
+//!
+//! It never sees the cache: it pulls the current write of a key from [`Changes`] whenever it sends
+//! it, and tells [`Changes`] how that ended. So what goes out is always the newest value, and only
+//! the cache decides what an answer means for it.
+
+mod engine;
+mod fixed;
+mod plan;
+mod report;
+mod schedule;
+
+pub(crate) use engine::run;
+pub(crate) use fixed::Fixed;
+pub use report::{Failed, FlushError, FlushReport, Operation};
+
+use crate::error::Error;
+use crate::key::Key;
+use crate::store::{Outcome, Write};
+use crate::table::DEFAULT_IN_FLIGHT;
+
+/// How much the engine may do at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) requests_in_flight: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { requests_in_flight: DEFAULT_IN_FLIGHT }
+    }
+}
+
+/// Where the engine gets its writes and puts its answers.
+///
+/// Contract: each `take` that returns [`Take::Write`] is followed by exactly one `settle` of that
+/// key before the key is taken again, also if the engine is dropped half-way. So at most one
+/// request is in flight for a key, ever.
+pub(crate) trait Changes: Send + Sync {
+    /// The current write of a key, which is in flight from now on.
+    fn take(&self, key: &Key) -> Take;
+
+    /// How the write that was taken ended.
+    fn settle(&self, key: &Key, settled: Settled);
+}
+
+/// What there is to send for a key.
+#[derive(Debug)]
+pub(crate) enum Take {
+    Write(Write),
+    /// What is stored is what would be written.
+    Unchanged,
+    /// Nothing is unsaved any more.
+    Gone,
+    /// It cannot be written until it is put again.
+    Parked(Operation, Error),
+}
+
+/// How a write ended.
+#[derive(Debug)]
+pub(crate) enum Settled {
+    Written,
+    /// Not written, or perhaps; to be sent again.
+    Pending(Outcome),
+    /// The service refused it on its own account.
+    Refused(Error),
+}

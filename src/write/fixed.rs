@@ -1,0 +1,103 @@
+//! A batch of writes that does not change while it is sent.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::report::{Failed, FlushError, FlushReport, Operation};
+use super::{Changes, Limits, Settled, Take};
+use crate::error::Error;
+use crate::key::Key;
+use crate::link::Link;
+use crate::store::{Action, Outcome, Write};
+
+/// Writes given by the caller, the last of each key.
+#[derive(Default)]
+pub(crate) struct Fixed {
+    order: Vec<Key>,
+    writes: Mutex<HashMap<Key, Write>>,
+    /// What cannot be sent at all; without a key if that is what is wrong.
+    refused: Vec<(Option<Key>, Operation, Error)>,
+}
+
+impl Fixed {
+    pub(crate) fn add(&mut self, write: Write) {
+        let key = write.key.clone();
+        if self.writes.get_mut().insert(key.clone(), write).is_none() {
+            self.order.push(key);
+        }
+    }
+
+    pub(crate) fn refuse(&mut self, key: Option<Key>, operation: Operation, error: Error) {
+        self.refused.push((key, operation, error));
+    }
+
+    pub(crate) async fn send(self, link: &Link, limits: Limits) -> Result<FlushReport, FlushError> {
+        let keys = self.order.clone();
+        let mut report = super::run(link, &self, keys, limits).await;
+        let keyless = self.report_refused(&mut report);
+        match keyless {
+            Some(error) => Err(FlushError::new(Some(Arc::clone(&link.table.name)), report, error)),
+            None => FlushError::check(&link.table.name, report),
+        }
+    }
+
+    /// The error of a batch of which nothing was sent.
+    pub(crate) fn unsent(mut self, error: &Error) -> FlushError {
+        let mut report = FlushReport::default();
+        for key in std::mem::take(&mut self.order) {
+            let write = self.writes.get_mut().remove(&key);
+            let operation = write.map_or(Operation::Put, |write| operation_of(&write));
+            let error = error.clone();
+            report.failed.push(Failed {
+                key,
+                operation,
+                attempts: 0,
+                outcome: Outcome::NotWritten,
+                error,
+            });
+        }
+        self.report_refused(&mut report);
+        FlushError::new(None, report, error.clone())
+    }
+
+    /// Adds what could not be sent; the error of an invalid key, which no line can name.
+    fn report_refused(&self, report: &mut FlushReport) -> Option<Error> {
+        let mut keyless = None;
+        for (key, operation, error) in &self.refused {
+            let Some(key) = key.clone() else {
+                keyless.get_or_insert_with(|| error.clone());
+                continue;
+            };
+            let (operation, error) = (*operation, error.clone());
+            report.parked.push(Failed {
+                key,
+                operation,
+                attempts: 0,
+                outcome: Outcome::NotWritten,
+                error,
+            });
+        }
+        keyless
+    }
+}
+
+fn operation_of(write: &Write) -> Operation {
+    match write.action {
+        Action::Put(_) => Operation::Put,
+        Action::Delete(_) => Operation::Delete,
+    }
+}
+
+impl Changes for Fixed {
+    fn take(&self, key: &Key) -> Take {
+        self.writes.lock().get(key).cloned().map_or(Take::Gone, Take::Write)
+    }
+
+    fn settle(&self, key: &Key, settled: Settled) {
+        if matches!(settled, Settled::Written) {
+            self.writes.lock().remove(key);
+        }
+    }
+}

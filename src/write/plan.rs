@@ -1,0 +1,98 @@
+//! Which writes go together into a request.
+
+use std::collections::VecDeque;
+
+use super::report::{Failed, Report};
+use super::{Changes, Take};
+use crate::key::Key;
+use crate::store::{MAX_BATCH_WRITE, MAX_REQUEST_BYTES, Outcome, Write};
+
+/// Keys that wait to be sent, in the order of their changes.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    ready: VecDeque<Key>,
+    /// Parts of a refused batch, each to be sent on its own to find the bad item.
+    suspects: VecDeque<Vec<Key>>,
+    /// Taken, but the request was full; opens the next one.
+    overflow: Option<Write>,
+}
+
+impl Plan {
+    pub(super) fn new(keys: impl IntoIterator<Item = Key>) -> Self {
+        Self { ready: keys.into_iter().collect(), ..Self::default() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.ready.is_empty() && self.suspects.is_empty() && self.overflow.is_none()
+    }
+
+    pub(super) fn push(&mut self, keys: impl IntoIterator<Item = Key>) {
+        self.ready.extend(keys);
+    }
+
+    /// Sends the halves of a refused batch apart.
+    pub(super) fn split(&mut self, keys: Vec<Key>) {
+        let (left, right) = keys.split_at(keys.len().div_ceil(2));
+        self.suspects.extend([left.to_vec(), right.to_vec()]);
+    }
+
+    /// The writes of the next request: at most 25 and 16 MB, each key once. Empty at the end.
+    pub(super) fn next(&mut self, changes: &dyn Changes, report: &mut Report) -> Vec<Write> {
+        let mut batch = Vec::new();
+        while batch.is_empty() {
+            let Some(part) = self.suspects.pop_front() else {
+                break;
+            };
+            batch.extend(part.iter().filter_map(|key| take(key, changes, report)));
+        }
+        if batch.is_empty() {
+            self.fill(&mut batch, changes, report);
+        }
+        batch
+    }
+
+    fn fill(&mut self, batch: &mut Vec<Write>, changes: &dyn Changes, report: &mut Report) {
+        let mut bytes = 0;
+        while batch.len() < MAX_BATCH_WRITE {
+            let next = self.overflow.take().or_else(|| {
+                std::iter::from_fn(|| self.ready.pop_front())
+                    .find_map(|key| take(&key, changes, report))
+            });
+            let Some(write) = next else {
+                return;
+            };
+            bytes += write.wire_bytes();
+            if bytes > MAX_REQUEST_BYTES && !batch.is_empty() {
+                self.overflow = Some(write);
+                return;
+            }
+            batch.push(write);
+        }
+    }
+
+    /// Everything that was not sent, for the report; what was taken goes back.
+    pub(super) fn drain(&mut self) -> (Option<Key>, Vec<Key>) {
+        let rest = self.suspects.drain(..).flatten().chain(self.ready.drain(..)).collect();
+        (self.overflow.take().map(|write| write.key), rest)
+    }
+}
+
+/// The write of a key, or its line in the report.
+fn take(key: &Key, changes: &dyn Changes, report: &mut Report) -> Option<Write> {
+    match changes.take(key) {
+        Take::Write(write) => return Some(write),
+        Take::Unchanged => report.unchanged(key),
+        Take::Gone => report.gone(key),
+        Take::Parked(operation, error) => {
+            let failed = Failed {
+                key: key.clone(),
+                operation,
+                attempts: report.attempts(key),
+                outcome: Outcome::NotWritten,
+                error,
+            };
+            report.parked(failed);
+        }
+    }
+    None
+}

@@ -1,0 +1,295 @@
+//! What a flush did, exactly.
+
+use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::error::Error;
+use crate::key::Key;
+use crate::store::Outcome;
+
+/// What was to be done with an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// The item was to be written.
+    Put,
+    /// The item was to be deleted.
+    Delete,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Put => "put",
+            Self::Delete => "delete",
+        })
+    }
+}
+
+/// A record that a flush did not save; it is still unsaved in the memory table.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Failed {
+    /// The record's key.
+    pub key: Key,
+    /// What was to be done.
+    pub operation: Operation,
+    /// How often it was sent in this flush.
+    pub attempts: u64,
+    /// Whether it may be in the table after all.
+    pub outcome: Outcome,
+    /// The last cause, with the service's code and request id.
+    pub error: Error,
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.operation, self.key, self.error)
+    }
+}
+
+/// What a flush did. Every record that was submitted is in exactly one of `written`, `deleted`,
+/// `unchanged`, `parked` and `failed`.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+#[non_exhaustive]
+pub struct FlushReport {
+    /// Items written.
+    pub written: u64,
+    /// Items deleted.
+    pub deleted: u64,
+    /// Records that cost no write: what is stored is what would have been written.
+    pub unchanged: u64,
+    /// Records that the service refused on their own account, or that cannot be encoded. They are
+    /// not sent again until they are put again.
+    pub parked: Vec<Failed>,
+    /// Records that were not saved for want of an answer, capacity or permission. The next flush
+    /// sends them again.
+    pub failed: Vec<Failed>,
+    /// Requests sent, retries included.
+    pub requests: u64,
+    /// Requests that sent at least one item again.
+    pub retries: u64,
+    /// Items that the service returned unprocessed, counted each time.
+    pub unprocessed: u64,
+    /// Bytes of the items sent, by DynamoDB's arithmetic, retries included.
+    pub bytes: u64,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+impl FlushReport {
+    /// How many records the flush was to save: the sum of all outcomes.
+    #[must_use]
+    pub fn submitted(&self) -> u64 {
+        let lists = u64::try_from(self.parked.len() + self.failed.len()).unwrap_or(u64::MAX);
+        self.written + self.deleted + self.unchanged + lists
+    }
+
+    /// The records that were not saved: failed and parked.
+    pub fn not_saved(&self) -> impl Iterator<Item = &Failed> {
+        self.failed.iter().chain(&self.parked)
+    }
+}
+
+impl fmt::Display for FlushReport {
+    /// `written 12, deleted 0, unchanged 3, parked 0, failed 0 in 1 request (0 retries), 0.02 s`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "written {}, deleted {}, unchanged {}, parked {}, failed {} in {} request{} ({} retries), {:.2} s",
+            self.written,
+            self.deleted,
+            self.unchanged,
+            self.parked.len(),
+            self.failed.len(),
+            self.requests,
+            if self.requests == 1 { "" } else { "s" },
+            self.retries,
+            self.elapsed.as_secs_f64(),
+        )
+    }
+}
+
+/// A flush that did not save everything: the report, and the first cause.
+///
+/// Nothing is lost: what was not saved is still unsaved in the memory table, and the next flush
+/// goes on.
+#[derive(Clone)]
+pub struct FlushError(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    table: Option<Arc<str>>,
+    report: FlushReport,
+    cause: Error,
+}
+
+impl FlushError {
+    /// An error of a flush that sent nothing.
+    pub(crate) fn new(table: Option<Arc<str>>, report: FlushReport, cause: Error) -> Self {
+        Self(Box::new(Inner { table, report, cause }))
+    }
+
+    /// Ok if everything was saved.
+    pub(crate) fn check(table: &Arc<str>, report: FlushReport) -> Result<FlushReport, Self> {
+        let first = report.not_saved().next().map(|first| first.error.clone());
+        match first {
+            None => Ok(report),
+            Some(cause) => Err(Self::new(Some(Arc::clone(table)), report, cause)),
+        }
+    }
+
+    /// What was done and what was not.
+    pub const fn report(&self) -> &FlushReport {
+        &self.0.report
+    }
+
+    /// The report, owned.
+    pub fn into_report(self) -> FlushReport {
+        self.0.report
+    }
+
+    /// The first cause; each record's own is in the report.
+    #[must_use]
+    pub const fn cause(&self) -> &Error {
+        &self.0.cause
+    }
+}
+
+/// Keys named in the text; the report has all.
+const NAMED: usize = 10;
+
+impl fmt::Display for FlushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let report = &self.0.report;
+        let missing = report.parked.len() + report.failed.len();
+        f.write_str("flush")?;
+        if let Some(table) = &self.0.table {
+            write!(f, " of table `{table}`")?;
+        }
+        if missing == 0 {
+            return write!(f, ": {}", self.0.cause);
+        }
+        write!(f, ": {missing} of {} records were not saved: ", report.submitted())?;
+        for (index, failed) in report.not_saved().take(NAMED).enumerate() {
+            write!(f, "{}{}", if index > 0 { ", " } else { "" }, failed.key)?;
+        }
+        if missing > NAMED {
+            write!(f, " and {} more", missing - NAMED)?;
+        }
+        write!(
+            f,
+            "; the first: {}; nothing is lost, they are still unsaved: flush again",
+            self.0.cause
+        )
+    }
+}
+
+impl fmt::Debug for FlushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FlushError")
+            .field("text", &self.to_string())
+            .field("report", &self.0.report)
+            .finish()
+    }
+}
+
+impl StdError for FlushError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&self.0.cause)
+    }
+}
+
+/// What is known of a key's attempts in this flush.
+#[derive(Debug)]
+struct Tries {
+    sent: u64,
+    first: Instant,
+    /// Times it came back without being written since it last got anywhere.
+    rounds: u32,
+}
+
+/// A report in the making.
+#[derive(Debug)]
+pub(super) struct Report {
+    started: Instant,
+    tries: HashMap<Key, Tries>,
+    pub(super) done: FlushReport,
+}
+
+impl Report {
+    pub(super) fn new() -> Self {
+        Self { started: Instant::now(), tries: HashMap::new(), done: FlushReport::default() }
+    }
+
+    pub(super) fn attempts(&self, key: &Key) -> u64 {
+        self.tries.get(key).map_or(0, |tries| tries.sent)
+    }
+
+    /// When a key was first sent.
+    pub(super) fn first_sent(&self, key: &Key) -> Instant {
+        self.tries.get(key).map_or_else(Instant::now, |tries| tries.first)
+    }
+
+    /// Notes a request; whether it sends something again.
+    pub(super) fn sending<'k>(&mut self, keys: impl Iterator<Item = (&'k Key, usize)>) {
+        let mut again = false;
+        for (key, bytes) in keys {
+            let now = Instant::now();
+            let tries =
+                self.tries.entry(key.clone()).or_insert(Tries { sent: 0, first: now, rounds: 0 });
+            again |= tries.sent > 0;
+            tries.sent += 1;
+            self.done.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+        }
+        self.done.requests += 1;
+        self.done.retries += u64::from(again);
+    }
+
+    /// The number of times in a row that a key came back, this one included.
+    pub(super) fn came_back(&mut self, key: &Key) -> u32 {
+        self.tries.get_mut(key).map_or(0, |tries| {
+            tries.rounds = tries.rounds.saturating_add(1);
+            tries.rounds
+        })
+    }
+
+    pub(super) fn written(&mut self, key: &Key, operation: Operation) {
+        self.tries.remove(key);
+        match operation {
+            Operation::Put => self.done.written += 1,
+            Operation::Delete => self.done.deleted += 1,
+        }
+    }
+
+    pub(super) fn unchanged(&mut self, key: &Key) {
+        self.tries.remove(key);
+        self.done.unchanged += 1;
+    }
+
+    /// Forgotten by its owner while it waited: there is nothing to save any more.
+    pub(super) fn gone(&mut self, key: &Key) {
+        self.tries.remove(key);
+    }
+
+    pub(super) fn parked(&mut self, failed: Failed) {
+        self.tries.remove(&failed.key);
+        self.done.parked.push(failed);
+    }
+
+    pub(super) fn failed(&mut self, failed: Failed) {
+        self.tries.remove(&failed.key);
+        self.done.failed.push(failed);
+    }
+
+    pub(super) fn finish(mut self) -> FlushReport {
+        self.done.elapsed = self.started.elapsed();
+        self.done
+    }
+}
