@@ -19,7 +19,6 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use parking_lot::Mutex;
 
 pub use builder::DatabaseBuilder;
-pub(crate) use failure::failure;
 pub(crate) use schema::SchemaCell;
 pub use schema::{BillingMode, TableDescription, TableStatus};
 
@@ -187,6 +186,7 @@ impl Database {
         }
         let config = client.config().to_builder();
         let config = config.retry_config(RetryConfig::disabled()).timeout_config(timeouts);
+        let config = config.interceptor(contact::NoteEndpoint(Arc::clone(&contact)));
         let single = Client::from_conf(config.build());
         let store = sdk::SdkStore { client: single.clone(), contact: Arc::clone(&contact) };
         let inner = Inner {

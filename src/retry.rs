@@ -111,7 +111,9 @@ impl Attempts<'_> {
         if self.patience.contact.has_answered() {
             return attempt.await;
         }
-        timeout_at(self.began + FIRST_LIMIT, attempt).await.unwrap_or_else(|_| Err(silent()))
+        timeout_at(self.began + FIRST_LIMIT, attempt)
+            .await
+            .unwrap_or_else(|_| Err(silent(self.patience.contact.endpoint())))
     }
 
     /// Some of what was asked for came: patience begins anew.
@@ -139,8 +141,10 @@ impl Attempts<'_> {
     }
 }
 
-fn silent() -> Failure {
-    let text = format!("the endpoint has not answered within {} s", FIRST_LIMIT.as_secs());
+fn silent(endpoint: Option<&str>) -> Failure {
+    let endpoint =
+        endpoint.map_or_else(|| "the endpoint".to_owned(), |url| format!("the endpoint {url}"));
+    let text = format!("{endpoint} has not answered within {} s", FIRST_LIMIT.as_secs());
     let error = Error::new(ErrorKind::Connection, text).advise(
         "check the endpoint (AWS_ENDPOINT_URL_DYNAMODB), the region (AWS_REGION), proxies and firewalls",
     );

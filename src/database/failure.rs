@@ -106,28 +106,32 @@ fn meaning_of(code: &str, status: u16) -> Meaning {
     }
 }
 
-/// Sorts an SDK error; the error itself stays the source.
-pub(crate) fn failure<E>(error: SdkError<E, HttpResponse>) -> Failure
+/// Sorts an SDK error of a request to an endpoint; the error itself stays the source.
+pub(crate) fn failure<E>(error: SdkError<E, HttpResponse>, endpoint: Option<&str>) -> Failure
 where
     E: StdError + ProvideErrorMetadata + RequestId + Send + Sync + 'static,
 {
     match &error {
         SdkError::ServiceError(_) => service_failure(error),
         SdkError::ConstructionFailure(_) => construction_failure(error),
+        SdkError::DispatchFailure(_) => dispatch_failure(error, endpoint),
         SdkError::TimeoutError(_) => transient(
             Outcome::OutcomeUnknown,
-            "the answer did not arrive in time",
+            format!("the answer of {} did not arrive in time", named(endpoint)),
             "check the network, or raise `attempt_timeout` of the database's builder",
             error,
         ),
-        SdkError::DispatchFailure(_) => dispatch_failure(error),
         _ => transient(
             Outcome::OutcomeUnknown,
-            "the answer could not be read",
+            format!("the answer of {} could not be read", named(endpoint)),
             "check that the endpoint is a DynamoDB",
             error,
         ),
     }
+}
+
+fn named(endpoint: Option<&str>) -> String {
+    endpoint.map_or_else(|| "the endpoint".to_owned(), |url| format!("the endpoint {url}"))
 }
 
 fn service_failure<E>(error: SdkError<E, HttpResponse>) -> Failure
@@ -151,12 +155,22 @@ where
     Failure { class: meaning.class, outcome: meaning.outcome, error: ours }
 }
 
-fn transient(outcome: Outcome, text: &str, advice: &str, source: impl Into<BoxError>) -> Failure {
+fn transient(
+    outcome: Outcome,
+    text: impl Into<String>,
+    advice: &str,
+    source: impl Into<BoxError>,
+) -> Failure {
     let error = Error::new(ErrorKind::Connection, text).advise(advice).caused_by(source);
     Failure { class: Class::Transient, outcome, error }
 }
 
-fn fatal(kind: ErrorKind, text: &str, advice: &str, source: impl Into<BoxError>) -> Failure {
+fn fatal(
+    kind: ErrorKind,
+    text: impl Into<String>,
+    advice: &str,
+    source: impl Into<BoxError>,
+) -> Failure {
     let error = Error::new(kind, text).advise(advice).caused_by(source);
     Failure { class: Class::Fatal, outcome: Outcome::NotWritten, error }
 }
@@ -193,54 +207,45 @@ fn no_credentials(error: impl Into<BoxError>) -> Failure {
 }
 
 /// Nothing came back: the connection, the name, or the credentials before it.
-fn dispatch_failure<E>(error: SdkError<E, HttpResponse>) -> Failure
+fn dispatch_failure<E>(error: SdkError<E, HttpResponse>, endpoint: Option<&str>) -> Failure
 where
     E: StdError + Send + Sync + 'static,
 {
     let told = chain_text(&error);
-    let refused = find_io(&error).is_some_and(|kind| kind == io::ErrorKind::ConnectionRefused);
-    if refused {
-        return transient(
-            Outcome::NotWritten,
-            "the endpoint refused the connection",
-            "start the server, or check host and port of the endpoint (AWS_ENDPOINT_URL_DYNAMODB, \
-             `Database::local(url)`)",
-            error,
-        );
+    let named = named(endpoint);
+    let (user, timed_out) = match &error {
+        SdkError::DispatchFailure(failure) => (failure.is_user(), failure.is_timeout()),
+        _ => (false, false),
+    };
+    if find_io(&error) == Some(io::ErrorKind::ConnectionRefused) {
+        let text = format!("{named} refused the connection");
+        return transient(Outcome::NotWritten, text, START_OR_CHECK, error);
     }
     if told.contains("dns error") || told.contains("failed to lookup address") {
-        return transient(
-            Outcome::NotWritten,
-            "the host of the endpoint is unknown",
-            "check the endpoint (AWS_ENDPOINT_URL_DYNAMODB), the region (AWS_REGION) and the network",
-            error,
-        );
+        let text = format!("the host of {named} is unknown");
+        return transient(Outcome::NotWritten, text, CHECK_NAME, error);
     }
-    let user = matches!(&error, SdkError::DispatchFailure(failure) if failure.is_user());
     if told.contains("credentials") {
         return no_credentials(error);
     }
     if user {
-        return fatal(
-            ErrorKind::Configuration,
-            "the endpoint is no address to connect to",
-            "check the endpoint (AWS_ENDPOINT_URL_DYNAMODB, `Database::local(url)`)",
-            error,
-        );
+        let text = format!("{named} is no address to connect to");
+        return fatal(ErrorKind::Configuration, text, CHECK, error);
     }
-    let timed_out = matches!(&error, SdkError::DispatchFailure(failure) if failure.is_timeout());
-    let (outcome, text) = if timed_out {
-        (Outcome::OutcomeUnknown, "the endpoint did not answer in time")
+    let text = if timed_out {
+        format!("{named} did not answer in time")
     } else {
-        (Outcome::OutcomeUnknown, "the connection broke")
+        format!("the connection to {named} broke")
     };
-    transient(
-        outcome,
-        text,
-        "check the endpoint (AWS_ENDPOINT_URL_DYNAMODB) and the network",
-        error,
-    )
+    transient(Outcome::OutcomeUnknown, text, CHECK, error)
 }
+
+const START_OR_CHECK: &str = "start the server, or check host and port of the endpoint \
+     (AWS_ENDPOINT_URL_DYNAMODB, `Database::local(url)`)";
+const CHECK_NAME: &str = "check the endpoint (AWS_ENDPOINT_URL_DYNAMODB, `Database::local(url)`), \
+     the region (AWS_REGION) and the network";
+const CHECK: &str =
+    "check the endpoint (AWS_ENDPOINT_URL_DYNAMODB, `Database::local(url)`) and the network";
 
 /// The texts of an error and all its sources, for the few causes that the SDK tells apart by text only.
 fn chain_text(error: &(dyn StdError + 'static)) -> String {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::types::{self, KeyType, ScalarAttributeType};
 use tokio::sync::OnceCell;
 
-use super::{Database, failure};
+use super::Database;
 use crate::error::{Error, ErrorKind};
 use crate::key::{KeyKind, KeyShape};
 use crate::record::Record;
@@ -179,8 +179,7 @@ impl Database {
         loop {
             // The SDK's futures are 20 KB; boxed, ours stay small.
             let call = Box::pin(self.single().describe_table().table_name(&**name).send());
-            let answer =
-                attempts.attempt(async { self.contact().heard(call.await).map_err(failure) }).await;
+            let answer = attempts.attempt(async { self.contact().heard(call.await) }).await;
             let failed = match answer {
                 Ok(output) => {
                     let description = output.table().and_then(TableDescription::of);

@@ -4,15 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::http::HttpResponse;
-use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::operation::RequestId;
+use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, DeleteRequest, KeysAndAttributes, PutRequest, ReturnValue, WriteRequest,
 };
 
 use super::contact::Contact;
-use super::failure::failure;
 use crate::codec::{CodecError, EncodedItem, item_to_json, json_to_item};
 use crate::error::{Error, ErrorKind};
 use crate::key::{Key, KeyRef, KeyValue};
@@ -29,16 +26,6 @@ pub(crate) struct SdkStore {
 }
 
 type SdkItem = HashMap<String, AttributeValue>;
-
-impl SdkStore {
-    /// Notes that the endpoint answered, and sorts its error.
-    fn answer<T, E>(&self, result: Result<T, SdkError<E, HttpResponse>>) -> Result<T, Failure>
-    where
-        E: std::error::Error + ProvideErrorMetadata + RequestId + Send + Sync + 'static,
-    {
-        self.contact.heard(result).map_err(failure)
-    }
-}
 
 /// Something that we built cannot be sent; a mistake of ours or of a hand-written record.
 fn unbuildable(source: impl Into<crate::error::BoxError>) -> Failure {
@@ -126,7 +113,7 @@ impl Store for SdkStore {
         Box::pin(async move {
             let requests = batch.iter().map(write_request).collect::<Result<Vec<_>, _>>()?;
             let call = self.client.batch_write_item().request_items(&*table.name, requests);
-            let output = self.answer(call.send().await)?;
+            let output = self.contact.heard(call.send().await)?;
             let returned = output.unprocessed_items.unwrap_or_default();
             let returned = returned.values().flatten();
             let keys = returned.map(|request| key_of(table, written_item(request)?));
@@ -148,7 +135,7 @@ impl Store for SdkStore {
                 KeysAndAttributes::builder().set_keys(Some(items)).consistent_read(consistent);
             let request = request.build().map_err(unbuildable)?;
             let call = self.client.batch_get_item().request_items(&*table.name, request);
-            let output = self.answer(call.send().await)?;
+            let output = self.contact.heard(call.send().await)?;
             let unprocessed = output.unprocessed_keys.unwrap_or_default();
             let returned = unprocessed.values().flat_map(KeysAndAttributes::keys);
             let sent = keys.iter().map(|wanted| &wanted.key);
@@ -167,7 +154,8 @@ impl Store for SdkStore {
     ) -> StoreFuture<'a, Option<Vec<u8>>> {
         Box::pin(async move {
             let call = self.client.get_item().table_name(&*table.name).consistent_read(consistent);
-            let output = self.answer(call.set_key(Some(sdk_item(&key.json)?)).send().await)?;
+            let output =
+                self.contact.heard(call.set_key(Some(sdk_item(&key.json)?)).send().await)?;
             output.item.as_ref().map(item_to_json).transpose().map_err(unreadable)
         })
     }
@@ -175,7 +163,7 @@ impl Store for SdkStore {
     fn put<'a>(&'a self, table: &'a TableRef, item: &'a EncodedItem) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             let call = self.client.put_item().table_name(&*table.name);
-            self.answer(call.set_item(Some(sdk_item(&item.json)?)).send().await).map(drop)
+            self.contact.heard(call.set_item(Some(sdk_item(&item.json)?)).send().await).map(drop)
         })
     }
 
@@ -187,7 +175,7 @@ impl Store for SdkStore {
         Box::pin(async move {
             let call = self.client.delete_item().table_name(&*table.name);
             let call = call.return_values(ReturnValue::AllOld).set_key(Some(sdk_item(&key.json)?));
-            let output = self.answer(call.send().await)?;
+            let output = self.contact.heard(call.send().await)?;
             output.attributes.as_ref().map(item_to_json).transpose().map_err(unreadable)
         })
     }
@@ -207,7 +195,7 @@ impl Store for SdkStore {
                     .set_segment(i32::try_from(page.segment).ok())
                     .set_total_segments(i32::try_from(page.segments).ok());
             }
-            let output = self.answer(call.send().await)?;
+            let output = self.contact.heard(call.send().await)?;
             let items = output.items().iter().map(item_to_json).collect::<Result<_, _>>();
             let next = output.last_evaluated_key().map(item_to_json).transpose();
             Ok(Page { items: items.map_err(unreadable)?, next: next.map_err(unreadable)? })

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::{
 use tokio::time::Instant;
 
 use super::Table;
-use crate::database::{TableStatus, failure};
+use crate::database::TableStatus;
 use crate::error::{Error, ErrorKind};
 use crate::key::{KeyKind, KeyShape};
 use crate::record::Record;
@@ -101,8 +101,7 @@ impl<'t, T: Record> CreateIfMissing<'t, T> {
         loop {
             let request = self.request(name)?;
             let database = &self.table.database;
-            let sent =
-                async { database.contact().heard(Box::pin(request.send()).await).map_err(failure) };
+            let sent = async { database.contact().heard(Box::pin(request.send()).await) };
             let failed = match attempts.attempt(sent).await {
                 Ok(_) => return Ok(()),
                 // Someone else was faster: as good as created here.
@@ -181,7 +180,7 @@ pub(super) async fn delete<T: Record>(table: &Table<T>, timeout: Duration) -> Re
     let mut attempts = patience.attempts();
     loop {
         let call = Box::pin(database.single().delete_table().table_name(&*name).send());
-        let sent = async { database.contact().heard(call.await).map_err(failure) };
+        let sent = async { database.contact().heard(call.await) };
         let failed = match attempts.attempt(sent).await {
             Ok(_) => break,
             Err(failed) if failed.error.kind() == ErrorKind::TableNotFound => {
