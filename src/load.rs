@@ -1,8 +1,9 @@
 //! The load engine: keys to items in as few requests as possible.
 
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::codec::{Decoded, decode, item_key, key_json};
+use crate::codec::{CodecError, Decoded, decode, item_key, key_json};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::link::{Counters, Link};
@@ -106,9 +107,11 @@ impl Segment {
     }
 }
 
-/// Decodes an item; the error names its key.
+/// Decodes an item; the error names its key. A `Deserialize` that panics is an error of its item.
 pub(crate) fn read_item<T: Record>(link: &Link, json: &[u8]) -> Result<Decoded<T>, Error> {
-    decode(json).map_err(|why| {
+    let decoded = catch_unwind(AssertUnwindSafe(|| decode(json)))
+        .unwrap_or_else(|_| Err(CodecError::new("its `Deserialize` panicked")));
+    decoded.map_err(|why| {
         let text = format!("the stored item does not fit `{}`: {why}", std::any::type_name::<T>());
         let error = Error::new(ErrorKind::InvalidItem, text).on_table(&link.table.name);
         match item_key(json, link.table.partition_key, link.table.sort_key) {

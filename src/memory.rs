@@ -121,6 +121,8 @@ pub(crate) struct Shared<T: Record> {
     settled: Notify,
     closed: AtomicBool,
     tally: Tally,
+    /// The requests of this memory table, apart from those of its table.
+    counters: Arc<Counters>,
 }
 
 #[derive(Clone, Debug)]
@@ -150,7 +152,8 @@ impl<T: Record> Shared<T> {
     }
 
     async fn ready(&self) -> Result<Link, Error> {
-        self.table.ready_with(self.options.patience.clone()).await
+        let link = self.table.ready_with(self.options.patience.clone()).await?;
+        Ok(Link { counters: Arc::clone(&self.counters), ..link })
     }
 
     fn place(&self, error: Error) -> Error {
@@ -222,6 +225,7 @@ impl<T: Record> MemoryTable<T> {
             settled: Notify::new(),
             closed: AtomicBool::new(false),
             tally: Tally::default(),
+            counters: Arc::default(),
         });
         let handle = Arc::new(Handle(Arc::clone(&shared)));
         Self { shared, handle }
@@ -567,10 +571,7 @@ impl<T: Record> MemoryTable<T> {
     ///
     /// Dropped, everything is forgotten or nothing.
     pub async fn reset_forced(&self) {
-        while self.shared.is_flushing() {
-            // Its report goes to those who called it.
-            let _report = self.shared.flush(0).await;
-        }
+        self.shared.flushed().await;
         self.shared.scans.reset();
         self.shared.slots.clear();
     }
@@ -621,7 +622,7 @@ impl<T: Record> MemoryTable<T> {
     pub fn stats(&self) -> Stats {
         let mut cached = 0;
         self.shared.slots.each(|slot| cached += u64::from(matches!(slot.now, Known::Record(_))));
-        let counters = self.shared.table.counters();
+        let counters = &self.shared.counters;
         let mut stats = Stats {
             cached,
             unsaved: u64::try_from(self.shared.slots.unsaved_count()).unwrap_or(u64::MAX),

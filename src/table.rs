@@ -106,11 +106,6 @@ impl<T: Record> Table<T> {
         &self.database
     }
 
-    /// The requests of this handle and its clones.
-    pub(crate) fn counters(&self) -> &Arc<Counters> {
-        &self.counters
-    }
-
     fn link(&self, patience: Patience) -> Result<Link, Error> {
         let table = TableRef::of::<T>(self.name.clone()?);
         Ok(Link {

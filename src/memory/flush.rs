@@ -30,6 +30,7 @@ struct State {
     scope: u64,
     waiting: Vec<oneshot::Sender<Ending>>,
     next: Vec<oneshot::Sender<Ending>>,
+    until_idle: Vec<oneshot::Sender<()>>,
 }
 
 impl<T: Record> Shared<T> {
@@ -63,9 +64,18 @@ impl<T: Record> Shared<T> {
         Ok(receiver)
     }
 
-    /// Whether a flush is under way.
-    pub(crate) fn is_flushing(&self) -> bool {
-        self.flushes.0.lock().running
+    /// Waits until no flush is under way; begins none.
+    pub(crate) async fn flushed(&self) {
+        let (sender, idle) = oneshot::channel();
+        {
+            let mut state = self.flushes.0.lock();
+            if !state.running {
+                return;
+            }
+            state.until_idle.push(sender);
+        }
+        // It is never sent to: it is dropped when the task ends, however it ends.
+        let _dropped = idle.await;
     }
 
     async fn round(&self, scope: u64) -> Ending {
@@ -241,6 +251,7 @@ impl<T: Record> Rounds<T> {
         let mut state = self.shared.flushes.0.lock();
         if state.next.is_empty() && state.waiting.is_empty() {
             state.running = false;
+            state.until_idle.clear();
             self.ended = true;
             return None;
         }
@@ -262,5 +273,6 @@ impl<T: Record> Drop for Rounds<T> {
         // Dropped senders tell their waiters to begin anew.
         state.waiting.clear();
         state.next.clear();
+        state.until_idle.clear();
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::Shared;
@@ -54,6 +55,7 @@ enum Look<T> {
 impl<T: Record> Shared<T> {
     /// The record of a key, loaded if it is not known.
     pub(crate) async fn fetch(self: &Arc<Self>, key: &Key) -> Result<Option<Arc<T>>, Error> {
+        let runtime = super::runtime()?;
         loop {
             let load = Load::new();
             let waiting = match self.look(key, &load) {
@@ -61,7 +63,7 @@ impl<T: Record> Shared<T> {
                 Look::Loading(waiting) => waiting,
                 Look::Claimed => {
                     let waiting = load.ended.subscribe();
-                    self.spawn_load(load, vec![key.clone()])?;
+                    self.spawn_load(&runtime, load, vec![key.clone()]);
                     waiting
                 }
             };
@@ -71,6 +73,8 @@ impl<T: Record> Shared<T> {
 
     /// Loads keys that are not known, 100 a request, and waits for them.
     pub(crate) async fn fetch_all(self: &Arc<Self>, keys: Vec<Key>) -> Result<(), Error> {
+        // Asked for before anything is claimed: what is claimed is loaded.
+        let runtime = super::runtime()?;
         let mut waiting = Vec::new();
         let mut load = Load::new();
         let mut claimed = Vec::new();
@@ -95,7 +99,7 @@ impl<T: Record> Shared<T> {
             chunks.push((load, claimed));
         }
         for (load, keys) in chunks {
-            self.spawn_load(load, keys)?;
+            self.spawn_load(&runtime, load, keys);
         }
         let mut result = Ok(());
         for (waiting, key) in waiting {
@@ -107,10 +111,11 @@ impl<T: Record> Shared<T> {
 
     /// Loads a record anew, also if it is known.
     pub(crate) async fn fetch_again(self: &Arc<Self>, key: &Key) -> Result<Option<Arc<T>>, Error> {
+        let runtime = super::runtime()?;
         let load = Load::new();
         let waiting = load.ended.subscribe();
         self.slots.lock(key.as_bytes()).slot(key).load = Some(Arc::clone(&load));
-        self.spawn_load(load, vec![key.clone()])?;
+        self.spawn_load(&runtime, load, vec![key.clone()]);
         ended(waiting, key).await.map_err(|error| error.on_key(key))?;
         self.fetch(key).await
     }
@@ -136,14 +141,12 @@ impl<T: Record> Shared<T> {
     }
 
     /// Runs a load as a task of the table, so that a caller who goes away takes it from nobody.
-    fn spawn_load(self: &Arc<Self>, load: Arc<Load>, keys: Vec<Key>) -> Result<(), Error> {
+    fn spawn_load(self: &Arc<Self>, runtime: &Handle, load: Arc<Load>, keys: Vec<Key>) {
         let claim = Claim { shared: Arc::clone(self), load, keys };
-        let runtime = super::runtime()?;
         runtime.spawn(async move {
             let ending = claim.run().await;
             claim.load.ended.send_replace(Some(ending));
         });
-        Ok(())
     }
 
     /// Takes a loaded record in, unless the slot was touched since.
