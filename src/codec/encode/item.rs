@@ -1,0 +1,110 @@
+//! The item itself, which has no type tag around it.
+
+use serde::ser::{self, Serialize};
+
+use super::containers::{MapEnd, MapWriter};
+use super::refuse;
+use super::writer::Writer;
+use crate::codec::CodecError;
+
+fn not_a_map<T>() -> Result<T, CodecError> {
+    Err(CodecError::new(
+        "a record must be stored as a map of attributes: a struct, a map or a tagged enum",
+    ))
+}
+
+/// Writes the item itself, which has no type tag around it.
+pub(super) struct ItemSerializer<'w> {
+    pub(super) writer: &'w mut Writer,
+}
+
+impl<'w> ItemSerializer<'w> {
+    fn map(self) -> MapWriter<'w> {
+        self.writer.out.push(b'{');
+        MapWriter::new(self.writer, MapEnd::Item)
+    }
+}
+
+impl<'w> ser::Serializer for ItemSerializer<'w> {
+    type Ok = ();
+    type Error = CodecError;
+    type SerializeSeq = ser::Impossible<(), CodecError>;
+    type SerializeTuple = ser::Impossible<(), CodecError>;
+    type SerializeTupleStruct = ser::Impossible<(), CodecError>;
+    type SerializeTupleVariant = ser::Impossible<(), CodecError>;
+    type SerializeMap = MapWriter<'w>;
+    type SerializeStruct = MapWriter<'w>;
+    type SerializeStructVariant = ser::Impossible<(), CodecError>;
+
+    refuse!(not_a_map: serialize_bool(bool), serialize_i8(i8), serialize_i16(i16), serialize_i32(i32),
+        serialize_i64(i64), serialize_u8(u8), serialize_u16(u16), serialize_u32(u32), serialize_u64(u64),
+        serialize_f32(f32), serialize_f64(f64), serialize_char(char), serialize_str(&str),
+        serialize_bytes(&[u8]), serialize_none(), serialize_unit(), serialize_unit_struct(&'static str),
+        serialize_unit_variant(&'static str, u32, &'static str));
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), CodecError> {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), CodecError> {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: &T,
+    ) -> Result<(), CodecError> {
+        not_a_map()
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<Self::SerializeSeq, CodecError> {
+        not_a_map()
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, CodecError> {
+        not_a_map()
+    }
+
+    fn serialize_tuple_struct(
+        self,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeTupleStruct, CodecError> {
+        not_a_map()
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeTupleVariant, CodecError> {
+        not_a_map()
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<MapWriter<'w>, CodecError> {
+        Ok(self.map())
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<MapWriter<'w>, CodecError> {
+        Ok(self.map())
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeStructVariant, CodecError> {
+        not_a_map()
+    }
+}

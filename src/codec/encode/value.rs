@@ -1,0 +1,198 @@
+//! Attribute values.
+
+use serde::ser::{self, Serialize};
+
+use super::containers::{ListWriter, MapEnd, MapWriter};
+use super::writer::Writer;
+use crate::codec::CodecError;
+
+/// Writes an attribute value.
+pub(super) struct ValueSerializer<'w> {
+    pub(super) writer: &'w mut Writer,
+}
+
+impl<'w> ValueSerializer<'w> {
+    fn list(self, in_variant: bool) -> Result<ListWriter<'w>, CodecError> {
+        self.writer.enter("L", b'[')?;
+        Ok(ListWriter::new(self.writer, in_variant))
+    }
+
+    fn map(self, end: MapEnd) -> Result<MapWriter<'w>, CodecError> {
+        self.writer.enter("M", b'{')?;
+        Ok(MapWriter::new(self.writer, end))
+    }
+
+    fn float(self, value: impl Into<f64>, shortest: &str) -> Result<(), CodecError> {
+        let value = value.into();
+        if value.is_finite() {
+            self.writer.checked_number(shortest)
+        } else {
+            Err(CodecError::new("NaN and infinities are no DynamoDB numbers"))
+        }
+    }
+}
+
+macro_rules! integers {
+    ($($method:ident: $type:ty),*) => {$(
+        fn $method(self, value: $type) -> Result<(), CodecError> {
+            self.writer.integer(value);
+            Ok(())
+        }
+    )*};
+}
+
+impl<'w> ser::Serializer for ValueSerializer<'w> {
+    type Ok = ();
+    type Error = CodecError;
+    type SerializeSeq = ListWriter<'w>;
+    type SerializeTuple = ListWriter<'w>;
+    type SerializeTupleStruct = ListWriter<'w>;
+    type SerializeTupleVariant = ListWriter<'w>;
+    type SerializeMap = MapWriter<'w>;
+    type SerializeStruct = MapWriter<'w>;
+    type SerializeStructVariant = MapWriter<'w>;
+
+    integers!(serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64,
+        serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64);
+
+    fn serialize_i128(self, value: i128) -> Result<(), CodecError> {
+        self.writer.checked_number(itoa::Buffer::new().format(value))
+    }
+
+    fn serialize_u128(self, value: u128) -> Result<(), CodecError> {
+        self.writer.checked_number(itoa::Buffer::new().format(value))
+    }
+
+    fn serialize_bool(self, value: bool) -> Result<(), CodecError> {
+        self.writer.size += 1;
+        self.writer.out.extend_from_slice(if value {
+            br#"{"BOOL":true}"#
+        } else {
+            br#"{"BOOL":false}"#
+        });
+        Ok(())
+    }
+
+    // `{:?}` is the shortest text that reads back as the same float, with an exponent where it is
+    // long; it says `1.0` for whole numbers, which DynamoDB stores as `1`.
+    fn serialize_f32(self, value: f32) -> Result<(), CodecError> {
+        let text = format!("{value:?}");
+        self.float(value, text.strip_suffix(".0").unwrap_or(&text))
+    }
+
+    fn serialize_f64(self, value: f64) -> Result<(), CodecError> {
+        let text = format!("{value:?}");
+        self.float(value, text.strip_suffix(".0").unwrap_or(&text))
+    }
+
+    fn serialize_char(self, value: char) -> Result<(), CodecError> {
+        self.serialize_str(value.encode_utf8(&mut [0; 4]))
+    }
+
+    fn serialize_str(self, value: &str) -> Result<(), CodecError> {
+        self.writer.size += value.len();
+        self.writer.text("S", value);
+        Ok(())
+    }
+
+    fn serialize_bytes(self, value: &[u8]) -> Result<(), CodecError> {
+        self.writer.size += value.len();
+        self.writer.text("B", &aws_smithy_types::base64::encode(value));
+        Ok(())
+    }
+
+    fn serialize_none(self) -> Result<(), CodecError> {
+        self.writer.null();
+        Ok(())
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), CodecError> {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Result<(), CodecError> {
+        self.serialize_none()
+    }
+
+    fn serialize_unit_struct(self, _name: &'static str) -> Result<(), CodecError> {
+        self.serialize_none()
+    }
+
+    fn serialize_unit_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+    ) -> Result<(), CodecError> {
+        self.serialize_str(variant)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), CodecError> {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<(), CodecError> {
+        self.writer.enter_variant(variant)?;
+        value
+            .serialize(ValueSerializer { writer: self.writer })
+            .map_err(|error| error.at(variant))?;
+        self.writer.leave(b'}');
+        Ok(())
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<ListWriter<'w>, CodecError> {
+        self.list(false)
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<ListWriter<'w>, CodecError> {
+        self.list(false)
+    }
+
+    fn serialize_tuple_struct(
+        self,
+        _: &'static str,
+        _: usize,
+    ) -> Result<ListWriter<'w>, CodecError> {
+        self.list(false)
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<ListWriter<'w>, CodecError> {
+        self.writer.enter_variant(variant)?;
+        self.list(true)
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<MapWriter<'w>, CodecError> {
+        self.map(MapEnd::Map)
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<MapWriter<'w>, CodecError> {
+        self.map(MapEnd::Map)
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<MapWriter<'w>, CodecError> {
+        self.writer.enter_variant(variant)?;
+        self.map(MapEnd::Variant)
+    }
+}

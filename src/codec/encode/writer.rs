@@ -1,0 +1,87 @@
+//! The bytes of an item in the making.
+
+use crate::codec::CodecError;
+use crate::codec::tree::{MAX_DEPTH, number_size, write_text};
+use crate::number::Decimal;
+
+/// The JSON so far, the size it counts, and how deep it is nested.
+pub(super) struct Writer {
+    pub(super) out: Vec<u8>,
+    pub(super) size: usize,
+    depth: usize,
+}
+
+impl Writer {
+    pub(super) fn new() -> Self {
+        Self { out: Vec::with_capacity(256), size: 0, depth: 0 }
+    }
+
+    pub(super) fn tag(&mut self, tag: &str) {
+        self.out.extend_from_slice(b"{\"");
+        self.out.extend_from_slice(tag.as_bytes());
+        self.out.extend_from_slice(b"\":");
+    }
+
+    pub(super) fn text(&mut self, tag: &str, text: &str) {
+        self.tag(tag);
+        write_text(&mut self.out, text);
+        self.out.push(b'}');
+    }
+
+    pub(super) fn number(&mut self, text: &str) {
+        self.size += number_size(text);
+        self.text("N", text);
+    }
+
+    /// Integers of up to 64 bits always fit DynamoDB's 38 digits.
+    pub(super) fn integer(&mut self, value: impl itoa::Integer) {
+        let mut buffer = itoa::Buffer::new();
+        let text = buffer.format(value);
+        self.number(text);
+    }
+
+    pub(super) fn checked_number(&mut self, text: &str) -> Result<(), CodecError> {
+        let number = Decimal::parse(text)
+            .and_then(Decimal::storable)
+            .map_err(|bad| CodecError::new(format!("the number is {bad}")))?;
+        self.size += number.size();
+        self.text("N", text);
+        Ok(())
+    }
+
+    pub(super) fn null(&mut self) {
+        self.size += 1;
+        self.out.extend_from_slice(br#"{"NULL":true}"#);
+    }
+
+    pub(super) fn enter(&mut self, tag: &str, open: u8) -> Result<(), CodecError> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(CodecError::new("nested deeper than DynamoDB's 32 levels"));
+        }
+        self.size += 3;
+        self.tag(tag);
+        self.out.push(open);
+        Ok(())
+    }
+
+    pub(super) fn leave(&mut self, close: u8) {
+        self.depth -= 1;
+        self.out.extend_from_slice(&[close, b'}']);
+    }
+
+    /// Opens the one-entry map of an enum variant with content.
+    pub(super) fn enter_variant(&mut self, variant: &str) -> Result<(), CodecError> {
+        self.enter("M", b'{')?;
+        write_text(&mut self.out, variant);
+        self.out.push(b':');
+        self.size += variant.len() + 1;
+        Ok(())
+    }
+
+    pub(super) fn separate(&mut self, first: &mut bool) {
+        if !std::mem::take(first) {
+            self.out.push(b',');
+        }
+    }
+}

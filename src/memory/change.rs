@@ -1,0 +1,240 @@
+//! What callers change: records in memory, unsaved until a flush.
+
+use std::sync::Arc;
+
+use super::slot::Known;
+use super::turn::Turn;
+use super::{MemoryTable, Shared};
+use crate::codec;
+use crate::error::{Error, ErrorKind};
+use crate::key::{Key, KeyLookup};
+use crate::record::{FromKey, Record};
+
+impl<T: Record> MemoryTable<T> {
+    /// The record of a key, or a new one with this key and each field's default, which is unsaved
+    /// and goes with the next flush.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get); [`ErrorKind::Closed`] after [`close`](Self::close).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the record is made or it is not.
+    pub async fn get_or_create<K: KeyLookup<T::Key>>(&self, key: K) -> Result<Arc<T>, Error>
+    where
+        T: FromKey,
+    {
+        let key = self.shared.table.checked_key(&key)?;
+        if let Some(record) = self.shared.fetch(&key).await? {
+            return Ok(record);
+        }
+        let _turn = Turn::of(&self.shared, &key).await?;
+        if let Some(record) = self.shared.fetch(&key).await? {
+            return Ok(record);
+        }
+        let record = Arc::new(self.made(&key)?);
+        self.shared.table.encoded(&record)?;
+        self.shared.change(&key, Known::Record(Arc::clone(&record)))?;
+        Ok(record)
+    }
+
+    /// Puts a record, unsaved until the next flush.
+    ///
+    /// A record that was loaded is replaced, and attributes that its type does not know stay; one
+    /// that was never loaded replaces the whole item when it is flushed.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidKey`], or [`ErrorKind::InvalidRecord`] for what DynamoDB cannot store:
+    /// over 400 KB, NaN, nested too deep; nothing is changed then. [`ErrorKind::Closed`] after
+    /// [`close`](Self::close), [`ErrorKind::Reentrant`] from inside the record's own update.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the record is put or it is not.
+    pub async fn put(&self, record: T) -> Result<(), Error> {
+        let (key, _checked) = self.shared.table.encoded(&record)?;
+        let now = Known::Record(Arc::new(record));
+        self.shared.change_in_turn(&key, now).await.map_err(|error| self.shared.place(error))
+    }
+
+    /// Changes a record by a function, starting from its key and each field's default if there is
+    /// none. Returns the record as changed.
+    ///
+    /// The function gets a copy, runs under no lock and exactly once; changes of one key run in the
+    /// order in which they were asked for. If it panics, the record is as it was.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get) and [`put`](Self::put); [`ErrorKind::InvalidRecord`] if the
+    /// function changed the key. The record is as it was then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before the function ran, nothing is changed; the function itself cannot be cancelled.
+    pub async fn update<K, F>(&self, key: K, change: F) -> Result<Arc<T>, Error>
+    where
+        K: KeyLookup<T::Key>,
+        F: FnOnce(&mut T),
+        T: FromKey,
+    {
+        let key = self.shared.table.checked_key(&key)?;
+        let turn = self.turn(&key).await?;
+        let record = match self.shared.fetch(&key).await? {
+            Some(record) => (*record).clone(),
+            None => self.made(&key)?,
+        };
+        self.apply(&turn, &key, record, change)
+    }
+
+    /// Changes a record by a function; an error if there is none. Needs no defaults.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] if there is no record; else as for [`update`](Self::update).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`update`](Self::update).
+    pub async fn update_existing<K, F>(&self, key: K, change: F) -> Result<Arc<T>, Error>
+    where
+        K: KeyLookup<T::Key>,
+        F: FnOnce(&mut T),
+    {
+        let key = self.shared.table.checked_key(&key)?;
+        let turn = self.turn(&key).await?;
+        let Some(record) = self.shared.fetch(&key).await? else {
+            let error = Error::new(ErrorKind::NotFound, "there is no record to update")
+                .during("update_existing");
+            return Err(self
+                .shared
+                .place(error)
+                .on_key(&key)
+                .advise("use `update` to begin with defaults"));
+        };
+        self.apply(&turn, &key, (*record).clone(), change)
+    }
+
+    /// Deletes a record, unsaved until the next flush. Needs no read: what is not known to be
+    /// absent is deleted.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidKey`]; [`ErrorKind::Closed`] after [`close`](Self::close),
+    /// [`ErrorKind::Reentrant`] from inside the record's own update.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the record is deleted or it is not.
+    pub async fn delete<K: KeyLookup<T::Key>>(&self, key: K) -> Result<(), Error> {
+        let key = self.shared.table.checked_key(&key)?;
+        let changed = self.shared.change_in_turn(&key, Known::Absent).await;
+        changed.map_err(|error| self.shared.place(error))
+    }
+
+    /// Loads a record, deletes it and returns it; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get) and [`delete`](Self::delete).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the record is taken or it is not; a record that was taken unseen is still in the
+    /// database until the next flush.
+    pub async fn take<K: KeyLookup<T::Key>>(&self, key: K) -> Result<Option<Arc<T>>, Error> {
+        let key = self.shared.table.checked_key(&key)?;
+        let _turn = self.turn(&key).await?;
+        let record = self.shared.fetch(&key).await?;
+        if record.is_some() {
+            self.shared.change(&key, Known::Absent)?;
+        }
+        Ok(record)
+    }
+
+    /// Forgets a record and an unsaved change of it; the next read loads it anew. Returns whether
+    /// a change was forgotten.
+    ///
+    /// A change that is being written at this moment is waited for first; it may be in the database.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidKey`], or [`ErrorKind::Reentrant`] from inside the record's own update.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the record is forgotten or it is not.
+    pub async fn discard<K: KeyLookup<T::Key>>(&self, key: K) -> Result<bool, Error> {
+        let key = self.shared.table.checked_key(&key)?;
+        let _turn = self.turn(&key).await?;
+        loop {
+            let settled = self.shared.settled.notified();
+            tokio::pin!(settled);
+            settled.as_mut().enable();
+            if let Some(forgotten) = self.shared.forget(&key) {
+                return Ok(forgotten);
+            }
+            settled.await;
+        }
+    }
+
+    pub(super) async fn turn(&self, key: &Key) -> Result<Turn<T>, Error> {
+        Turn::of(&self.shared, key).await.map_err(|error| self.shared.place(error))
+    }
+
+    /// A record of this key with each other field's default.
+    pub(super) fn made(&self, key: &Key) -> Result<T, Error> {
+        let made = codec::decode::<T>(&codec::key_json::<T>(key));
+        made.map(|decoded| decoded.record).map_err(|why| {
+            let text = format!("a new record cannot be made of its key and defaults: {why}");
+            self.shared.place(Error::new(ErrorKind::InvalidRecord, text)).on_key(key)
+        })
+    }
+
+    /// Runs the user's function on a copy and publishes it, if it can be stored.
+    fn apply(
+        &self,
+        turn: &Turn<T>,
+        key: &Key,
+        mut record: T,
+        change: impl FnOnce(&mut T),
+    ) -> Result<Arc<T>, Error> {
+        turn.run(|| change(&mut record));
+        let (changed, _checked) = self.shared.table.encoded(&record)?;
+        if changed != *key {
+            let text = format!("the function changed the record's key to {changed}");
+            let error = Error::new(ErrorKind::InvalidRecord, text).during("update").on_key(key);
+            return Err(self
+                .shared
+                .place(error)
+                .advise("`take` the record and `put` it under its new key"));
+        }
+        let record = Arc::new(record);
+        self.shared.change(key, Known::Record(Arc::clone(&record)))?;
+        Ok(record)
+    }
+}
+
+impl<T: Record> Shared<T> {
+    /// Forgets a slot; `None` while it is in flight.
+    fn forget(&self, key: &Key) -> Option<bool> {
+        let mut locked = self.slots.lock(key.as_bytes());
+        let Some(slot) = locked.find(key.as_bytes()) else {
+            return Some(false);
+        };
+        if slot.unsaved.as_ref().is_some_and(|unsaved| unsaved.flight.is_some()) {
+            return None;
+        }
+        let was_unsaved = slot.unsaved.is_some();
+        slot.forgotten = self.scans.need_traces();
+        locked.transition(key, |slot| {
+            slot.now = Known::Unknown;
+            slot.kept = None;
+            slot.load = None;
+            slot.unsaved.take().is_some()
+        });
+        locked.prune(key.as_bytes());
+        Some(was_unsaved)
+    }
+}

@@ -1,0 +1,142 @@
+//! What callers read: records from memory, loaded if they are not there.
+
+use std::sync::Arc;
+
+use super::MemoryTable;
+use super::slot::Known;
+use crate::error::{Error, ErrorKind};
+use crate::key::{Key, KeyLookup};
+use crate::record::{FromKey, Record};
+
+impl<T: Record> MemoryTable<T> {
+    /// The record of a key, or `None`; loaded by a consistent read the first time it is asked for.
+    ///
+    /// However many ask for a key at once, one request is sent. An absent record is remembered, an
+    /// error is not.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidKey`] without a request, [`ErrorKind::InvalidItem`] if the stored item
+    /// does not fit the type, or why it could not be loaded.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the load goes on and its record is cached; others who wait get it.
+    pub async fn get<K: KeyLookup<T::Key>>(&self, key: K) -> Result<Option<Arc<T>>, Error> {
+        let key = self.shared.table.checked_key(&key)?;
+        self.shared.fetch(&key).await
+    }
+
+    /// Whether there is a record of a key; loads it like [`get`](Self::get).
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`get`](Self::get).
+    pub async fn contains<K: KeyLookup<T::Key>>(&self, key: K) -> Result<bool, Error> {
+        Ok(self.get(key).await?.is_some())
+    }
+
+    /// The record of a key, or one with this key and each field's default, which is not stored and
+    /// never becomes unsaved.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`get`](Self::get).
+    pub async fn get_or_default<K: KeyLookup<T::Key>>(&self, key: K) -> Result<Arc<T>, Error>
+    where
+        T: FromKey,
+    {
+        let key = self.shared.table.checked_key(&key)?;
+        match self.shared.fetch(&key).await? {
+            Some(record) => Ok(record),
+            None => self.made(&key).map(Arc::new),
+        }
+    }
+
+    /// Loads the records of keys that are not known yet, 100 a request, several requests at once.
+    /// Absent ones are remembered.
+    ///
+    /// # Errors
+    ///
+    /// The first of the errors; what could be loaded is cached all the same.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the loads go on.
+    pub async fn prefetch<K, I>(&self, keys: I) -> Result<(), Error>
+    where
+        K: KeyLookup<T::Key>,
+        I: IntoIterator<Item = K>,
+    {
+        let checked = keys.into_iter().map(|key| self.shared.table.checked_key(&key));
+        let keys: Vec<Key> = checked.collect::<Result<_, _>>()?;
+        self.shared.fetch_all(keys).await
+    }
+
+    /// Loads the whole table by a parallel scan and returns how many items it has. What is known
+    /// already, changes above all, is left as it is.
+    ///
+    /// Afterwards a key that was not loaded counts as absent without a request; see
+    /// [`absent_after_load_all`](MemoryTableBuilder::absent_after_load_all).
+    ///
+    /// # Errors
+    ///
+    /// Why the table could not be read, or the first item that does not fit the type; what was
+    /// loaded until then is cached.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, what was loaded is cached, and keys that were not are loaded when asked for.
+    pub async fn load_all(&self) -> Result<u64, Error> {
+        self.shared.scan_all().await
+    }
+
+    /// Loads a record anew, for changes that others made; returns it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsaved`] while there is an unsaved change; else as for [`get`](Self::get), and
+    /// the record is as it was.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the load goes on.
+    pub async fn refresh<K: KeyLookup<T::Key>>(&self, key: K) -> Result<Option<Arc<T>>, Error> {
+        let key = self.shared.table.checked_key(&key)?;
+        let _turn = self.turn(&key).await?;
+        let unsaved = {
+            let mut locked = self.shared.slots.lock(key.as_bytes());
+            locked.find(key.as_bytes()).is_some_and(|slot| slot.unsaved.is_some())
+        };
+        if unsaved {
+            let error = Error::new(ErrorKind::Unsaved, "the record has an unsaved change")
+                .during("refresh");
+            return Err(self
+                .shared
+                .place(error)
+                .on_key(&key)
+                .advise("`flush` or `discard` it first"));
+        }
+        self.shared.fetch_again(&key).await
+    }
+
+    /// Every record in memory, unsaved ones included, in no order.
+    #[must_use]
+    pub fn records(&self) -> Vec<Arc<T>> {
+        let mut records = Vec::new();
+        self.shared.slots.each(|slot| {
+            if let Known::Record(record) = &slot.now {
+                records.push(Arc::clone(record));
+            }
+        });
+        records
+    }
+}
