@@ -89,3 +89,8 @@ pub use write::{Failed, FlushError, FlushReport, Operation};
 // Lets the derives' `::memory_table` paths resolve in this crate's own tests.
 #[cfg(test)]
 extern crate self as memory_table;
+
+/// The README's program compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

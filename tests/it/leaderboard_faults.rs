@@ -1,0 +1,104 @@
+//! The leaderboard against a server that fails: what it says, and that a second run repairs.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::process::{Output, Stdio};
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use memory_table::Database;
+use memory_table::aws_sdk_dynamodb;
+use serde_json::Value;
+
+use crate::server::{Answer, Rule, Server};
+
+/// 6,000 matches of 300 teams: 12 write requests.
+const MATCHES: &str = "6000";
+
+type Item = HashMap<String, AttributeValue>;
+
+async fn job(server: &Server, patience: &str, json: &std::path::Path) -> Output {
+    let mut command = crate::support::example("leaderboard");
+    command.args(["--synthetic", MATCHES, "--top", "0", "--endpoint", &server.url()]);
+    command.args(["--patience", patience, "--json"]).arg(json).stdin(Stdio::null());
+    tokio::task::spawn_blocking(move || command.output().expect("the example starts"))
+        .await
+        .expect("the program ends")
+}
+
+/// The whole table, by the SDK alone.
+async fn table(database: &Database) -> BTreeMap<String, Item> {
+    let mut items = BTreeMap::new();
+    let mut pages = database.client().scan().table_name("teams").into_paginator().send();
+    while let Some(page) = pages.next().await {
+        for item in page.expect("a page of the scan").items() {
+            items.insert(item["team"].as_s().expect("a name").clone(), item.clone());
+        }
+    }
+    items
+}
+
+fn unsaved(output: &Output) -> BTreeSet<String> {
+    let text = String::from_utf8_lossy(&output.stderr);
+    let names = text.lines().filter_map(|line| line.strip_prefix("not saved: \""));
+    names.map(|rest| rest.split('"').next().unwrap_or_default().to_owned()).collect()
+}
+
+/// The table as an undisturbed run leaves it.
+async fn expected(folder: &std::path::Path) -> BTreeMap<String, Item> {
+    let database = Database::embedded().expect("an embedded database");
+    let server = Server::start(&database, Arc::new(|_: &str, _| Answer::Run)).await;
+    let output = job(&server, "30", &folder.join("expected.json")).await;
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(server.writes(), 12);
+    table(&database).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_dies_after_the_seventh_write_is_reported_exactly_and_repaired() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let json = folder.path().join("out.json");
+    let expected = expected(folder.path()).await;
+    assert_eq!(expected.len(), 300);
+
+    let database = Database::embedded().expect("an embedded database");
+    let dies = |operation: &str, number: usize| match operation {
+        "BatchWriteItem" if number > 7 => Answer::Drop,
+        _ => Answer::Run,
+    };
+    let server = Server::start(&database, Arc::new(dies)).await;
+    let output = job(&server, "0.3", &json).await;
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+
+    let written: BTreeSet<String> = table(&database).await.into_keys().collect();
+    let all: BTreeSet<String> = expected.keys().cloned().collect();
+    assert_eq!(written.len(), 175);
+    assert_eq!(unsaved(&output), &all - &written);
+    let report: Value =
+        serde_json::from_slice(&std::fs::read(&json).expect("the JSON")).expect("JSON");
+    assert_eq!((&report["items_written"], &report["items_failed"]), (&175.into(), &125.into()));
+
+    let server = Server::start(&database, Arc::new(|_: &str, _| Answer::Run)).await;
+    let output = job(&server, "30", &json).await;
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(table(&database).await, expected);
+    let report: Value =
+        serde_json::from_slice(&std::fs::read(&json).expect("the JSON")).expect("JSON");
+    assert_eq!((&report["items_written"], &report["items_unchanged"]), (&125.into(), &175.into()));
+    assert_eq!(server.writes(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_break_now_and_then_change_nothing_about_the_table() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = Database::embedded().expect("an embedded database");
+    let rule: Arc<Rule> =
+        Arc::new(|operation: &str, number: usize| match (operation, number % 3) {
+            ("BatchWriteItem", 1) => Answer::Drop,
+            ("BatchWriteItem", 2) => Answer::RunAndDrop,
+            _ => Answer::Run,
+        });
+    let server = Server::start(&database, rule).await;
+    let output = job(&server, "60", &folder.path().join("out.json")).await;
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(table(&database).await, expected(folder.path()).await);
+}
