@@ -82,9 +82,9 @@ pub use key::{
 pub use memory::{MemoryTable, MemoryTableBuilder, Stats};
 pub use record::{FromKey, Record};
 pub use retry::RetryPolicy;
-pub use store::Outcome;
+pub use store::{Operation, Outcome};
 pub use table::{BatchWrite, CreateIfMissing, Scan, Table};
-pub use write::{Failed, FlushError, FlushReport, Operation};
+pub use write::{Failed, FlushError, FlushReport};
 
 // Lets the derives' `::memory_table` paths resolve in this crate's own tests.
 #[cfg(test)]

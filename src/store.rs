@@ -4,6 +4,7 @@
 //! embedded database and on a simulated store alike. One call is one HTTP attempt: nothing below
 //! the seam retries, everything above it decides by the [`Failure`]'s class.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -39,6 +40,25 @@ impl TableRef {
     }
 }
 
+/// What was to be done with an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// The item was to be written.
+    Put,
+    /// The item was to be deleted.
+    Delete,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Put => "put",
+            Self::Delete => "delete",
+        })
+    }
+}
+
 /// One write of a batch.
 #[derive(Clone, Debug)]
 pub(crate) struct Write {
@@ -54,6 +74,13 @@ pub(crate) enum Action {
 }
 
 impl Write {
+    pub(crate) const fn operation(&self) -> Operation {
+        match self.action {
+            Action::Put(_) => Operation::Put,
+            Action::Delete(_) => Operation::Delete,
+        }
+    }
+
     /// The bytes that the write takes on the wire, with the JSON around it.
     pub(crate) fn wire_bytes(&self) -> usize {
         const AROUND: usize = 40;

@@ -12,11 +12,11 @@ mod schedule;
 
 pub(crate) use engine::run;
 pub(crate) use fixed::Fixed;
-pub use report::{Failed, FlushError, FlushReport, Operation};
+pub use report::{Failed, FlushError, FlushReport};
 
 use crate::error::Error;
 use crate::key::Key;
-use crate::store::{Outcome, Write};
+use crate::store::{Operation, Outcome, Write};
 use crate::table::DEFAULT_IN_FLIGHT;
 
 /// How much the engine may do at once.

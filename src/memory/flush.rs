@@ -12,8 +12,8 @@ use crate::codec::{EncodedItem, Kept, MAX_ITEM, encode, key_json, same_items};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::record::Record;
-use crate::store::{Action, Outcome, Write};
-use crate::write::{self, Changes, Failed, FlushError, FlushReport, Operation, Settled, Take};
+use crate::store::{Action, Operation, Outcome, Write};
+use crate::write::{self, Changes, Failed, FlushError, FlushReport, Settled, Take};
 
 type Ending = Result<FlushReport, FlushError>;
 
@@ -203,8 +203,10 @@ impl<T: Record> Changes for Shared<T> {
             if let Some(error) = &unsaved.parked {
                 return Take::Parked(operation(&slot.now), error.clone());
             }
-            unsaved.flight = Some(Flight { seq: unsaved.seq, sent: slot.now.clone() });
-            Sent { now: slot.now.clone(), base: unsaved.base.clone(), kept: slot.kept.clone() }
+            let (now, kept) = (slot.now.clone(), slot.kept.clone());
+            let flight = Flight { seq: unsaved.seq, sent: now.clone(), kept: kept.clone() };
+            unsaved.flight = Some(flight);
+            Sent { now, base: unsaved.base.clone(), kept }
         };
         match self.current(key, &sent) {
             Ok(Some(action)) => Take::Write(Write { key: key.clone(), action }),

@@ -17,6 +17,8 @@ use crate::store::MAX_BATCH_GET;
 /// How a load ended: the keys whose items could not be read, or why nothing came.
 type Ending = Result<Arc<Vec<(Key, Error)>>, Error>;
 
+type Waiting = watch::Receiver<Option<Ending>>;
+
 /// A load under way, shared by the slots that it is for and by all that wait for it.
 pub(crate) struct Load {
     ended: watch::Sender<Option<Ending>>,
@@ -29,7 +31,7 @@ impl Load {
 }
 
 /// Waits for a load; `Ok` means that the slot must be looked at again.
-async fn ended(mut waiting: watch::Receiver<Option<Ending>>, key: &Key) -> Result<(), Error> {
+async fn ended(mut waiting: Waiting, key: &Key) -> Result<(), Error> {
     let ending = match waiting.wait_for(Option::is_some).await {
         Ok(ending) => ending.clone(),
         // Its runtime ended before the load did: the next one who asks loads anew.
@@ -47,9 +49,9 @@ async fn ended(mut waiting: watch::Receiver<Option<Ending>>, key: &Key) -> Resul
 /// What a slot says to someone who wants its record.
 enum Look<T> {
     Known(Option<Arc<T>>),
-    Loading(watch::Receiver<Option<Ending>>),
-    /// The load given is the slot's from now on.
-    Claimed,
+    Loading(Arc<Load>),
+    /// The load made for it is the slot's from now on, and is to be run.
+    Claimed(Arc<Load>),
 }
 
 impl<T: Record> Shared<T> {
@@ -57,56 +59,80 @@ impl<T: Record> Shared<T> {
     pub(crate) async fn fetch(self: &Arc<Self>, key: &Key) -> Result<Option<Arc<T>>, Error> {
         let runtime = super::runtime()?;
         loop {
-            let load = Load::new();
-            let waiting = match self.look(key, &load) {
+            let waiting = match self.look(key, Load::new) {
                 Look::Known(record) => return Ok(record),
-                Look::Loading(waiting) => waiting,
-                Look::Claimed => {
+                Look::Loading(load) => load.ended.subscribe(),
+                Look::Claimed(load) => {
                     let waiting = load.ended.subscribe();
                     self.spawn_load(&runtime, load, vec![key.clone()]);
                     waiting
                 }
             };
-            ended(waiting, key).await.map_err(|error| error.on_key(key))?;
+            self.loaded(waiting, key).await?;
         }
     }
 
     /// Loads keys that are not known, 100 a request, and waits for them.
-    pub(crate) async fn fetch_all(self: &Arc<Self>, keys: Vec<Key>) -> Result<(), Error> {
+    pub(crate) async fn fetch_all(self: &Arc<Self>, mut keys: Vec<Key>) -> Result<(), Error> {
         // Asked for before anything is claimed: what is claimed is loaded.
         let runtime = super::runtime()?;
+        while !keys.is_empty() {
+            let waiting = self.claim_all(&runtime, keys);
+            let mut result = Ok(());
+            keys = Vec::new();
+            for (waiting, key) in waiting {
+                match self.loaded(waiting, &key).await {
+                    Err(error) => result = result.and(Err(error)),
+                    // Its load ended with another runtime: it is for us to load.
+                    Ok(()) if !self.is_known(&key) => keys.push(key),
+                    Ok(()) => {}
+                }
+            }
+            result?;
+        }
+        Ok(())
+    }
+
+    /// Starts loads of all keys that are neither known nor loading.
+    fn claim_all(self: &Arc<Self>, runtime: &Handle, keys: Vec<Key>) -> Vec<(Waiting, Key)> {
         let mut waiting = Vec::new();
         let mut load = Load::new();
         let mut claimed = Vec::new();
-        let mut chunks = Vec::new();
         for key in keys {
-            match self.look(&key, &load) {
-                Look::Known(_) => continue,
-                Look::Loading(other) => {
-                    waiting.push((other, key));
-                    continue;
+            match self.look(&key, || Arc::clone(&load)) {
+                Look::Known(_) => {}
+                Look::Loading(other) => waiting.push((other.ended.subscribe(), key)),
+                Look::Claimed(_) => {
+                    waiting.push((load.ended.subscribe(), key.clone()));
+                    claimed.push(key);
                 }
-                Look::Claimed => {}
             }
-            waiting.push((load.ended.subscribe(), key.clone()));
-            claimed.push(key);
             if claimed.len() == MAX_BATCH_GET {
                 let full = std::mem::replace(&mut load, Load::new());
-                chunks.push((full, std::mem::take(&mut claimed)));
+                self.spawn_load(runtime, full, std::mem::take(&mut claimed));
             }
         }
         if !claimed.is_empty() {
-            chunks.push((load, claimed));
+            self.spawn_load(runtime, load, claimed);
         }
-        for (load, keys) in chunks {
-            self.spawn_load(&runtime, load, keys);
+        waiting
+    }
+
+    /// Waits for a load. Its error does not matter if the record is known all the same.
+    async fn loaded(&self, waiting: Waiting, key: &Key) -> Result<(), Error> {
+        match ended(waiting, key).await {
+            Err(error) if !self.is_known(key) => Err(error.on_key(key)),
+            _ => Ok(()),
         }
-        let mut result = Ok(());
-        for (waiting, key) in waiting {
-            let one = ended(waiting, &key).await;
-            result = result.and(one);
+    }
+
+    fn is_known(&self, key: &Key) -> bool {
+        let mut locked = self.slots.lock(key.as_bytes());
+        let slot = locked.find(key.as_bytes());
+        match slot {
+            Some(slot) if !slot.now.is_unknown() => true,
+            slot => self.scans.is_complete() && !slot.is_some_and(|slot| slot.forgotten),
         }
-        result
     }
 
     /// Loads a record anew, also if it is known.
@@ -116,28 +142,32 @@ impl<T: Record> Shared<T> {
         let waiting = load.ended.subscribe();
         self.slots.lock(key.as_bytes()).slot(key).load = Some(Arc::clone(&load));
         self.spawn_load(&runtime, load, vec![key.clone()]);
+        // Here the error matters though the record is known.
         ended(waiting, key).await.map_err(|error| error.on_key(key))?;
         self.fetch(key).await
     }
 
-    fn look(&self, key: &Key, load: &Arc<Load>) -> Look<T> {
+    fn look(&self, key: &Key, load: impl FnOnce() -> Arc<Load>) -> Look<T> {
         let mut locked = self.slots.lock(key.as_bytes());
-        if let Some(slot) = locked.find(key.as_bytes()) {
+        let slot = locked.find(key.as_bytes());
+        if let Some(slot) = &slot {
             if !slot.now.is_unknown() {
                 self.tally.hit();
                 return Look::Known(slot.now.record());
             }
             if let Some(other) = &slot.load {
                 self.tally.joined();
-                return Look::Loading(other.ended.subscribe());
+                return Look::Loading(Arc::clone(other));
             }
-        } else if self.scans.is_complete() {
+        }
+        if self.scans.is_complete() && !slot.is_some_and(|slot| slot.forgotten) {
             self.tally.hit();
             return Look::Known(None);
         }
         self.tally.miss();
-        locked.slot(key).load = Some(Arc::clone(load));
-        Look::Claimed
+        let load = load();
+        locked.slot(key).load = Some(Arc::clone(&load));
+        Look::Claimed(load)
     }
 
     /// Runs a load as a task of the table, so that a caller who goes away takes it from nobody.
@@ -215,7 +245,10 @@ impl<T: Record> Shared<T> {
             return;
         }
         let slot = locked.slot(&key);
-        if matches!(slot.now, Known::Unknown) && slot.load.is_none() && !slot.forgotten {
+        if slot.now.is_unknown() && !slot.forgotten {
+            // A load of the same key is of no use any more; were it left to bring the record and
+            // failed, the record would count as absent.
+            slot.load = None;
             (slot.now, slot.kept) = known(Some(decoded));
         }
     }

@@ -85,6 +85,8 @@ pub(crate) struct Unsaved<T> {
 pub(crate) struct Flight<T> {
     pub(crate) seq: u64,
     pub(crate) sent: Known<T>,
+    /// What was sent beside it.
+    pub(crate) kept: Option<Arc<Kept>>,
 }
 
 /// Someone has the turn to change the record; the others wait in order.
@@ -148,7 +150,9 @@ impl<T: Record> Slot<T> {
                 self.unsaved = None;
                 return true;
             }
-            Settled::Written => unsaved.base = flight.sent,
+            // With other attributes beside it an equal record is another item.
+            Settled::Written if flight.kept == self.kept => unsaved.base = flight.sent,
+            Settled::Written => unsaved.base = Known::Unknown,
             Settled::Pending(crate::Outcome::NotWritten) => {}
             // The database may have the old or the sent value: whatever comes is to be written.
             Settled::Pending(_) => unsaved.base = Known::Unknown,

@@ -7,8 +7,8 @@ use super::Table;
 use crate::codec::key_json;
 use crate::key::{Key, KeyLookup};
 use crate::record::Record;
-use crate::store::{Action, Write};
-use crate::write::{Fixed, FlushError, FlushReport, Limits, Operation};
+use crate::store::{Action, Operation, Write};
+use crate::write::{Fixed, FlushError, FlushReport, Limits};
 
 /// Puts and deletes of [`Table::batch_write`]; awaiting it sends them.
 #[must_use = "nothing is written until it is awaited"]

@@ -1,19 +1,20 @@
 //! Sends requests, several at once, until everything is written, refused, or patience ends.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
 
 use super::plan::Plan;
-use super::report::{Failed, FlushReport, Operation, Report};
+use super::report::{Failed, FlushReport, Report};
 use super::schedule::Schedule;
 use super::{Changes, Limits, Settled};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::link::{Counters, Link};
-use crate::store::{Action, Class, Failure, Outcome, Write, Written};
+use crate::store::{Action, Class, Failure, Operation, Outcome, Write, Written};
 
 const OPERATION: &str = "BatchWriteItem";
 
@@ -33,7 +34,7 @@ pub(crate) async fn run(
         plan: Plan::new(keys),
         schedule: Schedule::new(),
         report: Report::new(),
-        flights: Flights { changes, keys: HashMap::new() },
+        flights: Flights { changes, keys: HashSet::new() },
         progress: Instant::now(),
         stopped: None,
         random: fastrand::Rng::new(),
@@ -60,12 +61,12 @@ struct Engine<'e> {
 /// What is in flight; dropped with it, nothing stays in flight for ever.
 struct Flights<'e> {
     changes: &'e dyn Changes,
-    keys: HashMap<Key, Operation>,
+    keys: HashSet<Key>,
 }
 
 impl Drop for Flights<'_> {
     fn drop(&mut self) {
-        for key in self.keys.keys() {
+        for key in &self.keys {
             self.changes.settle(key, Settled::Pending(Outcome::OutcomeUnknown));
         }
     }
@@ -110,7 +111,9 @@ impl<'e> Engine<'e> {
         if batch.is_empty() {
             return None;
         }
-        self.flights.keys.extend(batch.iter().map(|write| (write.key.clone(), operation(write))));
+        self.flights.keys.extend(batch.iter().map(|write| write.key.clone()));
+        // Taken too, though it waits for the next request.
+        self.flights.keys.extend(self.plan.overflow().cloned());
         self.report.sending(batch.iter().map(|write| (&write.key, size(write))));
         let link = self.link;
         Counters::add(&link.counters.write_requests, 1);
@@ -126,9 +129,11 @@ impl<'e> Engine<'e> {
             Ok(written) => self.take_written(&batch, &written.unprocessed),
             Err(failure) => match failure.class {
                 Class::Throttled | Class::Transient => self.again(&batch, &failure),
-                Class::Refused => self.take_refused(batch, failure),
+                Class::Refused => self.take_refused(&batch, &failure),
                 Class::Fatal => {
-                    self.fail(&batch, &failure);
+                    for write in &batch {
+                        self.fail(write, &failure);
+                    }
                     self.stopped = Some(failure.error);
                 }
             },
@@ -142,7 +147,7 @@ impl<'e> Engine<'e> {
                 left.push(write.clone());
                 continue;
             }
-            let operation = operation(write);
+            let operation = write.operation();
             let counters = &self.link.counters;
             match operation {
                 Operation::Put => Counters::add(&counters.items_written, 1),
@@ -161,17 +166,18 @@ impl<'e> Engine<'e> {
     }
 
     /// A batch was refused: its halves are sent apart until the bad item is alone.
-    fn take_refused(&mut self, mut batch: Vec<Write>, failure: Failure) {
-        if batch.len() > 1 {
-            for write in &batch {
-                self.settle(&write.key, Settled::Pending(failure.outcome));
-            }
-            self.plan.split(batch.into_iter().map(|write| write.key).collect());
-        } else if let Some(write) = batch.pop() {
-            let failed = self.failed(&write.key, operation(&write), &failure);
+    fn take_refused(&mut self, batch: &[Write], failure: &Failure) {
+        if let [write] = batch {
+            self.report.came_back(&write.key, failure.outcome);
+            let failed = self.failed(write, failure);
             self.settle(&write.key, Settled::Refused(failed.error.clone()));
             self.report.parked(failed);
+            return;
         }
+        for write in batch {
+            self.come_back(&write.key, failure.outcome);
+        }
+        self.plan.split(batch.iter().map(|write| write.key.clone()).collect());
     }
 
     /// Schedules writes anew, or gives them up if their patience has ended.
@@ -179,21 +185,18 @@ impl<'e> Engine<'e> {
         tracing::debug!(
             table = %self.link.table.name, items = batch.len(), error = %failure.error, "sending again"
         );
-        let patience = self.link.patience.patience;
-        let (mut tired, mut again, mut round, mut shortest) = (Vec::new(), Vec::new(), 0, patience);
+        let mut again = Vec::new();
+        let (mut round, mut shortest) = (0, self.link.patience.patience);
         for write in batch {
-            let since = self.progress.max(self.report.first_sent(&write.key));
-            let left = patience.saturating_sub(since.elapsed());
+            let left = self.patience_left(&write.key);
             if left.is_zero() {
-                tired.push(write.clone());
+                self.fail(write, failure);
                 continue;
             }
-            self.settle(&write.key, Settled::Pending(failure.outcome));
-            round = self.report.came_back(&write.key).max(round);
+            round = self.come_back(&write.key, failure.outcome).max(round);
             shortest = shortest.min(left);
             again.push(write.key.clone());
         }
-        self.fail(&tired, failure);
         if !again.is_empty() {
             let delay = self.link.patience.policy.delay(round.saturating_sub(1), &mut self.random);
             // The last attempt is made when patience ends, not before.
@@ -201,19 +204,31 @@ impl<'e> Engine<'e> {
         }
     }
 
-    fn fail(&mut self, batch: &[Write], failure: &Failure) {
-        for write in batch {
-            self.settle(&write.key, Settled::Pending(failure.outcome));
-            let failed = self.failed(&write.key, operation(write), failure);
-            self.report.failed(failed);
-        }
+    /// Patience begins with a key's first attempt, and anew whenever anything is written.
+    fn patience_left(&self, key: &Key) -> Duration {
+        let since = self.progress.max(self.report.first_sent(key));
+        self.link.patience.patience.saturating_sub(since.elapsed())
     }
 
-    fn failed(&self, key: &Key, operation: Operation, failure: &Failure) -> Failed {
-        let attempts = self.report.attempts(key);
-        let error = self.link.place(failure.error.clone(), OPERATION).on_key(key);
+    /// A write was not confirmed and is unsaved again; how often that happened.
+    fn come_back(&mut self, key: &Key, outcome: Outcome) -> u32 {
+        self.settle(key, Settled::Pending(outcome));
+        self.report.came_back(key, outcome)
+    }
+
+    fn fail(&mut self, write: &Write, failure: &Failure) {
+        self.come_back(&write.key, failure.outcome);
+        let failed = self.failed(write, failure);
+        self.report.failed(failed);
+    }
+
+    fn failed(&self, write: &Write, failure: &Failure) -> Failed {
+        let key = write.key.clone();
+        let attempts = self.report.attempts(&key);
+        let error = self.link.place(failure.error.clone(), OPERATION).on_key(&key);
         let error = error.after_attempts(attempts);
-        Failed { key: key.clone(), operation, attempts, outcome: failure.outcome, error }
+        let outcome = self.report.outcome(&key);
+        Failed { key, operation: write.operation(), attempts, outcome, error }
     }
 
     /// Nothing can be sent any more: what was not is reported with the same cause.
@@ -222,31 +237,9 @@ impl<'e> Engine<'e> {
             return;
         };
         let failure = Failure { class: Class::Fatal, outcome: Outcome::NotWritten, error };
-        let (taken, mut rest) = self.plan.drain();
-        rest.extend(self.schedule.drain());
-        if let Some(key) = taken {
-            self.changes.settle(&key, Settled::Pending(Outcome::NotWritten));
-            rest.push(key);
-        }
-        for key in rest {
-            // The operation is the current one; what is not unsaved any more needs no line.
-            let operation = match self.changes.take(&key) {
-                super::Take::Write(write) => {
-                    self.changes.settle(&key, Settled::Pending(Outcome::NotWritten));
-                    operation(&write)
-                }
-                super::Take::Unchanged => {
-                    self.report.unchanged(&key);
-                    continue;
-                }
-                super::Take::Gone => {
-                    self.report.gone(&key);
-                    continue;
-                }
-                super::Take::Parked(operation, _) => operation,
-            };
-            let failed = self.failed(&key, operation, &failure);
-            self.report.failed(failed);
+        self.plan.push(self.schedule.drain());
+        while let Some(write) = self.plan.next_write(self.changes, &mut self.report) {
+            self.fail(&write, &failure);
         }
     }
 
@@ -260,13 +253,6 @@ async fn sleep_until(wake: Option<Instant>) {
     match wake {
         Some(wake) => tokio::time::sleep_until(wake).await,
         None => std::future::pending().await,
-    }
-}
-
-fn operation(write: &Write) -> Operation {
-    match write.action {
-        Action::Put(_) => Operation::Put,
-        Action::Delete(_) => Operation::Delete,
     }
 }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::report::{Failed, FlushError, FlushReport, Operation};
+use super::report::{Failed, FlushError, FlushReport};
 use super::{Changes, Limits, Settled, Take};
 use crate::error::Error;
 use crate::key::Key;
 use crate::link::Link;
-use crate::store::{Action, Outcome, Write};
+use crate::store::{Operation, Outcome, Write};
 
 /// Writes given by the caller, the last of each key.
 #[derive(Default)]
@@ -48,7 +48,7 @@ impl Fixed {
         let mut report = FlushReport::default();
         for key in std::mem::take(&mut self.order) {
             let write = self.writes.get_mut().remove(&key);
-            let operation = write.map_or(Operation::Put, |write| operation_of(&write));
+            let operation = write.map_or(Operation::Put, |write| write.operation());
             let error = error.clone();
             report.failed.push(Failed {
                 key,
@@ -80,13 +80,6 @@ impl Fixed {
             });
         }
         keyless
-    }
-}
-
-fn operation_of(write: &Write) -> Operation {
-    match write.action {
-        Action::Put(_) => Operation::Put,
-        Action::Delete(_) => Operation::Delete,
     }
 }
 

@@ -54,10 +54,7 @@ impl Plan {
     fn fill(&mut self, batch: &mut Vec<Write>, changes: &dyn Changes, report: &mut Report) {
         let mut bytes = 0;
         while batch.len() < MAX_BATCH_WRITE {
-            let next = self.overflow.take().or_else(|| {
-                std::iter::from_fn(|| self.ready.pop_front())
-                    .find_map(|key| take(&key, changes, report))
-            });
+            let next = self.overflow.take().or_else(|| self.next_ready(changes, report));
             let Some(write) = next else {
                 return;
             };
@@ -70,10 +67,23 @@ impl Plan {
         }
     }
 
-    /// Everything that was not sent, for the report; what was taken goes back.
-    pub(super) fn drain(&mut self) -> (Option<Key>, Vec<Key>) {
-        let rest = self.suspects.drain(..).flatten().chain(self.ready.drain(..)).collect();
-        (self.overflow.take().map(|write| write.key), rest)
+    fn next_ready(&mut self, changes: &dyn Changes, report: &mut Report) -> Option<Write> {
+        std::iter::from_fn(|| self.ready.pop_front()).find_map(|key| take(&key, changes, report))
+    }
+
+    /// The key of the write that was taken and waits for the next request.
+    pub(super) fn overflow(&self) -> Option<&Key> {
+        self.overflow.as_ref().map(|write| &write.key)
+    }
+
+    /// The next write alone, for the report of what is not sent.
+    pub(super) fn next_write(
+        &mut self,
+        changes: &dyn Changes,
+        report: &mut Report,
+    ) -> Option<Write> {
+        self.ready.extend(self.suspects.drain(..).flatten());
+        self.overflow.take().or_else(|| self.next_ready(changes, report))
     }
 }
 

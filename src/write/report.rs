@@ -10,26 +10,7 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::key::Key;
-use crate::store::Outcome;
-
-/// What was to be done with an item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Operation {
-    /// The item was to be written.
-    Put,
-    /// The item was to be deleted.
-    Delete,
-}
-
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Put => "put",
-            Self::Delete => "delete",
-        })
-    }
-}
+use crate::store::{Operation, Outcome};
 
 /// A record that a flush did not save; it is still unsaved in the memory table.
 #[derive(Clone, Debug)]
@@ -211,8 +192,10 @@ impl StdError for FlushError {
 struct Tries {
     sent: u64,
     first: Instant,
-    /// Times it came back without being written since it last got anywhere.
+    /// Times it came back without being written.
     rounds: u32,
+    /// An attempt of this flush ended without an answer, so it may be in the table after all.
+    unknown: bool,
 }
 
 /// A report in the making.
@@ -242,8 +225,12 @@ impl Report {
         let mut again = false;
         for (key, bytes) in keys {
             let now = Instant::now();
-            let tries =
-                self.tries.entry(key.clone()).or_insert(Tries { sent: 0, first: now, rounds: 0 });
+            let tries = self.tries.entry(key.clone()).or_insert(Tries {
+                sent: 0,
+                first: now,
+                rounds: 0,
+                unknown: false,
+            });
             again |= tries.sent > 0;
             tries.sent += 1;
             self.done.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
@@ -252,12 +239,22 @@ impl Report {
         self.done.retries += u64::from(again);
     }
 
-    /// The number of times in a row that a key came back, this one included.
-    pub(super) fn came_back(&mut self, key: &Key) -> u32 {
+    /// Notes that a key came back; the number of times that it did.
+    pub(super) fn came_back(&mut self, key: &Key, outcome: Outcome) -> u32 {
         self.tries.get_mut(key).map_or(0, |tries| {
             tries.rounds = tries.rounds.saturating_add(1);
+            tries.unknown |= outcome == Outcome::OutcomeUnknown;
             tries.rounds
         })
+    }
+
+    /// Whether any attempt of a key may have been applied.
+    pub(super) fn outcome(&self, key: &Key) -> Outcome {
+        if self.tries.get(key).is_some_and(|tries| tries.unknown) {
+            Outcome::OutcomeUnknown
+        } else {
+            Outcome::NotWritten
+        }
     }
 
     pub(super) fn written(&mut self, key: &Key, operation: Operation) {

@@ -24,7 +24,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// Attributes are named as serde names them: `#[serde(rename)]`, `#[serde(rename_all)]` and
 /// `#[serde(alias)]` apply.
 ///
-/// ```ignore
+/// ```text
 /// use memory_table::Record;
 /// use serde::{Deserialize, Serialize};
 ///
@@ -68,7 +68,7 @@ pub fn derive_record(input: TokenStream) -> TokenStream {
 /// Implements `memory_table::KeyAttribute` for a newtype, which is then stored in a key as the
 /// type that it wraps.
 ///
-/// ```ignore
+/// ```text
 /// use memory_table::KeyAttribute;
 /// use serde::{Deserialize, Serialize};
 ///
