@@ -72,6 +72,17 @@ impl<T: Record> Shared<T> {
         }
     }
 
+    /// What is known of a key, if anything is.
+    pub(crate) fn hit(&self, key: &[u8]) -> Option<Known<T>> {
+        let mut locked = self.slots.lock(key);
+        let known = locked.find(key).map(|slot| slot.now.clone())?;
+        if known.is_unknown() {
+            return None;
+        }
+        self.tally.hit();
+        Some(known)
+    }
+
     /// Loads keys that are not known, 100 a request, and waits for them.
     pub(crate) async fn fetch_all(self: &Arc<Self>, mut keys: Vec<Key>) -> Result<(), Error> {
         // Asked for before anything is claimed: what is claimed is loaded.

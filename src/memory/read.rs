@@ -23,8 +23,12 @@ impl<T: Record> MemoryTable<T> {
     ///
     /// Dropped, the load goes on and its record is cached; others who wait get it.
     pub async fn get<K: KeyLookup<T::Key>>(&self, key: K) -> Result<Option<Arc<T>>, Error> {
-        let key = self.shared.table.checked_key(&key)?;
-        self.shared.fetch(&key).await
+        // A hit is one lookup and a clone of the `Arc`; only a miss needs a key of its own.
+        let bytes = Key::bytes_of(&key.key()).map_err(|error| self.shared.place(error.into()))?;
+        if let Some(known) = self.shared.hit(&bytes) {
+            return Ok(known.record());
+        }
+        self.shared.fetch(&Key::from_bytes(&bytes)).await
     }
 
     /// Whether there is a record of a key; loads it like [`get`](Self::get).
@@ -85,7 +89,7 @@ impl<T: Record> MemoryTable<T> {
     /// already, changes above all, is left as it is.
     ///
     /// Afterwards a key that was not loaded counts as absent without a request; see
-    /// [`absent_after_load_all`](MemoryTableBuilder::absent_after_load_all).
+    /// [`absent_after_load_all`](crate::MemoryTableBuilder::absent_after_load_all).
     ///
     /// # Errors
     ///
