@@ -55,20 +55,21 @@
 #![deny(unreachable_pub, missing_debug_implementations)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-// Suggested reading order.
-mod codec;
-mod database;
+// Suggested reading order: the data's way, lowest layer first.
 mod error;
 mod key;
-mod link;
-mod load;
-mod memory;
 mod number;
 mod record;
-mod retry;
+mod types;
+mod codec;
 mod store;
-mod table;
+mod retry;
+mod link;
+mod database;
+mod load;
 mod write;
+mod table;
+mod memory;
 
 pub use aws_sdk_dynamodb;
 pub use memory_table_derive::{KeyAttribute, Record};
@@ -84,6 +85,7 @@ pub use record::{FromKey, Record};
 pub use retry::RetryPolicy;
 pub use store::{Operation, Outcome};
 pub use table::{BatchWrite, CreateIfMissing, Scan, Table};
+pub use types::{Number, Set, set};
 pub use write::{Failed, FlushError, FlushReport};
 
 // Lets the derives' `::memory_table` paths resolve in this crate's own tests.

@@ -22,7 +22,7 @@ const MAX_PLAIN: usize = 40;
 ///
 /// Invariants: no leading and no trailing zero digits; zero has no digits, is not negative and has
 /// `point` 0. So equal values are equal structs.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub(crate) struct Decimal {
     negative: bool,
     digits: SmallVec<[u8; MAX_DIGITS + 2]>,

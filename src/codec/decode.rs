@@ -10,6 +10,7 @@ use super::{CodecError, encode};
 use crate::key::{Key, KeyRef, KeyValue};
 use crate::number::Decimal;
 use crate::record::Record;
+use crate::types::NUMBER;
 
 /// A record as it was loaded.
 pub(crate) struct Decoded<T> {
@@ -260,11 +261,23 @@ impl<'de> NodeReader<'_, 'de> {
             .ok_or_else(|| CodecError::new(format!("the number does not fit {type_name}")))
     }
 
-    fn float<N: std::str::FromStr>(&self) -> Result<N, CodecError> {
+    /// A float, if it is the number: its shortest text must say the same value.
+    fn float<F: std::str::FromStr + std::fmt::Debug>(&self) -> Result<F, CodecError> {
         let Node::N(text) = self.0 else {
             return Err(self.wrong("a number"));
         };
-        text.parse().map_err(|_| CodecError::new("not a decimal number"))
+        let value: F = text.parse().map_err(|_| CodecError::new("not a decimal number"))?;
+        let shortest = format!("{value:?}");
+        // The text that the codec itself writes is the shortest already.
+        let exact = shortest.strip_suffix(".0").unwrap_or(&shortest) == &**text
+            || matches!((Decimal::parse(&shortest), Decimal::parse(text)), (Ok(a), Ok(b)) if a == b);
+        if exact {
+            return Ok(value);
+        }
+        let name = std::any::type_name::<F>();
+        Err(CodecError::new(format!(
+            "the number has more digits than {name} holds; read it into a `memory_table::Number`"
+        )))
     }
 }
 
@@ -288,7 +301,7 @@ impl<'de: 'n, 'n> de::Deserializer<'de> for NodeReader<'n, 'de> {
                 } else if let Ok(value) = self.integer::<u64>("u64") {
                     visitor.visit_u64(value)
                 } else {
-                    visitor.visit_f64(self.float()?)
+                    visitor.visit_f64(self.float::<f64>()?)
                 }
             }
             Node::B(bytes) => visitor.visit_bytes(bytes),
@@ -305,11 +318,11 @@ impl<'de: 'n, 'n> de::Deserializer<'de> for NodeReader<'n, 'de> {
         deserialize_u128 visit_u128: u128);
 
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
-        visitor.visit_f32(self.float()?)
+        visitor.visit_f32(self.float::<f32>()?)
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
-        visitor.visit_f64(self.float()?)
+        visitor.visit_f64(self.float::<f64>()?)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
@@ -336,10 +349,14 @@ impl<'de: 'n, 'n> de::Deserializer<'de> for NodeReader<'n, 'de> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, CodecError> {
-        visitor.visit_newtype_struct(self)
+        match (name, self.0) {
+            (NUMBER, Node::N(text)) => visitor.visit_newtype_struct(NameReader(text)),
+            (NUMBER, _) => Err(self.wrong("a number")),
+            _ => visitor.visit_newtype_struct(self),
+        }
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {

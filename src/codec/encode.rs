@@ -3,6 +3,7 @@
 mod containers;
 mod item;
 mod name;
+mod set;
 mod value;
 mod writer;
 

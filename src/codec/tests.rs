@@ -299,3 +299,161 @@ fn an_entry_removed_from_a_map_stays_removed() {
     });
     assert_eq!(written["map"], serde_json::json!({"M": {"2": {"N": "2"}}}));
 }
+
+#[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[record(table = "exact")]
+struct Exact {
+    #[record(partition_key)]
+    id: u64,
+    #[serde(default)]
+    texts: crate::Set<String>,
+    #[serde(default, with = "crate::set")]
+    numbers: std::collections::HashSet<i128>,
+    #[serde(default)]
+    bytes: crate::Set<crate::Binary>,
+    #[serde(default)]
+    price: Option<crate::Number>,
+    #[serde(default)]
+    big: u128,
+    #[serde(default)]
+    small: i128,
+    #[serde(default)]
+    single: f32,
+}
+
+fn exact_round_trip(record: &Exact) {
+    let item = encode(record, &key_of(record)).unwrap();
+    assert_eq!(decode::<Exact>(&item.json).unwrap().record, *record);
+    assert_eq!(tree::fields_size(&tree::parse_item(&item.json).unwrap()), item.size);
+}
+
+#[test]
+fn sets_numbers_and_128_bit_integers_survive_exactly() {
+    let record = Exact {
+        id: u64::MAX,
+        texts: ["b".to_owned(), String::new()].into(),
+        numbers: [-1, i128::from(i64::MIN) * 1_000_000_007].into(),
+        bytes: [crate::Binary::from(vec![0, 255])].into(),
+        price: Some("-1234567890123456789012345678901234567.8".parse().unwrap()),
+        big: 10_u128.pow(38) - 1,
+        small: 1 - 10_i128.pow(38),
+        single: 0.1,
+    };
+    exact_round_trip(&record);
+    let stored: serde_json::Value = serde_json::from_str(&json(&record)).unwrap();
+    assert_eq!(stored["texts"], serde_json::json!({"SS": ["", "b"]}));
+    assert_eq!(stored["bytes"], serde_json::json!({"BS": ["AP8="]}));
+    assert_eq!(
+        stored["price"],
+        serde_json::json!({"N": "-1234567890123456789012345678901234567.8"})
+    );
+    assert_eq!(stored["big"], serde_json::json!({"N": "9".repeat(38)}));
+}
+
+#[test]
+fn an_empty_set_is_no_attribute_and_comes_back_empty() {
+    let record = Exact::default();
+    exact_round_trip(&record);
+    assert_eq!(
+        json(&record),
+        r#"{"id":{"N":"0"},"price":{"NULL":true},"big":{"N":"0"},"small":{"N":"0"},"single":{"N":"0"}}"#
+    );
+}
+
+#[test]
+fn a_set_that_dynamodb_would_refuse_is_refused() {
+    #[derive(Record, Serialize, Deserialize, Clone)]
+    #[record(table = "sets")]
+    struct Sets {
+        #[record(partition_key)]
+        id: String,
+        #[serde(default, with = "crate::set")]
+        floats: Vec<Number>,
+        #[serde(default)]
+        nested: Vec<crate::Set<String>>,
+    }
+    use crate::Number;
+    let refuse = |floats: &[&str], nested: Vec<crate::Set<String>>| {
+        let floats = floats.iter().map(|text| text.parse().unwrap()).collect();
+        let sets = Sets { id: "a".into(), floats, nested };
+        encode(&sets, &key_of(&sets)).unwrap_err().to_string()
+    };
+    assert_eq!(
+        refuse(&["1", "2", "1.0"], vec![]),
+        "attribute `floats[2]`: an element of the set occurs twice"
+    );
+    assert_eq!(
+        refuse(&[], vec![crate::Set::default()]),
+        "attribute `nested[0]`: DynamoDB has no empty sets; only a field or a map's entry can be left out for one"
+    );
+    #[derive(Record, Serialize, Deserialize, Clone)]
+    #[record(table = "sets")]
+    struct Mixed {
+        #[record(partition_key)]
+        id: String,
+        #[serde(default, with = "crate::set")]
+        mixed: Vec<serde_json::Value>,
+    }
+    let mixed = Mixed { id: "a".into(), mixed: vec![1.into(), "x".into()] };
+    assert_eq!(
+        encode(&mixed, &key_of(&mixed)).unwrap_err().to_string(),
+        "attribute `mixed[1]`: the elements of a set are all strings, all numbers or all bytes"
+    );
+}
+
+#[test]
+fn a_number_that_the_type_would_round_is_an_error() {
+    let fail = |field: &str, text: &str| {
+        let item = format!(r#"{{"id":{{"N":"1"}},"{field}":{{"N":"{text}"}}}}"#);
+        match field {
+            "rating" => decode::<Thing>(item.as_bytes()).map(|_| ()),
+            _ => decode::<Exact>(item.as_bytes()).map(|_| ()),
+        }
+        .map_err(|error| error.to_string())
+    };
+    assert_eq!(fail("rating", "0.30000000000000004"), Ok(()));
+    assert_eq!(fail("rating", "1E22"), Ok(()));
+    assert_eq!(
+        fail("rating", "0.3000000000000000444"),
+        Err("attribute `rating`: the number has more digits than f64 holds; read it into a `memory_table::Number`".into())
+    );
+    assert!(fail("rating", "9007199254740993").is_err());
+    assert!(fail("single", "0.30000000000000004").is_err());
+    assert_eq!(
+        fail("small", "170141183460469231731687303715884105728"),
+        Err("attribute `small`: the number does not fit i128".into())
+    );
+}
+
+#[test]
+fn under_flatten_what_serde_cannot_carry_is_an_error_and_never_rounded() {
+    #[derive(Record, Serialize, Deserialize, Clone, Debug)]
+    #[record(table = "flat")]
+    struct Flat {
+        #[record(partition_key)]
+        id: String,
+        #[serde(flatten)]
+        rest: HashMap<String, serde_json::Value>,
+    }
+    let read = |text: &str| {
+        let item = format!(r#"{{"id":{{"S":"a"}},"n":{{"N":"{text}"}}}}"#);
+        decode::<Flat>(item.as_bytes()).map(|decoded| decoded.record.rest["n"].to_string())
+    };
+    assert_eq!(read("18446744073709551615").unwrap(), "18446744073709551615");
+    assert_eq!(read("0.1").unwrap(), "0.1");
+    for text in ["18446744073709551617", "0.12345678901234567890123", "-9223372036854775809"] {
+        let error = read(text).unwrap_err().to_string();
+        assert!(
+            error.starts_with("attribute `n`: the number has more digits than f64 holds"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn items_of_sets_are_read_by_plain_collections_too() {
+    let item = br#"{"id":{"N":"1"},"tags":{"SS":["x","y"]}}"#;
+    assert_eq!(decode::<Thing>(item).unwrap().record.tags, ["x", "y"]);
+    let item = br#"{"id":{"N":"1"},"texts":{"L":[{"S":"x"}]}}"#;
+    assert_eq!(decode::<Exact>(item).unwrap().record.texts, ["x".to_owned()].into());
+}

@@ -35,11 +35,17 @@ impl<'w> MapWriter<'w> {
     }
 
     fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), CodecError> {
+        let before = (self.writer.out.len(), self.writer.size, self.first);
         self.writer.separate(&mut self.first);
         write_text(&mut self.writer.out, name);
         self.writer.out.push(b':');
         self.writer.size += name.len() + self.entry;
-        value.serialize(ValueSerializer { writer: self.writer }).map_err(|error| error.at(name))
+        value.serialize(ValueSerializer { writer: self.writer }).map_err(|error| error.at(name))?;
+        if self.writer.take_left_out() {
+            self.writer.out.truncate(before.0);
+            (self.writer.size, self.first) = (before.1, before.2);
+        }
+        Ok(())
     }
 
     fn finish(self) {
@@ -129,6 +135,7 @@ impl<'w> ListWriter<'w> {
         self.index += 1;
         value
             .serialize(ValueSerializer { writer: self.writer })
+            .and_then(|()| self.writer.check_written())
             .map_err(|error| error.at_index(index))
     }
 

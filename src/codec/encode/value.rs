@@ -3,8 +3,11 @@
 use serde::ser::{self, Serialize};
 
 use super::containers::{ListWriter, MapEnd, MapWriter};
+use super::name::NameSerializer;
+use super::set::SetSerializer;
 use super::writer::Writer;
 use crate::codec::CodecError;
+use crate::types::{NUMBER, SET};
 
 /// Writes an attribute value.
 pub(super) struct ValueSerializer<'w> {
@@ -129,10 +132,14 @@ impl<'w> ser::Serializer for ValueSerializer<'w> {
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
         self,
-        _: &'static str,
+        name: &'static str,
         value: &T,
     ) -> Result<(), CodecError> {
-        value.serialize(self)
+        match name {
+            SET => value.serialize(SetSerializer { writer: self.writer }),
+            NUMBER => self.writer.checked_number(&value.serialize(NameSerializer)?),
+            _ => value.serialize(self),
+        }
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -145,6 +152,7 @@ impl<'w> ser::Serializer for ValueSerializer<'w> {
         self.writer.enter_variant(variant)?;
         value
             .serialize(ValueSerializer { writer: self.writer })
+            .and_then(|()| self.writer.check_written())
             .map_err(|error| error.at(variant))?;
         self.writer.leave(b'}');
         Ok(())

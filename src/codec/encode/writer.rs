@@ -1,7 +1,7 @@
 //! The bytes of an item in the making.
 
 use crate::codec::CodecError;
-use crate::codec::tree::{MAX_DEPTH, number_size, write_text};
+use crate::codec::tree::{MAX_DEPTH, Node, number_size, write_text};
 use crate::number::Decimal;
 
 /// The JSON so far, the size it counts, and how deep it is nested.
@@ -9,11 +9,13 @@ pub(super) struct Writer {
     pub(super) out: Vec<u8>,
     pub(super) size: usize,
     depth: usize,
+    /// The value just written is to be no attribute at all.
+    left_out: bool,
 }
 
 impl Writer {
     pub(super) fn new() -> Self {
-        Self { out: Vec::with_capacity(256), size: 0, depth: 0 }
+        Self { out: Vec::with_capacity(256), size: 0, depth: 0, left_out: false }
     }
 
     pub(super) fn tag(&mut self, tag: &str) {
@@ -46,6 +48,31 @@ impl Writer {
             .map_err(|bad| CodecError::new(format!("the number is {bad}")))?;
         self.size += number.size();
         self.text("N", text);
+        Ok(())
+    }
+
+    pub(super) fn node(&mut self, node: &Node<'_>) {
+        self.size += node.size();
+        node.write_json(&mut self.out);
+    }
+
+    /// Nothing is written: DynamoDB has no empty sets.
+    pub(super) fn leave_out(&mut self) {
+        self.left_out = true;
+    }
+
+    /// Whether the value just written is to be left out.
+    pub(super) fn take_left_out(&mut self) -> bool {
+        std::mem::take(&mut self.left_out)
+    }
+
+    /// An error if the value just written is to be left out where something must be.
+    pub(super) fn check_written(&mut self) -> Result<(), CodecError> {
+        if self.take_left_out() {
+            return Err(CodecError::new(
+                "DynamoDB has no empty sets; only a field or a map's entry can be left out for one",
+            ));
+        }
         Ok(())
     }
 

@@ -1,0 +1,12 @@
+//! Types that serde has no form for: DynamoDB's sets and its exact numbers.
+
+mod number;
+pub mod set;
+
+pub use number::Number;
+pub use set::Set;
+
+/// The name under which a set passes through serde; the codec knows it, other formats see a list.
+pub(crate) const SET: &str = "$memory_table::Set";
+/// The name under which a number's text passes through serde; other formats see a string.
+pub(crate) const NUMBER: &str = "$memory_table::Number";
