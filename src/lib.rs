@@ -46,6 +46,7 @@
 //! Off by default, so that a production build compiles what it runs:
 //!
 //! - `embedded`: the embedded database, [`Database::embedded`]; compiles SQLite.
+//! - `chrono`, `jiff`: instants of these crates as attributes and keys, see [`instant`].
 //!
 //! # Layers
 //!
@@ -85,7 +86,7 @@ pub use record::{FromKey, Record};
 pub use retry::RetryPolicy;
 pub use store::{Operation, Outcome};
 pub use table::{BatchWrite, CreateIfMissing, Scan, Table};
-pub use types::{Number, Set, set};
+pub use types::{Instant, InstantType, Number, Set, instant, set};
 pub use write::{Failed, FlushError, FlushReport};
 
 // Lets the derives' `::memory_table` paths resolve in this crate's own tests.

@@ -1,8 +1,10 @@
-//! Types that serde has no form for: DynamoDB's sets and its exact numbers.
+//! Types that serde has no form for, or none that sorts: sets, exact numbers, instants.
 
+pub mod instant;
 mod number;
 pub mod set;
 
+pub use instant::{Instant, InstantType};
 pub use number::Number;
 pub use set::Set;
 

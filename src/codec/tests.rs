@@ -372,6 +372,14 @@ fn a_set_that_dynamodb_would_refuse_is_refused() {
         #[serde(default)]
         nested: Vec<crate::Set<String>>,
     }
+    #[derive(Record, Serialize, Deserialize, Clone)]
+    #[record(table = "sets")]
+    struct Mixed {
+        #[record(partition_key)]
+        id: String,
+        #[serde(default, with = "crate::set")]
+        mixed: Vec<serde_json::Value>,
+    }
     use crate::Number;
     let refuse = |floats: &[&str], nested: Vec<crate::Set<String>>| {
         let floats = floats.iter().map(|text| text.parse().unwrap()).collect();
@@ -386,14 +394,6 @@ fn a_set_that_dynamodb_would_refuse_is_refused() {
         refuse(&[], vec![crate::Set::default()]),
         "attribute `nested[0]`: DynamoDB has no empty sets; only a field or a map's entry can be left out for one"
     );
-    #[derive(Record, Serialize, Deserialize, Clone)]
-    #[record(table = "sets")]
-    struct Mixed {
-        #[record(partition_key)]
-        id: String,
-        #[serde(default, with = "crate::set")]
-        mixed: Vec<serde_json::Value>,
-    }
     let mixed = Mixed { id: "a".into(), mixed: vec![1.into(), "x".into()] };
     assert_eq!(
         encode(&mixed, &key_of(&mixed)).unwrap_err().to_string(),
