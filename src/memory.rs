@@ -197,6 +197,12 @@ fn runtime() -> Result<tokio::runtime::Handle, Error> {
     })
 }
 
+/// The runtime that the caller is in took no task any more.
+fn runtime_ended() -> Error {
+    Error::new(ErrorKind::Configuration, "the tokio runtime has been shut down")
+        .advise("call memory tables from within one that runs")
+}
+
 impl<T: Record> MemoryTable<T> {
     /// A memory table with default options. No request is sent.
     #[must_use]
@@ -304,7 +310,7 @@ impl<T: Record> MemoryTable<T> {
             return Ok(record);
         }
         let _turn = Turn::of(&self.shared, &key).await?;
-        if let Some(record) = self.shared.fetch(&key).await? {
+        if let Some(record) = self.shared.fetch_uncounted(&key).await? {
             return Ok(record);
         }
         let record = Arc::new(self.made(&key)?);

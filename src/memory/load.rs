@@ -54,14 +54,35 @@ enum Look<T> {
 impl<T: Record> Shared<T> {
     /// The record of a key, loaded if it is not known.
     pub(crate) async fn fetch(self: &Arc<Self>, key: &Key) -> Result<Option<Arc<T>>, Error> {
+        self.fetch_counting(key, true).await
+    }
+
+    /// As [`fetch`](Self::fetch), where the same call has been counted before.
+    pub(crate) async fn fetch_uncounted(
+        self: &Arc<Self>,
+        key: &Key,
+    ) -> Result<Option<Arc<T>>, Error> {
+        self.fetch_counting(key, false).await
+    }
+
+    async fn fetch_counting(
+        self: &Arc<Self>,
+        key: &Key,
+        mut count: bool,
+    ) -> Result<Option<Arc<T>>, Error> {
         loop {
             let load = Load::new();
-            let waiting = match self.look(key, &load) {
+            let look = self.look(key, &load);
+            // A call is a hit, a miss or joined, whatever it finds when it looks again.
+            if std::mem::take(&mut count) {
+                self.count(&look);
+            }
+            let waiting = match look {
                 Look::Known(record) => return Ok(record),
                 Look::Loading(waiting) => waiting,
                 Look::Claimed => {
                     let waiting = load.ended.subscribe();
-                    self.spawn_load(load, vec![key.clone()])?;
+                    spawn_load(self.claim(load, vec![key.clone()]))?;
                     waiting
                 }
             };
@@ -76,7 +97,9 @@ impl<T: Record> Shared<T> {
         let mut claimed = Vec::new();
         let mut chunks = Vec::new();
         for key in keys {
-            match self.look(&key, &load) {
+            let look = self.look(&key, &load);
+            self.count(&look);
+            match look {
                 Look::Known(_) => continue,
                 Look::Loading(other) => {
                     waiting.push((other, key));
@@ -94,8 +117,11 @@ impl<T: Record> Shared<T> {
         if !claimed.is_empty() {
             chunks.push((load, claimed));
         }
-        for (load, keys) in chunks {
-            self.spawn_load(load, keys)?;
+        // All claims first: one that cannot be spawned must not leave the others loading for ever.
+        let claims: Vec<_> =
+            chunks.into_iter().map(|(load, keys)| self.claim(load, keys)).collect();
+        for claim in claims {
+            spawn_load(claim)?;
         }
         let mut result = Ok(());
         for (waiting, key) in waiting {
@@ -110,40 +136,42 @@ impl<T: Record> Shared<T> {
         let load = Load::new();
         let waiting = load.ended.subscribe();
         self.slots.lock(key.as_bytes()).slot(key).load = Some(Arc::clone(&load));
-        self.spawn_load(load, vec![key.clone()])?;
+        self.tally.miss();
+        spawn_load(self.claim(load, vec![key.clone()]))?;
         ended(waiting, key).await.map_err(|error| error.on_key(key))?;
-        self.fetch(key).await
+        self.fetch_uncounted(key).await
     }
 
     fn look(&self, key: &Key, load: &Arc<Load>) -> Look<T> {
         let mut locked = self.slots.lock(key.as_bytes());
+        let mut forgotten = false;
         if let Some(slot) = locked.find(key.as_bytes()) {
             if !slot.now.is_unknown() {
-                self.tally.hit();
                 return Look::Known(slot.now.record());
             }
             if let Some(other) = &slot.load {
-                self.tally.joined();
                 return Look::Loading(other.ended.subscribe());
             }
-        } else if self.scans.is_complete() {
-            self.tally.hit();
+            // Else it is there because someone has the turn to change it.
+            forgotten = slot.forgotten;
+        }
+        if !forgotten && self.scans.is_complete() {
             return Look::Known(None);
         }
-        self.tally.miss();
         locked.slot(key).load = Some(Arc::clone(load));
         Look::Claimed
     }
 
-    /// Runs a load as a task of the table, so that a caller who goes away takes it from nobody.
-    fn spawn_load(self: &Arc<Self>, load: Arc<Load>, keys: Vec<Key>) -> Result<(), Error> {
-        let claim = Claim { shared: Arc::clone(self), load, keys };
-        let runtime = super::runtime()?;
-        runtime.spawn(async move {
-            let ending = claim.run().await;
-            claim.load.ended.send_replace(Some(ending));
-        });
-        Ok(())
+    fn count(&self, look: &Look<T>) {
+        match look {
+            Look::Known(_) => self.tally.hit(),
+            Look::Loading(_) => self.tally.joined(),
+            Look::Claimed => self.tally.miss(),
+        }
+    }
+
+    fn claim(self: &Arc<Self>, load: Arc<Load>, keys: Vec<Key>) -> Claim<T> {
+        Claim { shared: Arc::clone(self), load, keys }
     }
 
     /// Takes a loaded record in, unless the slot was touched since.
@@ -225,6 +253,20 @@ fn known<T>(found: Option<Decoded<T>>) -> (Known<T>, Option<Arc<crate::codec::Ke
     }
 }
 
+/// Runs a load as a task of the table, so that a caller who goes away takes it from nobody.
+fn spawn_load<T: Record>(claim: Claim<T>) -> Result<(), Error> {
+    let runtime = super::runtime()?;
+    let waiting = claim.load.ended.subscribe();
+    let task = runtime.spawn(async move {
+        let ending = claim.run().await;
+        claim.load.ended.send_replace(Some(ending));
+    });
+    if task.is_finished() && waiting.borrow().is_none() {
+        return Err(super::runtime_ended());
+    }
+    Ok(())
+}
+
 /// The keys of a load; dropped, whatever came of it, none of them stays loading.
 struct Claim<T: Record> {
     shared: Arc<Shared<T>>,
@@ -245,7 +287,9 @@ impl<T: Record> Claim<T> {
         }
         let mut absent: std::collections::HashSet<&Key> = self.keys.iter().collect();
         let mut bad = Vec::new();
-        for read in load::chunk::<T>(&link, &self.keys, consistent).await? {
+        let mut records = Vec::with_capacity(self.keys.len());
+        let ended = load::chunk::<T>(&link, &self.keys, consistent, &mut records).await;
+        for read in records {
             match read {
                 Ok(decoded) => {
                     absent.remove(&decoded.key);
@@ -261,6 +305,8 @@ impl<T: Record> Claim<T> {
                 }
             }
         }
+        // What came before the error is cached; what did not is unknown, not absent.
+        ended?;
         for key in absent {
             self.shared.store(&self.load, key, None);
         }
@@ -276,6 +322,8 @@ impl<T: Record> Drop for Claim<T> {
                 && slot.load.as_ref().is_some_and(|load| Arc::ptr_eq(load, &self.load))
             {
                 slot.load = None;
+                // A scan that passed it meanwhile left it to this load: it is not absent.
+                slot.forgotten |= slot.now.is_unknown() && self.shared.scans.need_traces();
                 locked.prune(key.as_bytes());
             }
         }
