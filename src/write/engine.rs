@@ -124,14 +124,23 @@ impl<'e> Engine<'e> {
         let Answer { batch, result } = answer;
         match result {
             Ok(written) => self.take_written(&batch, &written.unprocessed),
-            Err(failure) => match failure.class {
-                Class::Throttled | Class::Transient => self.again(&batch, &failure),
-                Class::Refused => self.take_refused(batch, failure),
-                Class::Fatal => {
-                    self.fail(&batch, &failure);
-                    self.stopped = Some(failure.error);
+            Err(failure) => {
+                if failure.outcome == Outcome::OutcomeUnknown {
+                    batch.iter().for_each(|write| self.report.doubt(&write.key));
                 }
-            },
+                self.take_failure(batch, failure);
+            }
+        }
+    }
+
+    fn take_failure(&mut self, batch: Vec<Write>, failure: Failure) {
+        match failure.class {
+            Class::Throttled | Class::Transient => self.again(&batch, &failure),
+            Class::Refused => self.take_refused(batch, failure),
+            Class::Fatal => {
+                self.fail(&batch, &failure);
+                self.stopped = Some(failure.error);
+            }
         }
     }
 
@@ -213,7 +222,8 @@ impl<'e> Engine<'e> {
         let attempts = self.report.attempts(key);
         let error = self.link.place(failure.error.clone(), OPERATION).on_key(key);
         let error = error.after_attempts(attempts);
-        Failed { key: key.clone(), operation, attempts, outcome: failure.outcome, error }
+        let outcome = self.report.outcome(key, failure.outcome);
+        Failed { key: key.clone(), operation, attempts, outcome, error }
     }
 
     /// Nothing can be sent any more: what was not is reported with the same cause.
@@ -222,12 +232,8 @@ impl<'e> Engine<'e> {
             return;
         };
         let failure = Failure { class: Class::Fatal, outcome: Outcome::NotWritten, error };
-        let (taken, mut rest) = self.plan.drain();
+        let mut rest = self.plan.drain();
         rest.extend(self.schedule.drain());
-        if let Some(key) = taken {
-            self.changes.settle(&key, Settled::Pending(Outcome::NotWritten));
-            rest.push(key);
-        }
         for key in rest {
             // The operation is the current one; what is not unsaved any more needs no line.
             let operation = match self.changes.take(&key) {
@@ -243,7 +249,12 @@ impl<'e> Engine<'e> {
                     self.report.gone(&key);
                     continue;
                 }
-                super::Take::Parked(operation, _) => operation,
+                super::Take::Parked(operation, error) => {
+                    let failure = Failure { error, ..failure.clone() };
+                    let parked = self.failed(&key, operation, &failure);
+                    self.report.parked(parked);
+                    continue;
+                }
             };
             let failed = self.failed(&key, operation, &failure);
             self.report.failed(failed);

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::report::{Failed, Report};
-use super::{Changes, Take};
+use super::{Changes, Settled, Take};
 use crate::key::Key;
 use crate::store::{MAX_BATCH_WRITE, MAX_REQUEST_BYTES, Outcome, Write};
 
@@ -13,8 +13,6 @@ pub(super) struct Plan {
     ready: VecDeque<Key>,
     /// Parts of a refused batch, each to be sent on its own to find the bad item.
     suspects: VecDeque<Vec<Key>>,
-    /// Taken, but the request was full; opens the next one.
-    overflow: Option<Write>,
 }
 
 impl Plan {
@@ -23,7 +21,7 @@ impl Plan {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.ready.is_empty() && self.suspects.is_empty() && self.overflow.is_none()
+        self.ready.is_empty() && self.suspects.is_empty()
     }
 
     pub(super) fn push(&mut self, keys: impl IntoIterator<Item = Key>) {
@@ -54,26 +52,25 @@ impl Plan {
     fn fill(&mut self, batch: &mut Vec<Write>, changes: &dyn Changes, report: &mut Report) {
         let mut bytes = 0;
         while batch.len() < MAX_BATCH_WRITE {
-            let next = self.overflow.take().or_else(|| {
-                std::iter::from_fn(|| self.ready.pop_front())
-                    .find_map(|key| take(&key, changes, report))
-            });
+            let next = std::iter::from_fn(|| self.ready.pop_front())
+                .find_map(|key| take(&key, changes, report));
             let Some(write) = next else {
                 return;
             };
             bytes += write.wire_bytes();
             if bytes > MAX_REQUEST_BYTES && !batch.is_empty() {
-                self.overflow = Some(write);
+                // The request is full: it opens the next one, with what it is then.
+                changes.settle(&write.key, Settled::Pending(Outcome::NotWritten));
+                self.ready.push_front(write.key);
                 return;
             }
             batch.push(write);
         }
     }
 
-    /// Everything that was not sent, for the report; what was taken goes back.
-    pub(super) fn drain(&mut self) -> (Option<Key>, Vec<Key>) {
-        let rest = self.suspects.drain(..).flatten().chain(self.ready.drain(..)).collect();
-        (self.overflow.take().map(|write| write.key), rest)
+    /// Everything that was not sent, for the report.
+    pub(super) fn drain(&mut self) -> Vec<Key> {
+        self.suspects.drain(..).flatten().chain(self.ready.drain(..)).collect()
     }
 }
 
@@ -88,7 +85,7 @@ fn take(key: &Key, changes: &dyn Changes, report: &mut Report) -> Option<Write> 
                 key: key.clone(),
                 operation,
                 attempts: report.attempts(key),
-                outcome: Outcome::NotWritten,
+                outcome: report.outcome(key, Outcome::NotWritten),
                 error,
             };
             report.parked(failed);

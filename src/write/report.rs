@@ -213,6 +213,8 @@ struct Tries {
     first: Instant,
     /// Times it came back without being written since it last got anywhere.
     rounds: u32,
+    /// The answer of an attempt is missing, so it may have been written.
+    doubt: bool,
 }
 
 /// A report in the making.
@@ -242,14 +244,31 @@ impl Report {
         let mut again = false;
         for (key, bytes) in keys {
             let now = Instant::now();
-            let tries =
-                self.tries.entry(key.clone()).or_insert(Tries { sent: 0, first: now, rounds: 0 });
+            let tries = self.tries.entry(key.clone()).or_insert(Tries {
+                sent: 0,
+                first: now,
+                rounds: 0,
+                doubt: false,
+            });
             again |= tries.sent > 0;
             tries.sent += 1;
             self.done.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
         }
         self.done.requests += 1;
         self.done.retries += u64::from(again);
+    }
+
+    /// Notes that the answer of an attempt is missing.
+    pub(super) fn doubt(&mut self, key: &Key) {
+        if let Some(tries) = self.tries.get_mut(key) {
+            tries.doubt = true;
+        }
+    }
+
+    /// The outcome of all attempts, given that of the last.
+    pub(super) fn outcome(&self, key: &Key, last: Outcome) -> Outcome {
+        let doubt = self.tries.get(key).is_some_and(|tries| tries.doubt);
+        if doubt { Outcome::OutcomeUnknown } else { last }
     }
 
     /// The number of times in a row that a key came back, this one included.
