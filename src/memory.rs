@@ -544,7 +544,7 @@ impl<T: Record> MemoryTable<T> {
         self.shared.fetch_again(&key).await
     }
 
-    /// Forgets every record, so that each is loaded anew.
+    /// Forgets every record, so that each is loaded anew. Changes made meanwhile stay.
     ///
     /// # Errors
     ///
@@ -563,7 +563,7 @@ impl<T: Record> MemoryTable<T> {
                 .place(error)
                 .advise("`flush` first, or forget them with `reset_forced`"));
         }
-        self.reset_forced().await;
+        self.clear(false).await;
         Ok(())
     }
 
@@ -573,12 +573,16 @@ impl<T: Record> MemoryTable<T> {
     ///
     /// Dropped, everything is forgotten or nothing.
     pub async fn reset_forced(&self) {
+        self.clear(true).await;
+    }
+
+    async fn clear(&self, forced: bool) {
         while self.shared.is_flushing() {
             // Its report goes to those who called it.
             let _report = self.shared.flush(0).await;
         }
         self.shared.scans.reset();
-        self.shared.slots.clear();
+        self.shared.slots.clear(forced);
     }
 
     /// Saves every change made before the call, in as few requests as possible: at most 25
@@ -613,12 +617,12 @@ impl<T: Record> MemoryTable<T> {
     ///
     /// Dropped, the flush goes on, and the table is open again.
     pub async fn close(&self) -> Result<FlushReport, FlushError> {
-        let reopen = Reopen(&self.shared.closed);
-        self.shared.closed.store(true, Ordering::SeqCst);
+        let was_closed = self.shared.closed.swap(true, Ordering::SeqCst);
+        let reopen = (!was_closed).then(|| Reopen(&self.shared.closed));
         // Locks each shard once: a change that saw the table open is published now.
         let _published = self.shared.slots.unsaved_keys(0);
         let report = self.flush().await?;
-        std::mem::forget(reopen);
+        reopen.map(std::mem::forget);
         Ok(report)
     }
 
