@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::codec::{CodecError, Decoded, decode, item_key, key_json};
+use crate::codec::{Decoded, decode, item_key, key_json};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::link::{Counters, Link};
@@ -33,15 +33,16 @@ pub(crate) async fn get<T: Record>(
 
 /// Reads a chunk of at most 100 different keys, asking again for those left unprocessed.
 ///
-/// The records come in no order; keys without one are absent.
+/// The records come in no order, those that came before an error too; without an error keys that
+/// have none are absent.
 pub(crate) async fn chunk<T: Record>(
     link: &Link,
     keys: &[Key],
     consistent: bool,
-) -> Result<Vec<Result<Decoded<T>, Error>>, Error> {
+    records: &mut Vec<Result<Decoded<T>, Error>>,
+) -> Result<(), Error> {
     let operation = "BatchGetItem";
     let mut left: Vec<Wanted> = keys.iter().map(wanted::<T>).collect();
-    let mut records = Vec::with_capacity(left.len());
     let mut attempts = link.patience.attempts();
     while !left.is_empty() {
         Counters::add(&link.counters.read_requests, 1);
@@ -64,7 +65,7 @@ pub(crate) async fn chunk<T: Record>(
         };
         attempts.wait(failure).await.map_err(|error| link.place(error, operation))?;
     }
-    Ok(records)
+    Ok(())
 }
 
 fn unprocessed_keys(count: usize) -> crate::store::Failure {
@@ -107,10 +108,14 @@ impl Segment {
     }
 }
 
-/// Decodes an item; the error names its key. A `Deserialize` that panics is an error of its item.
+/// Decodes an item; the error names its key.
 pub(crate) fn read_item<T: Record>(link: &Link, json: &[u8]) -> Result<Decoded<T>, Error> {
-    let decoded = catch_unwind(AssertUnwindSafe(|| decode(json)))
-        .unwrap_or_else(|_| Err(CodecError::new("its `Deserialize` panicked")));
+    // A panic would end the task of a load without an answer, and those who wait would load anew.
+    let decoded = catch_unwind(AssertUnwindSafe(|| decode(json)));
+    let decoded = decoded.map_or_else(
+        |_| Err("its `Deserialize` panicked".to_owned()),
+        |decoded| decoded.map_err(|why| why.to_string()),
+    );
     decoded.map_err(|why| {
         let text = format!("the stored item does not fit `{}`: {why}", std::any::type_name::<T>());
         let error = Error::new(ErrorKind::InvalidItem, text).on_table(&link.table.name);

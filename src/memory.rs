@@ -201,6 +201,12 @@ fn runtime() -> Result<tokio::runtime::Handle, Error> {
     })
 }
 
+/// The runtime that the caller is in takes no task any more.
+fn runtime_ended() -> Error {
+    Error::new(ErrorKind::Configuration, "the tokio runtime has been shut down")
+        .advise("call memory tables from within one that runs")
+}
+
 impl<T: Record> MemoryTable<T> {
     /// A memory table with default options. No request is sent.
     #[must_use]
@@ -244,7 +250,7 @@ impl<T: Record> MemoryTable<T> {
         self.shared.slots.unsaved_keys(u64::MAX)
     }
 
-    /// Forgets every record, so that each is loaded anew.
+    /// Forgets every record, so that each is loaded anew. Changes made meanwhile stay.
     ///
     /// # Errors
     ///
@@ -263,7 +269,7 @@ impl<T: Record> MemoryTable<T> {
                 .place(error)
                 .advise("`flush` first, or forget them with `reset_forced`"));
         }
-        self.reset_forced().await;
+        self.clear(false).await;
         Ok(())
     }
 
@@ -273,9 +279,13 @@ impl<T: Record> MemoryTable<T> {
     ///
     /// Dropped, everything is forgotten or nothing.
     pub async fn reset_forced(&self) {
+        self.clear(true).await;
+    }
+
+    async fn clear(&self, forced: bool) {
         self.shared.flushed().await;
         self.shared.scans.reset();
-        self.shared.slots.clear();
+        self.shared.slots.clear(forced);
     }
 
     /// Saves every change made before the call, in as few requests as possible: at most 25
@@ -310,12 +320,14 @@ impl<T: Record> MemoryTable<T> {
     ///
     /// Dropped, the flush goes on, and the table is open again.
     pub async fn close(&self) -> Result<FlushReport, FlushError> {
-        let reopen = Reopen(&self.shared.closed);
-        self.shared.closed.store(true, Ordering::SeqCst);
+        let was_closed = self.shared.closed.swap(true, Ordering::SeqCst);
+        let reopen = (!was_closed).then(|| Reopen(&self.shared.closed));
         // Locks each shard once: a change that saw the table open is published now.
         let _published = self.shared.slots.unsaved_keys(0);
         let report = self.flush().await?;
-        std::mem::forget(reopen);
+        if let Some(reopen) = reopen {
+            std::mem::forget(reopen);
+        }
         Ok(report)
     }
 

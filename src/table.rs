@@ -219,7 +219,11 @@ impl<T: Record> Table<T> {
             return Ok(HashMap::new());
         }
         let link = self.ready().await?;
-        let chunks = keys.chunks(MAX_BATCH_GET).map(|chunk| load::chunk::<T>(&link, chunk, false));
+        let link = &link;
+        let chunks = keys.chunks(MAX_BATCH_GET).map(|chunk| async move {
+            let mut records = Vec::with_capacity(chunk.len());
+            load::chunk::<T>(link, chunk, false, &mut records).await.map(|()| records)
+        });
         let chunks = stream::iter(chunks).buffer_unordered(DEFAULT_IN_FLIGHT);
         let chunks: Vec<_> = chunks.try_collect().await?;
         let mut found = HashMap::with_capacity(keys.len());

@@ -30,7 +30,7 @@ impl<T: Record> MemoryTable<T> {
             return Ok(record);
         }
         let _turn = Turn::of(&self.shared, &key).await?;
-        if let Some(record) = self.shared.fetch(&key).await? {
+        if let Some(record) = self.shared.fetch_uncounted(&key).await? {
             return Ok(record);
         }
         let record = Arc::new(self.made(&key)?);

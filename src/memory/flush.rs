@@ -37,31 +37,43 @@ impl<T: Record> Shared<T> {
     /// Saves every change made before the call; joins a flush under way if that covers them.
     pub(crate) async fn flush(self: &Arc<Self>, scope: u64) -> Ending {
         loop {
-            let ending = self
-                .join_flush(scope)
-                .map_err(|error| FlushError::new(self.name(), FlushReport::default(), error))?;
-            // Without an answer the runtime of the task has ended: go on with this one.
-            if let Ok(ending) = ending.await {
-                return ending;
+            let refuse = |error| FlushError::new(self.name(), FlushReport::default(), error);
+            let (ending, taken) = self.join_flush(scope).map_err(refuse)?;
+            match ending.await {
+                Ok(ending) => return ending,
+                Err(_) if !taken => return Err(refuse(super::runtime_ended())),
+                // The runtime of the task has ended: go on with this one.
+                Err(_) => {}
             }
         }
     }
 
-    fn join_flush(self: &Arc<Self>, scope: u64) -> Result<oneshot::Receiver<Ending>, Error> {
+    /// Where the ending will come, and whether there is a task for it.
+    fn join_flush(
+        self: &Arc<Self>,
+        scope: u64,
+    ) -> Result<(oneshot::Receiver<Ending>, bool), Error> {
         let (sender, receiver) = oneshot::channel();
-        let mut state = self.flushes.0.lock();
-        if state.running && state.scope >= scope {
-            state.waiting.push(sender);
-            return Ok(receiver);
-        }
-        if !state.running {
-            let runtime = super::runtime()?;
-            state.running = true;
-            state.scope = 0;
-            runtime.spawn(Rounds { shared: Arc::clone(self), ended: false }.run());
-        }
-        state.next.push(sender);
-        Ok(receiver)
+        let runtime = {
+            let mut state = self.flushes.0.lock();
+            if state.running && state.scope >= scope {
+                state.waiting.push(sender);
+                return Ok((receiver, true));
+            }
+            let runtime = if state.running { None } else { Some(super::runtime()?) };
+            if runtime.is_some() {
+                state.running = true;
+                state.scope = 0;
+            }
+            state.next.push(sender);
+            runtime
+        };
+        let Some(runtime) = runtime else {
+            return Ok((receiver, true));
+        };
+        // Not under the lock: a runtime that was shut down drops the task at once, which locks too.
+        let task = runtime.spawn(Rounds { shared: Arc::clone(self), ended: false }.run());
+        Ok((receiver, !task.is_finished()))
     }
 
     /// Waits until no flush is under way; begins none.

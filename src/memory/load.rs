@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::Shared;
@@ -57,14 +56,34 @@ enum Look<T> {
 impl<T: Record> Shared<T> {
     /// The record of a key, loaded if it is not known.
     pub(crate) async fn fetch(self: &Arc<Self>, key: &Key) -> Result<Option<Arc<T>>, Error> {
-        let runtime = super::runtime()?;
+        self.fetch_counting(key, true).await
+    }
+
+    /// As [`fetch`](Self::fetch), for a call that has been counted before.
+    pub(crate) async fn fetch_uncounted(
+        self: &Arc<Self>,
+        key: &Key,
+    ) -> Result<Option<Arc<T>>, Error> {
+        self.fetch_counting(key, false).await
+    }
+
+    async fn fetch_counting(
+        self: &Arc<Self>,
+        key: &Key,
+        mut count: bool,
+    ) -> Result<Option<Arc<T>>, Error> {
         loop {
-            let waiting = match self.look(key, Load::new) {
+            let look = self.look(key, Load::new);
+            // A call is a hit, a miss or joined, whatever it finds when it looks again.
+            if std::mem::take(&mut count) {
+                self.count(&look);
+            }
+            let waiting = match look {
                 Look::Known(record) => return Ok(record),
                 Look::Loading(load) => load.ended.subscribe(),
                 Look::Claimed(load) => {
                     let waiting = load.ended.subscribe();
-                    self.spawn_load(&runtime, load, vec![key.clone()]);
+                    spawn_load(self.claim(load, vec![key.clone()]))?;
                     waiting
                 }
             };
@@ -85,10 +104,8 @@ impl<T: Record> Shared<T> {
 
     /// Loads keys that are not known, 100 a request, and waits for them.
     pub(crate) async fn fetch_all(self: &Arc<Self>, mut keys: Vec<Key>) -> Result<(), Error> {
-        // Asked for before anything is claimed: what is claimed is loaded.
-        let runtime = super::runtime()?;
         while !keys.is_empty() {
-            let waiting = self.claim_all(&runtime, keys);
+            let waiting = self.claim_all(keys)?;
             let mut result = Ok(());
             keys = Vec::new();
             for (waiting, key) in waiting {
@@ -105,28 +122,31 @@ impl<T: Record> Shared<T> {
     }
 
     /// Starts loads of all keys that are neither known nor loading.
-    fn claim_all(self: &Arc<Self>, runtime: &Handle, keys: Vec<Key>) -> Vec<(Waiting, Key)> {
+    fn claim_all(self: &Arc<Self>, keys: Vec<Key>) -> Result<Vec<(Waiting, Key)>, Error> {
         let mut waiting = Vec::new();
-        let mut load = Load::new();
-        let mut claimed = Vec::new();
+        let mut claims = Vec::new();
+        let mut claim = self.claim(Load::new(), Vec::new());
         for key in keys {
-            match self.look(&key, || Arc::clone(&load)) {
+            let look = self.look(&key, || Arc::clone(&claim.load));
+            self.count(&look);
+            match look {
                 Look::Known(_) => {}
-                Look::Loading(other) => waiting.push((other.ended.subscribe(), key)),
-                Look::Claimed(_) => {
+                Look::Loading(load) => waiting.push((load.ended.subscribe(), key)),
+                Look::Claimed(load) => {
                     waiting.push((load.ended.subscribe(), key.clone()));
-                    claimed.push(key);
+                    claim.keys.push(key);
                 }
             }
-            if claimed.len() == MAX_BATCH_GET {
-                let full = std::mem::replace(&mut load, Load::new());
-                self.spawn_load(runtime, full, std::mem::take(&mut claimed));
+            if claim.keys.len() == MAX_BATCH_GET {
+                claims.push(std::mem::replace(&mut claim, self.claim(Load::new(), Vec::new())));
             }
         }
-        if !claimed.is_empty() {
-            self.spawn_load(runtime, load, claimed);
+        if !claim.keys.is_empty() {
+            claims.push(claim);
         }
-        waiting
+        // After all are claimed: one that cannot be spawned lets go of the others too.
+        claims.into_iter().try_for_each(spawn_load)?;
+        Ok(waiting)
     }
 
     /// Waits for a load. Its error does not matter if the record is known all the same.
@@ -148,14 +168,14 @@ impl<T: Record> Shared<T> {
 
     /// Loads a record anew, also if it is known.
     pub(crate) async fn fetch_again(self: &Arc<Self>, key: &Key) -> Result<Option<Arc<T>>, Error> {
-        let runtime = super::runtime()?;
         let load = Load::new();
         let waiting = load.ended.subscribe();
         self.slots.lock(key.as_bytes()).slot(key).load = Some(Arc::clone(&load));
-        self.spawn_load(&runtime, load, vec![key.clone()]);
+        self.tally.miss();
+        spawn_load(self.claim(load, vec![key.clone()]))?;
         // Here the error matters though the record is known.
         ended(waiting, key).await.map_err(|error| error.on_key(key))?;
-        self.fetch(key).await
+        self.fetch_uncounted(key).await
     }
 
     fn look(&self, key: &Key, load: impl FnOnce() -> Arc<Load>) -> Look<T> {
@@ -163,31 +183,30 @@ impl<T: Record> Shared<T> {
         let slot = locked.find(key.as_bytes());
         if let Some(slot) = &slot {
             if !slot.now.is_unknown() {
-                self.tally.hit();
                 return Look::Known(slot.now.record());
             }
             if let Some(other) = &slot.load {
-                self.tally.joined();
                 return Look::Loading(Arc::clone(other));
             }
         }
         if self.scans.is_complete() && !slot.is_some_and(|slot| slot.forgotten) {
-            self.tally.hit();
             return Look::Known(None);
         }
-        self.tally.miss();
         let load = load();
         locked.slot(key).load = Some(Arc::clone(&load));
         Look::Claimed(load)
     }
 
-    /// Runs a load as a task of the table, so that a caller who goes away takes it from nobody.
-    fn spawn_load(self: &Arc<Self>, runtime: &Handle, load: Arc<Load>, keys: Vec<Key>) {
-        let claim = Claim { shared: Arc::clone(self), load, keys };
-        runtime.spawn(async move {
-            let ending = claim.run().await;
-            claim.load.ended.send_replace(Some(ending));
-        });
+    fn count(&self, look: &Look<T>) {
+        match look {
+            Look::Known(_) => self.tally.hit(),
+            Look::Loading(_) => self.tally.joined(),
+            Look::Claimed(_) => self.tally.miss(),
+        }
+    }
+
+    fn claim(self: &Arc<Self>, load: Arc<Load>, keys: Vec<Key>) -> Claim<T> {
+        Claim { shared: Arc::clone(self), load, keys }
     }
 
     /// Takes a loaded record in, unless the slot was touched since.
@@ -272,6 +291,20 @@ fn known<T>(found: Option<Decoded<T>>) -> (Known<T>, Option<Arc<crate::codec::Ke
     }
 }
 
+/// Runs a load as a task of the table, so that a caller who goes away takes it from nobody.
+fn spawn_load<T: Record>(claim: Claim<T>) -> Result<(), Error> {
+    let runtime = super::runtime()?;
+    let waiting = claim.load.ended.subscribe();
+    let task = runtime.spawn(async move {
+        let ending = claim.run().await;
+        claim.load.ended.send_replace(Some(ending));
+    });
+    if task.is_finished() && waiting.borrow().is_none() {
+        return Err(super::runtime_ended());
+    }
+    Ok(())
+}
+
 /// The keys of a load; dropped, whatever came of it, none of them stays loading.
 struct Claim<T: Record> {
     shared: Arc<Shared<T>>,
@@ -292,7 +325,9 @@ impl<T: Record> Claim<T> {
         }
         let mut absent: std::collections::HashSet<&Key> = self.keys.iter().collect();
         let mut bad = Vec::new();
-        for read in load::chunk::<T>(&link, &self.keys, consistent).await? {
+        let mut records = Vec::with_capacity(self.keys.len());
+        let ended = load::chunk::<T>(&link, &self.keys, consistent, &mut records).await;
+        for read in records {
             match read {
                 Ok(decoded) => {
                     absent.remove(&decoded.key);
@@ -308,6 +343,8 @@ impl<T: Record> Claim<T> {
                 }
             }
         }
+        // What came before the error is cached; what did not is unknown, not absent.
+        ended?;
         for key in absent {
             self.shared.store(&self.load, key, None);
         }

@@ -1,10 +1,12 @@
 //! Whether the whole table was loaded, so that what is not in memory is absent.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 #[derive(Debug, Default)]
 pub(crate) struct Scans {
-    complete: AtomicBool,
+    /// The resets there had been when a scan saw the whole table, and one; 0 if none did. So a reset
+    /// ends it, also for a scan that completes at the same instant.
+    complete: AtomicU64,
     running: AtomicUsize,
     resets: AtomicU64,
 }
@@ -12,7 +14,9 @@ pub(crate) struct Scans {
 impl Scans {
     /// Whether a key without a slot is known to be absent.
     pub(crate) fn is_complete(&self) -> bool {
-        self.complete.load(Ordering::SeqCst)
+        // In this order: what was complete is looked at first.
+        let complete = self.complete.load(Ordering::SeqCst);
+        complete == self.resets() + 1
     }
 
     /// Whether a key that is forgotten must leave a trace: without one it would count as absent, or
@@ -28,7 +32,6 @@ impl Scans {
     /// Everything is forgotten.
     pub(crate) fn reset(&self) {
         self.resets.fetch_add(1, Ordering::SeqCst);
-        self.complete.store(false, Ordering::SeqCst);
     }
 
     pub(crate) fn begin(&self) -> Scan<'_> {
@@ -48,8 +51,8 @@ impl Scan<'_> {
     /// The scan saw the whole table; from now on what is not in memory is absent, if that is wanted
     /// and nothing was reset meanwhile.
     pub(crate) fn completed(self, absent: bool) {
-        if absent && self.scans.resets() == self.resets {
-            self.scans.complete.store(true, Ordering::SeqCst);
+        if absent {
+            self.scans.complete.fetch_max(self.resets + 1, Ordering::SeqCst);
         }
     }
 }

@@ -90,16 +90,24 @@ impl<T: Record> Shards<T> {
         }
     }
 
-    /// Forgets every slot that nobody is changing; changes included.
-    pub(crate) fn clear(&self) {
+    /// Forgets every slot; unless forced, not those that are unsaved or being changed.
+    pub(crate) fn clear(&self, forced: bool) {
         for shard in &self.shards {
             let mut shard = shard.lock();
-            self.unsaved.fetch_sub(shard.unsaved.len(), Ordering::SeqCst);
-            shard.unsaved.clear();
+            if forced {
+                self.unsaved.fetch_sub(shard.unsaved.len(), Ordering::SeqCst);
+                shard.unsaved.clear();
+            }
             shard.slots.retain(|slot| {
+                if !forced && (slot.unsaved.is_some() || slot.busy.is_some()) {
+                    return true;
+                }
                 slot.load = None;
                 slot.unsaved = None;
-                slot.kept = None;
+                if slot.busy.is_none() {
+                    // Else the record that is being changed was loaded with them.
+                    slot.kept = None;
+                }
                 slot.now = Known::Unknown;
                 !slot.is_vacant()
             });

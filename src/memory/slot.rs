@@ -130,8 +130,12 @@ impl<T: Record> Slot<T> {
         unsaved.seq = seq;
         unsaved.parked = None;
         if matches!(self.now, Known::Absent) && self.kept.take().is_some() {
-            // What comes after the delete is not what was loaded, even if the record is equal.
+            // What comes after the delete is not what was loaded, even if the record is equal; nor
+            // is it what is in flight, which has the kept attributes too.
             unsaved.base = Known::Unknown;
+            if let Some(flight) = &mut unsaved.flight {
+                flight.sent = Known::Unknown;
+            }
         }
         newly
     }

@@ -112,8 +112,6 @@ impl<'e> Engine<'e> {
             return None;
         }
         self.flights.keys.extend(batch.iter().map(|write| write.key.clone()));
-        // Taken too, though it waits for the next request.
-        self.flights.keys.extend(self.plan.overflow().cloned());
         self.report.sending(batch.iter().map(|write| (&write.key, size(write))));
         let link = self.link;
         Counters::add(&link.counters.write_requests, 1);

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::report::{Failed, Report};
-use super::{Changes, Take};
+use super::{Changes, Settled, Take};
 use crate::key::Key;
 use crate::store::{MAX_BATCH_WRITE, MAX_REQUEST_BYTES, Outcome, Write};
 
@@ -13,8 +13,6 @@ pub(super) struct Plan {
     ready: VecDeque<Key>,
     /// Parts of a refused batch, each to be sent on its own to find the bad item.
     suspects: VecDeque<Vec<Key>>,
-    /// Taken, but the request was full; opens the next one.
-    overflow: Option<Write>,
 }
 
 impl Plan {
@@ -23,7 +21,7 @@ impl Plan {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.ready.is_empty() && self.suspects.is_empty() && self.overflow.is_none()
+        self.ready.is_empty() && self.suspects.is_empty()
     }
 
     pub(super) fn push(&mut self, keys: impl IntoIterator<Item = Key>) {
@@ -54,26 +52,18 @@ impl Plan {
     fn fill(&mut self, batch: &mut Vec<Write>, changes: &dyn Changes, report: &mut Report) {
         let mut bytes = 0;
         while batch.len() < MAX_BATCH_WRITE {
-            let next = self.overflow.take().or_else(|| self.next_ready(changes, report));
-            let Some(write) = next else {
+            let Some(write) = self.next_ready(changes, report) else {
                 return;
             };
             bytes += write.wire_bytes();
             if bytes > MAX_REQUEST_BYTES && !batch.is_empty() {
-                self.overflow = Some(write);
+                // The request is full: it opens the next one, with what it is then.
+                changes.settle(&write.key, Settled::Pending(Outcome::NotWritten));
+                self.ready.push_front(write.key);
                 return;
             }
             batch.push(write);
         }
-    }
-
-    fn next_ready(&mut self, changes: &dyn Changes, report: &mut Report) -> Option<Write> {
-        std::iter::from_fn(|| self.ready.pop_front()).find_map(|key| take(&key, changes, report))
-    }
-
-    /// The key of the write that was taken and waits for the next request.
-    pub(super) fn overflow(&self) -> Option<&Key> {
-        self.overflow.as_ref().map(|write| &write.key)
     }
 
     /// The next write alone, for the report of what is not sent.
@@ -83,7 +73,11 @@ impl Plan {
         report: &mut Report,
     ) -> Option<Write> {
         self.ready.extend(self.suspects.drain(..).flatten());
-        self.overflow.take().or_else(|| self.next_ready(changes, report))
+        self.next_ready(changes, report)
+    }
+
+    fn next_ready(&mut self, changes: &dyn Changes, report: &mut Report) -> Option<Write> {
+        std::iter::from_fn(|| self.ready.pop_front()).find_map(|key| take(&key, changes, report))
     }
 }
 
@@ -98,7 +92,7 @@ fn take(key: &Key, changes: &dyn Changes, report: &mut Report) -> Option<Write> 
                 key: key.clone(),
                 operation,
                 attempts: report.attempts(key),
-                outcome: Outcome::NotWritten,
+                outcome: report.outcome(key),
                 error,
             };
             report.parked(failed);

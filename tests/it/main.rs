@@ -1,6 +1,15 @@
 //! The integration tests: one binary, a module per theme.
+//!
+//! They run on the embedded database, or on the DynamoDB server whose URL is in
+//! `MEMORY_TABLE_TEST_ENDPOINT`.
 
+mod flush;
+mod flush_faults;
 mod leaderboard;
 mod leaderboard_faults;
+mod memory_reads;
+mod memory_writes;
+mod patience;
 mod server;
 mod support;
+mod table;

@@ -1,7 +1,27 @@
 //! What the tests share.
 
+pub mod faults;
+mod gate;
+pub mod logs;
+mod records;
+mod request;
+mod watch;
+
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use memory_table::{
+    Database, Failed, Key, MemoryTable, MemoryTableBuilder, Record, RetryPolicy, Table,
+};
+
+pub use faults::{Fault, Faults};
+pub use gate::Gate;
+pub use records::{Player, Team, at, named, player, players};
+
+/// Where the DynamoDB server under test is; the embedded database is tested without it.
+const ENDPOINT: &str = "MEMORY_TABLE_TEST_ENDPOINT";
 
 /// The program of an example; `cargo test` builds the examples before it runs the tests.
 pub fn example(name: &str) -> Command {
@@ -15,4 +35,99 @@ pub fn example(name: &str) -> Command {
         program.display()
     );
     Command::new(program)
+}
+
+/// The database under test, with tables of its own for each call.
+pub fn database() -> Database {
+    match std::env::var(ENDPOINT) {
+        Ok(url) if !url.is_empty() => {
+            let database = Database::local(&url).expect("the endpoint of the tests is a URL");
+            database.with_prefix(&unique_prefix())
+        }
+        _ => embedded(),
+    }
+}
+
+/// The embedded database, for tests under a paused clock.
+pub fn embedded() -> Database {
+    Database::embedded().expect("SQLite starts")
+}
+
+fn unique_prefix() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+    let call = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("it_{}_{}_{call}_", since.as_nanos(), std::process::id())
+}
+
+/// A table on a database that does as the test says, and the same table past all that.
+pub struct Stage<T> {
+    /// Its requests are counted, recorded and made to fail.
+    pub table: Table<T>,
+    /// The same table, for looking at what is stored and for changing it behind the back.
+    pub truth: Table<T>,
+    /// The script of the requests of `table`.
+    pub faults: Faults,
+}
+
+impl<T: Record> Stage<T> {
+    /// A new table on the database under test.
+    pub async fn new() -> Self {
+        Self::on(database()).await
+    }
+
+    /// A new table on the embedded database, for a paused clock.
+    pub async fn embedded() -> Self {
+        Self::on(embedded()).await
+    }
+
+    /// A new table on a database.
+    pub async fn on(database: Database) -> Self {
+        let truth = database.table::<T>();
+        let (faulty, faults) = Faults::around(&database);
+        let table = faulty.table::<T>();
+        table.create_if_missing().await.expect("the table is created");
+        Self { table, truth, faults }
+    }
+
+    /// A builder of a memory table whose retries come quickly, so that no test waits for a clock.
+    pub fn builder(&self) -> MemoryTableBuilder<T> {
+        let quickly = RetryPolicy::new(Duration::from_millis(1), Duration::from_millis(5));
+        MemoryTable::builder(self.table.clone()).retry(quickly)
+    }
+
+    /// A memory table whose retries come quickly.
+    pub fn memory(&self) -> MemoryTable<T> {
+        self.builder().build().expect("the options are legal")
+    }
+
+    /// A memory table that takes the first failure for final.
+    pub fn impatient(&self) -> MemoryTable<T> {
+        self.builder().patience(Duration::ZERO).build().expect("the options are legal")
+    }
+
+    /// How many writing requests were sent.
+    pub fn writes(&self) -> usize {
+        self.faults.count("BatchWriteItem")
+    }
+
+    /// How many reading requests were sent.
+    pub fn reads(&self) -> usize {
+        ["GetItem", "BatchGetItem", "Scan"]
+            .map(|operation| self.faults.count(operation))
+            .iter()
+            .sum()
+    }
+}
+
+/// Keys as text, sorted, to be compared.
+pub fn texts<'k>(keys: impl IntoIterator<Item = &'k Key>) -> Vec<String> {
+    let mut texts: Vec<String> = keys.into_iter().map(Key::to_string).collect();
+    texts.sort();
+    texts
+}
+
+/// The keys of what was not saved, as sorted text.
+pub fn failed_keys(failed: &[Failed]) -> Vec<String> {
+    texts(failed.iter().map(|failed| &failed.key))
 }
