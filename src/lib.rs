@@ -55,6 +55,10 @@
 #![deny(unreachable_pub, missing_debug_implementations)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+#[cfg(feature = "internal-bench")]
+#[doc(hidden)]
+pub mod bench;
+
 // Suggested reading order.
 mod codec;
 mod database;
