@@ -12,7 +12,7 @@ const SEED: u64 = 1_500;
 /// The bytes of a record by DynamoDB's arithmetic.
 pub(crate) const ITEM_BYTES: RangeInclusive<usize> = 240..=260;
 /// How long the one long text of a record is.
-const MOTTO: usize = 110;
+const MOTTO: usize = 150;
 
 /// What a leaderboard stores of a player.
 #[derive(Record, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
