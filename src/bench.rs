@@ -26,17 +26,18 @@ pub fn encode<T: Record>(record: &T) -> Result<(Vec<u8>, usize), Error> {
     encoded(record).map(|(_, item)| (item.json, item.size))
 }
 
-/// The record of an item in DynamoDB JSON.
+/// The record of an item in DynamoDB JSON, and whether the item has more than its type knows.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::InvalidRecord`].
-pub fn decode<T: Record>(json: &[u8]) -> Result<T, Error> {
-    codec::decode(json).map(|decoded| decoded.record).map_err(invalid)
+pub fn decode<T: Record>(json: &[u8]) -> Result<(T, bool), Error> {
+    let decoded = codec::decode(json).map_err(invalid)?;
+    Ok((decoded.record, decoded.kept.is_some()))
 }
 
 /// Writes that wait to be planned.
-#[allow(missing_debug_implementations)]
+#[expect(missing_debug_implementations)]
 pub struct Writes {
     keys: Vec<Key>,
     fixed: Fixed,
