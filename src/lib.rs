@@ -56,6 +56,10 @@
 #![deny(unreachable_pub, missing_debug_implementations)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+#[cfg(feature = "internal-bench")]
+#[doc(hidden)]
+pub mod bench;
+
 // Suggested reading order: the data's way, lowest layer first.
 mod error;
 mod key;

@@ -19,6 +19,17 @@ use crate::key::Key;
 use crate::store::{Operation, Outcome, Write};
 use crate::table::DEFAULT_IN_FLIGHT;
 
+/// How many writes the requests of some keys have.
+#[cfg(feature = "internal-bench")]
+pub(crate) fn request_sizes(
+    changes: &dyn Changes,
+    keys: impl IntoIterator<Item = Key>,
+) -> Vec<usize> {
+    let (mut plan, mut report) = (plan::Plan::new(keys), report::Report::new());
+    std::iter::from_fn(|| Some(plan.next(changes, &mut report).len()).filter(|&size| size > 0))
+        .collect()
+}
+
 /// How much the engine may do at once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {

@@ -3,6 +3,8 @@
 //! They run on the embedded database, or on the DynamoDB server whose URL is in
 //! `MEMORY_TABLE_TEST_ENDPOINT`.
 
+#[cfg(feature = "dynamodb-local")]
+mod dynamodb_local;
 mod flush;
 mod flush_faults;
 mod leaderboard;

@@ -151,7 +151,7 @@ def arguments():
     source.add_argument("--endpoint", metavar="URL")
     source.add_argument("--sqlite", metavar="PATH")
     parser.add_argument("--table", default="teams", metavar="NAME")
-    parser.add_argument("--access-key", default="ACCESSKEYDEFAULT", metavar="KEY")
+    parser.add_argument("--access-key", default="local", metavar="KEY")
     parser.add_argument(
         "--allow-extra", action="store_true", help="attributes that the job does not know are fine"
     )
