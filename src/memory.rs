@@ -622,7 +622,7 @@ impl<T: Record> MemoryTable<T> {
         // Locks each shard once: a change that saw the table open is published now.
         let _published = self.shared.slots.unsaved_keys(0);
         let report = self.flush().await?;
-        reopen.map(std::mem::forget);
+        std::mem::forget(reopen);
         Ok(report)
     }
 

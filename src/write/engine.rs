@@ -126,7 +126,9 @@ impl<'e> Engine<'e> {
             Ok(written) => self.take_written(&batch, &written.unprocessed),
             Err(failure) => {
                 if failure.outcome == Outcome::OutcomeUnknown {
-                    batch.iter().for_each(|write| self.report.doubt(&write.key));
+                    for write in &batch {
+                        self.report.doubt(&write.key);
+                    }
                 }
                 self.take_failure(batch, failure);
             }

@@ -8,15 +8,7 @@ use memory_table::{ErrorKind, MemoryTable, Record};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::support::{Player, Stage, at, named, player, players, texts};
-
-async fn stage(stored: u16) -> (Stage<Player>, MemoryTable<Player>) {
-    let stage = Stage::new().await;
-    let report = stage.truth.batch_write().puts(players(stored)).await.unwrap();
-    assert_eq!(report.written, u64::from(stored));
-    let memory = stage.memory();
-    (stage, memory)
-}
+use crate::support::{Player, Stage, at, named, player, players, stage, texts};
 
 async fn put_all(memory: &MemoryTable<Player>, count: u16) {
     for record in players(count) {

@@ -3,6 +3,9 @@
 //! They run on the embedded database, or on the DynamoDB server whose URL is in
 //! `MEMORY_TABLE_TEST_ENDPOINT`.
 
+// What is compared went through the database, which keeps numbers exactly.
+#![allow(clippy::float_cmp)]
+
 mod flush;
 mod flush_faults;
 mod leaderboard;

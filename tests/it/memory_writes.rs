@@ -8,15 +8,7 @@ use memory_table::{ErrorKind, KeyRef, MemoryTable};
 use tracing::Level;
 
 use crate::support::logs::Logs;
-use crate::support::{Player, Stage, Team, at, player, players, texts};
-
-async fn stage(stored: u16) -> (Stage<Player>, MemoryTable<Player>) {
-    let stage = Stage::new().await;
-    let report = stage.truth.batch_write().puts(players(stored)).await.unwrap();
-    assert_eq!(report.written, u64::from(stored));
-    let memory = stage.memory();
-    (stage, memory)
-}
+use crate::support::{Player, Stage, Team, at, player, players, stage, texts};
 
 async fn rating(memory: &MemoryTable<Player>, name: &str) -> Option<f64> {
     memory.get(at(name)).await.unwrap().map(|player| player.rating)
