@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use memory_table::ErrorKind;
 use memory_table::aws_sdk_dynamodb::types::AttributeValue;
-use memory_table::{ErrorKind, MemoryTable};
 
 use crate::support::faults::ServiceError;
-use crate::support::{Fault, Gate, Player, Stage, at, named, player, players, stage};
+use crate::support::{Fault, Gate, Player, Stage, at, named, player, stage};
 
 /// Stores an item that is no player: its rating is text.
 async fn store_bad(stage: &Stage<Player>, name: &str) {
