@@ -2,18 +2,11 @@
 
 use std::sync::Arc;
 
+use memory_table::ErrorKind;
 use memory_table::aws_sdk_dynamodb::types::AttributeValue;
-use memory_table::{ErrorKind, MemoryTable};
 
 use crate::support::faults::ServiceError;
-use crate::support::{Fault, Gate, Player, Stage, at, named, player, players};
-
-async fn stage(stored: u16) -> (Stage<Player>, MemoryTable<Player>) {
-    let stage = Stage::new().await;
-    stage.truth.batch_write().puts(players(stored)).await.expect("the players are stored");
-    let memory = stage.memory();
-    (stage, memory)
-}
+use crate::support::{Fault, Gate, Player, Stage, at, named, player, stage};
 
 /// Stores an item that is no player: its rating is text.
 async fn store_bad(stage: &Stage<Player>, name: &str) {
@@ -390,9 +383,9 @@ async fn a_change_wins_over_the_page_of_a_scan_that_was_read_before() {
     });
     gate.reached().await;
     one_part.put(player("p0000", 99.0)).await.unwrap();
-    one_part.flush().await.unwrap();
+    assert_eq!(one_part.flush().await.unwrap().written, 1);
     one_part.delete(at("p0001")).await.unwrap();
-    one_part.flush().await.unwrap();
+    assert_eq!(one_part.flush().await.unwrap().deleted, 1);
     gate.open();
     scanning.await.unwrap().unwrap();
     assert_eq!(one_part.get(at("p0000")).await.unwrap().unwrap().rating, 99.0);
