@@ -68,6 +68,8 @@ struct Inner {
     table: Option<Arc<str>>,
     key: Option<Key>,
     attempts: u64,
+    /// The last attempt ended before anything was sent.
+    unsent: bool,
     code: Option<String>,
     request_id: Option<String>,
     advice: Option<String>,
@@ -83,6 +85,7 @@ impl Error {
             table: None,
             key: None,
             attempts: 0,
+            unsent: false,
             code: None,
             request_id: None,
             advice: None,
@@ -108,7 +111,12 @@ impl Error {
     }
 
     pub(crate) fn after_attempts(self, attempts: u64) -> Self {
-        self.change(|inner| inner.attempts = attempts)
+        self.change(|inner| inner.attempts = attempts.saturating_sub(u64::from(inner.unsent)))
+    }
+
+    /// The attempt ended before anything was sent, so it is not counted.
+    pub(crate) fn unsent(self) -> Self {
+        self.change(|inner| inner.unsent = true)
     }
 
     pub(crate) fn with_code(self, code: Option<String>, request_id: Option<String>) -> Self {

@@ -29,9 +29,10 @@ use crate::number::Decimal;
 /// # Ok::<(), memory_table::KeyError>(())
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be a key attribute",
-    label = "DynamoDB keys are strings, numbers or bytes",
-    note = "use `String`, an integer or `memory_table::Binary`, or write `#[derive(KeyAttribute)]` on a newtype of one of them"
+    message = "`{Self}` cannot be part of a primary key",
+    label = "not a key attribute",
+    note = "a key attribute is a `String`, an integer, or `memory_table::Binary` for bytes",
+    note = "a newtype of one of them is one with `#[derive(KeyAttribute)]`"
 )]
 pub trait KeyAttribute: Clone + Send + Sync + 'static {
     /// The DynamoDB type of the attribute.
