@@ -111,12 +111,16 @@ impl Error {
     }
 
     pub(crate) fn after_attempts(self, attempts: u64) -> Self {
-        self.change(|inner| inner.attempts = attempts.saturating_sub(u64::from(inner.unsent)))
+        self.change(|inner| inner.attempts = attempts)
     }
 
-    /// The attempt ended before anything was sent, so it is not counted.
+    /// The attempt ended before anything was sent.
     pub(crate) fn unsent(self) -> Self {
         self.change(|inner| inner.unsent = true)
+    }
+
+    pub(crate) fn is_unsent(&self) -> bool {
+        self.0.unsent
     }
 
     pub(crate) fn with_code(self, code: Option<String>, request_id: Option<String>) -> Self {

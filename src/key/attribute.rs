@@ -139,6 +139,8 @@ impl<'de> Deserialize<'de> for Binary {
     }
 }
 
+// An error is not to list all the types that would do, as its note says it shorter.
+#[diagnostic::do_not_recommend]
 impl KeyAttribute for Binary {
     const KIND: KeyKind = KeyKind::Binary;
 
@@ -156,6 +158,7 @@ impl KeyAttribute for Binary {
 
 macro_rules! string_keys {
     ($($type:ty),*) => {$(
+        #[diagnostic::do_not_recommend]
         impl KeyAttribute for $type {
             const KIND: KeyKind = KeyKind::String;
 
@@ -177,6 +180,7 @@ string_keys!(String, Box<str>, Arc<str>);
 
 macro_rules! integer_keys {
     ($($type:ty),*) => {$(
+        #[diagnostic::do_not_recommend]
         impl KeyAttribute for $type {
             const KIND: KeyKind = KeyKind::Number;
 

@@ -9,6 +9,7 @@ mod script;
 use std::error::Error as StdError;
 use std::time::Duration;
 
+use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use memory_table::aws_sdk_dynamodb::Client;
@@ -253,6 +254,33 @@ async fn an_expired_token() {
     );
     assert_eq!(error.kind(), ErrorKind::Credentials);
     assert!(causes(&error).contains(words), "{}", causes(&error));
+}
+
+#[derive(Debug)]
+struct Unanswered;
+
+impl ProvideCredentials for Unanswered {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(std::future::pending())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_do_not_come() {
+    let script = Script::new(|_, _| described());
+    let config = script.config().credentials_provider(Unanswered);
+    let error = first_error(&Database::from_client(Client::from_conf(config.build()))).await;
+    assert_eq!(
+        error.to_string(),
+        "DescribeTable on table `teams`: no AWS credentials came within 9 s; check where they come \
+         from (AWS_PROFILE; a login, process or role in the profile), or set AWS_ACCESS_KEY_ID and \
+         AWS_SECRET_ACCESS_KEY"
+    );
+    assert_eq!(error.kind(), ErrorKind::Credentials);
+    assert!(script.sent().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
