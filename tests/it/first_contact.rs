@@ -18,7 +18,7 @@ use memory_table::aws_sdk_dynamodb::config::retry::RetryConfig;
 use memory_table::aws_sdk_dynamodb::error::SdkError;
 use memory_table::aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
 use memory_table::aws_sdk_dynamodb::operation::get_item::GetItemError;
-use memory_table::{Database, Error, ErrorKind, MemoryTable, Record};
+use memory_table::{Database, Error, ErrorKind, MemoryTable, Outcome, Record};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::time::Instant;
@@ -395,6 +395,23 @@ async fn after_the_first_answer_a_silence_is_waited_for() {
          the database's builder"
     );
     assert!(causes(&error).contains("operation attempt timeout"), "{}", causes(&error));
+}
+
+/// Half an answer says nothing of what was written.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_cannot_be_read_may_have_been_a_success() {
+    let half = Answer::Foreign;
+    let script =
+        Script::new(move |nth, _| if nth == 0 { described() } else { half(200, "{\"Unproc") });
+    let database = script.database().with_patience(Duration::from_secs(5));
+    let teams = MemoryTable::new(database.table::<Team>());
+    teams.put(Team { name: "ada".into(), motto: String::new() }).await.unwrap();
+    let error = teams.flush().await.unwrap_err();
+    let failed = &error.report().failed[0];
+    assert_eq!(failed.outcome, Outcome::OutcomeUnknown);
+    assert!(failed.attempts > 1, "{failed}");
+    assert_eq!(failed.error.kind(), ErrorKind::Connection);
+    assert!(error.report().parked.is_empty(), "the record is not to blame");
 }
 
 #[tokio::test(start_paused = true)]
