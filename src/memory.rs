@@ -1,6 +1,7 @@
 //! The memory table: each record read once, changed in memory, written back in batches.
 
 mod builder;
+mod closed;
 mod change;
 mod flush;
 mod load;
@@ -13,7 +14,6 @@ mod turn;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{Notify, Semaphore};
 
@@ -27,6 +27,7 @@ use crate::record::Record;
 use crate::retry::Patience;
 use crate::table::Table;
 use crate::write::{FlushError, FlushReport, Limits};
+use closed::Closed;
 use scans::Scans;
 use shards::Shards;
 use slot::Known;
@@ -120,7 +121,7 @@ pub(crate) struct Shared<T: Record> {
     scans: Scans,
     /// Told whenever a flight ends.
     settled: Notify,
-    closed: AtomicBool,
+    closed: Closed,
     tally: Tally,
     /// The requests of this memory table, apart from those of its table.
     counters: Arc<Counters>,
@@ -162,7 +163,7 @@ impl<T: Record> Shared<T> {
     }
 
     fn check_open(&self) -> Result<(), Error> {
-        if self.closed.load(Ordering::SeqCst) {
+        if self.closed.is_closed() {
             let error = Error::new(ErrorKind::Closed, "the memory table is closed to changes");
             return Err(self.place(error).advise("make a new one"));
         }
@@ -173,7 +174,7 @@ impl<T: Record> Shared<T> {
     fn change(&self, key: &Key, now: Known<T>) -> Result<(), Error> {
         let mut locked = self.slots.lock(key.as_bytes());
         self.check_open()?;
-        locked.change(key, now);
+        locked.change(key, now, self.scans.is_complete());
         Ok(())
     }
 
@@ -183,7 +184,7 @@ impl<T: Record> Shared<T> {
             let mut locked = self.slots.lock(key.as_bytes());
             self.check_open()?;
             if locked.find(key.as_bytes()).is_none_or(|slot| slot.busy.is_none()) {
-                locked.change(key, now);
+                locked.change(key, now, self.scans.is_complete());
                 return Ok(());
             }
         }
@@ -230,7 +231,7 @@ impl<T: Record> MemoryTable<T> {
             reads,
             scans: Scans::default(),
             settled: Notify::new(),
-            closed: AtomicBool::new(false),
+            closed: Closed::default(),
             tally: Tally::default(),
             counters: Arc::default(),
         });
@@ -320,14 +321,11 @@ impl<T: Record> MemoryTable<T> {
     ///
     /// Dropped, the flush goes on, and the table is open again.
     pub async fn close(&self) -> Result<FlushReport, FlushError> {
-        let was_closed = self.shared.closed.swap(true, Ordering::SeqCst);
-        let reopen = (!was_closed).then(|| Reopen(&self.shared.closed));
+        let closing = self.shared.closed.begin();
         // Locks each shard once: a change that saw the table open is published now.
         let _published = self.shared.slots.unsaved_keys(0);
         let report = self.flush().await?;
-        if let Some(reopen) = reopen {
-            std::mem::forget(reopen);
-        }
+        closing.succeed();
         Ok(report)
     }
 
@@ -349,15 +347,6 @@ impl<T: Record> MemoryTable<T> {
         };
         self.shared.tally.fill(&mut stats);
         stats
-    }
-}
-
-/// Opens a table again whose closing did not succeed.
-struct Reopen<'t>(&'t AtomicBool);
-
-impl Drop for Reopen<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::SeqCst);
     }
 }
 

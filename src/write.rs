@@ -51,6 +51,9 @@ pub(crate) trait Changes: Send + Sync {
     /// The current write of a key, which is in flight from now on.
     fn take(&self, key: &Key) -> Take;
 
+    /// Whether what was sent of a key since it was last confirmed may be stored.
+    fn outcome(&self, key: &Key) -> Outcome;
+
     /// How the write that was taken ended.
     fn settle(&self, key: &Key, settled: Settled);
 }

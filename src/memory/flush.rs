@@ -110,14 +110,8 @@ impl<T: Record> Shared<T> {
             let Some(operation) = self.operation(&key) else {
                 continue;
             };
-            let error = error.clone().on_key(&key);
-            report.failed.push(Failed {
-                key,
-                operation,
-                attempts: 0,
-                outcome: Outcome::NotWritten,
-                error,
-            });
+            let (outcome, error) = (self.outcome(&key), error.clone().on_key(&key));
+            report.failed.push(Failed { key, operation, attempts: 0, outcome, error });
         }
         FlushError::new(self.name(), report, error.clone())
     }
@@ -232,6 +226,16 @@ impl<T: Record> Changes for Shared<T> {
                 self.settle(key, Settled::Refused(error.clone()));
                 Take::Parked(operation(&sent.now), error)
             }
+        }
+    }
+
+    fn outcome(&self, key: &Key) -> Outcome {
+        let mut locked = self.slots.lock(key.as_bytes());
+        let unsaved = locked.find(key.as_bytes()).and_then(|slot| slot.unsaved.as_ref());
+        if unsaved.is_some_and(|unsaved| unsaved.doubt) {
+            Outcome::OutcomeUnknown
+        } else {
+            Outcome::NotWritten
         }
     }
 

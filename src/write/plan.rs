@@ -92,7 +92,7 @@ fn take(key: &Key, changes: &dyn Changes, report: &mut Report) -> Option<Write> 
                 key: key.clone(),
                 operation,
                 attempts: report.attempts(key),
-                outcome: report.outcome(key),
+                outcome: changes.outcome(key),
                 error,
             };
             report.parked(failed);
