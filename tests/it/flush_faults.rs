@@ -215,6 +215,29 @@ async fn a_delete_after_an_unknown_outcome_of_a_new_record_is_sent() {
     assert_eq!(stored_rating(&stage, "a").await, None);
 }
 
+/// A flush that failed with a lost answer may have written the record, whatever stops the next one.
+#[tokio::test]
+async fn a_doubt_outlasts_the_flush_and_ends_with_a_confirmed_write() {
+    let stage = Stage::<Player>::new().await;
+    let memory = stage.impatient();
+    memory.put(player("a", 1.0)).await.unwrap();
+    for (fault, outcome) in [
+        (Fault::Refused, Outcome::NotWritten),
+        (Fault::AnswerLost, Outcome::OutcomeUnknown),
+        (Fault::Error(ServiceError::THROTTLED), Outcome::OutcomeUnknown),
+        (Fault::Error(ServiceError::DENIED), Outcome::OutcomeUnknown),
+    ] {
+        stage.faults.next(WRITE, fault);
+        let error = memory.flush().await.unwrap_err();
+        assert_eq!(error.report().failed[0].outcome, outcome);
+    }
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    memory.put(player("a", 2.0)).await.unwrap();
+    stage.faults.next(WRITE, Fault::Refused);
+    let error = memory.flush().await.unwrap_err();
+    assert_eq!(error.report().failed[0].outcome, Outcome::NotWritten);
+}
+
 /// Refuses each batch that has a player of this name.
 fn poisoned(stage: &Stage<Player>, poison: &'static str) {
     stage.faults.script(WRITE, move |request| {

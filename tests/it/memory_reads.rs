@@ -287,6 +287,18 @@ async fn a_record_discarded_after_load_all_is_loaded_anew() {
     assert_eq!(stage.faults.count("GetItem"), 2);
 }
 
+#[tokio::test]
+async fn what_load_all_did_not_see_is_deleted_without_a_request() {
+    let (stage, memory) = stage(2).await;
+    memory.load_all().await.unwrap();
+    memory.delete(at("new")).await.unwrap();
+    memory.put(player("newer", 1.0)).await.unwrap();
+    memory.delete(at("newer")).await.unwrap();
+    memory.delete(at("p0001")).await.unwrap();
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.deleted, report.unchanged, stage.writes()), (1, 2, 1));
+}
+
 /// A scan that passes a key whose load is under way brings the record in the load's place. Were it
 /// left to the load and that failed, the record would count as absent, and an update would begin
 /// with defaults and overwrite what is stored.
