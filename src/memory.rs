@@ -3,6 +3,7 @@
 mod builder;
 mod closed;
 mod change;
+mod fence;
 mod flush;
 mod load;
 mod read;
@@ -14,6 +15,7 @@ mod turn;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore};
 
@@ -28,6 +30,7 @@ use crate::retry::Patience;
 use crate::table::Table;
 use crate::write::{FlushError, FlushReport, Limits};
 use closed::Closed;
+use fence::Fences;
 use scans::Scans;
 use shards::Shards;
 use slot::Known;
@@ -116,6 +119,7 @@ pub(crate) struct Shared<T: Record> {
     options: Options,
     slots: Shards<T>,
     flushes: flush::Flushes,
+    fences: Fences,
     /// Bounds the loads in flight.
     reads: Semaphore,
     scans: Scans,
@@ -127,6 +131,9 @@ pub(crate) struct Shared<T: Record> {
     counters: Arc<Counters>,
 }
 
+/// The longest default of the late-write window.
+const LATE_WRITE_WINDOW: Duration = Duration::from_secs(5);
+
 #[derive(Clone, Debug)]
 struct Options {
     patience: Patience,
@@ -134,6 +141,7 @@ struct Options {
     segments: u32,
     consistent: bool,
     absent_after_load_all: bool,
+    late_write_window: Duration,
 }
 
 impl Options {
@@ -144,6 +152,7 @@ impl Options {
             segments: 4,
             consistent: true,
             absent_after_load_all: true,
+            late_write_window: table.database().attempt_timeout().min(LATE_WRITE_WINDOW),
         }
     }
 }
@@ -223,11 +232,13 @@ impl<T: Record> MemoryTable<T> {
 
     fn with(table: Table<T>, options: Options) -> Self {
         let reads = Semaphore::new(options.limits.requests_in_flight);
+        let fences = Fences::new(options.late_write_window);
         let shared = Arc::new(Shared {
             table,
             options,
             slots: Shards::new(),
             flushes: flush::Flushes::default(),
+            fences,
             reads,
             scans: Scans::default(),
             settled: Notify::new(),

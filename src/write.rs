@@ -14,6 +14,8 @@ pub(crate) use engine::run;
 pub(crate) use fixed::Fixed;
 pub use report::{Failed, FlushError, FlushReport};
 
+use tokio::time::Instant;
+
 use crate::error::Error;
 use crate::key::Key;
 use crate::store::{Operation, Outcome, Write};
@@ -62,6 +64,8 @@ pub(crate) trait Changes: Send + Sync {
 #[derive(Debug)]
 pub(crate) enum Take {
     Write(Write),
+    /// It is not in flight and must not be before this time.
+    Held(Write, Instant),
     /// What is stored is what would be written.
     Unchanged,
     /// Nothing is unsaved any more.

@@ -149,6 +149,11 @@ impl<T: Record> Slot<T> {
         newly
     }
 
+    /// The number of the change that is in flight.
+    pub(crate) fn in_flight(&self) -> Option<u64> {
+        self.unsaved.as_ref()?.flight.as_ref().map(|flight| flight.seq)
+    }
+
     /// Takes in how a flight ended; returns whether the slot is saved now.
     pub(crate) fn settle(&mut self, settled: Settled) -> bool {
         let Some(unsaved) = &mut self.unsaved else {

@@ -108,6 +108,10 @@ impl<'e> Engine<'e> {
             return None;
         }
         let batch = self.plan.next(self.changes, &mut self.report);
+        for (key, until) in self.plan.take_held() {
+            let wait = until.saturating_duration_since(Instant::now());
+            self.schedule.add(vec![key], wait);
+        }
         if batch.is_empty() {
             return None;
         }

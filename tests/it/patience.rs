@@ -169,3 +169,64 @@ async fn options_that_make_no_sense_are_refused() {
         assert_eq!(built.unwrap_err().kind(), ErrorKind::Configuration);
     }
 }
+
+/// A memory table that gives up at once and waits for late writes as long as it does by default.
+async fn fenced() -> (Stage<Player>, MemoryTable<Player>) {
+    let stage = Stage::embedded().await;
+    let memory = MemoryTable::builder(stage.table.clone()).patience(Duration::ZERO);
+    (stage, memory.build().unwrap())
+}
+
+async fn stored(stage: &Stage<Player>) -> Option<f64> {
+    stage.truth.get_consistent(at("a")).await.unwrap().map(|player| player.rating)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_value_waits_until_an_older_write_without_an_answer_has_landed() {
+    let (stage, memory) = fenced().await;
+    memory.put(player("a", 1.0)).await.unwrap();
+    stage.faults.next(WRITE, Fault::LandsLate(Duration::from_secs(4)));
+    memory.flush().await.unwrap_err();
+
+    let began = Instant::now();
+    memory.put(player("a", 2.0)).await.unwrap();
+    memory.put(player("b", 2.0)).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 2);
+    let took = began.elapsed();
+    assert!((Duration::from_secs(5)..Duration::from_secs(6)).contains(&took), "{took:?}");
+    assert_eq!(stage.writes(), 3, "the other record did not wait");
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(stored(&stage).await, Some(2.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_fence_outlasts_the_confirmation_of_the_same_value() {
+    let (stage, memory) = fenced().await;
+    memory.put(player("a", 1.0)).await.unwrap();
+    stage.faults.next(WRITE, Fault::LandsLate(Duration::from_secs(4)));
+    memory.flush().await.unwrap_err();
+
+    let began = Instant::now();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(began.elapsed(), Duration::ZERO, "the same value is sent again at once");
+    memory.discard(at("a")).await.unwrap();
+    memory.put(player("a", 2.0)).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(stored(&stage).await, Some(2.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_late_write_window_can_be_set() {
+    let stage = Stage::<Player>::embedded().await;
+    let window = Duration::from_secs(20);
+    let builder = MemoryTable::builder(stage.table.clone()).late_write_window(window);
+    let memory = builder.patience(Duration::ZERO).build().unwrap();
+    memory.put(player("a", 1.0)).await.unwrap();
+    stage.faults.next(WRITE, Fault::Broken);
+    memory.flush().await.unwrap_err();
+    let began = Instant::now();
+    memory.delete(at("a")).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().deleted, 1);
+    assert!(began.elapsed() >= window);
+}

@@ -93,7 +93,7 @@ impl<T: Record> Stage<T> {
     /// A builder of a memory table whose retries come quickly, so that no test waits for a clock.
     pub fn builder(&self) -> MemoryTableBuilder<T> {
         let quickly = RetryPolicy::new(Duration::from_millis(1), Duration::from_millis(5));
-        MemoryTable::builder(self.table.clone()).retry(quickly)
+        MemoryTable::builder(self.table.clone()).retry(quickly).late_write_window(Duration::ZERO)
     }
 
     /// A memory table whose retries come quickly.

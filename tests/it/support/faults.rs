@@ -37,6 +37,8 @@ pub enum Fault {
     Broken,
     /// The request is applied and the connection breaks before the answer.
     AnswerLost,
+    /// The connection breaks at once, and the request is applied this much later all the same.
+    LandsLate(Duration),
     /// The service answers with an error and applies nothing.
     Error(ServiceError),
     /// The service applies the request and answers with an error all the same.
@@ -265,6 +267,13 @@ impl FaultyConnector {
             Some(Fault::Broken) => Err(broken(io::ErrorKind::ConnectionReset)),
             Some(Fault::AnswerLost) => {
                 self.inner.call(http).await?;
+                Err(broken(io::ErrorKind::ConnectionReset))
+            }
+            Some(Fault::LandsLate(late)) => {
+                tokio::spawn(async move {
+                    tokio::time::sleep(late).await;
+                    self.inner.call(http).await
+                });
                 Err(broken(io::ErrorKind::ConnectionReset))
             }
             Some(Fault::Error(error)) => Ok(error.response()),
