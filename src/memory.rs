@@ -211,6 +211,12 @@ fn runtime() -> Result<tokio::runtime::Handle, Error> {
     })
 }
 
+/// Code of the user's that runs within a request panicked: an interceptor, a provider of credentials.
+fn panicked() -> Error {
+    Error::new(ErrorKind::Service, "a request panicked")
+        .advise("look at the interceptors, HTTP client and credentials provider of the SDK client")
+}
+
 /// The runtime that the caller is in takes no task any more.
 fn runtime_ended() -> Error {
     Error::new(ErrorKind::Configuration, "the tokio runtime has been shut down")
@@ -298,6 +304,8 @@ impl<T: Record> MemoryTable<T> {
         self.shared.flushed().await;
         self.shared.scans.reset();
         self.shared.slots.clear(forced);
+        // A scan that began before the last slot was cleared may have lost records to it.
+        self.shared.scans.reset();
     }
 
     /// Saves every change made before the call, in as few requests as possible: at most 25

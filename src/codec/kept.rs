@@ -13,7 +13,12 @@ use crate::record::Record;
 
 /// Attributes to write back as they were stored. Absent for most records, so it costs nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Kept(Vec<Entry>);
+pub(crate) struct Kept {
+    entries: Vec<Entry>,
+    /// Saving the record as it was loaded would change the item: it lacks attributes that the type
+    /// writes, or has one under another name.
+    stale: bool,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Entry {
@@ -52,11 +57,17 @@ impl Kept {
         dropped: &dyn Fn(&str) -> bool,
     ) -> Option<Self> {
         let mut entries = Vec::new();
+        let mut stale = loaded.iter().any(|(name, _)| field(stored, name).is_none());
         for (name, node) in stored {
             let what = match (node, field(loaded, name)) {
-                (_, None) if dropped(name) => continue,
+                (_, None) if dropped(name) => {
+                    stale = true;
+                    continue;
+                }
                 (Node::M(stored), Some(Node::M(loaded))) => {
-                    Self::between(stored, loaded, &|_| false).map(What::Within)
+                    let within = Self::between(stored, loaded, &|_| false);
+                    stale |= within.as_ref().is_some_and(|within| within.stale);
+                    within.map(What::Within)
                 }
                 (node, Some(loaded)) if node.same(loaded) => None,
                 (node, loaded) => {
@@ -65,7 +76,17 @@ impl Kept {
             };
             entries.extend(what.map(|what| Entry { name: (&**name).into(), what }));
         }
-        (!entries.is_empty()).then_some(Self(entries))
+        (stale || !entries.is_empty()).then_some(Self { entries, stale })
+    }
+
+    /// Whether saving the record as it was loaded would change the item.
+    pub(crate) const fn is_stale(&self) -> bool {
+        self.stale
+    }
+
+    /// The same once the record was saved; `None` if nothing is kept then.
+    pub(crate) fn saved(&self) -> Option<Self> {
+        (!self.entries.is_empty()).then(|| Self { entries: self.entries.clone(), stale: false })
     }
 
     /// Adds to a record's encoding what it kept.
@@ -79,7 +100,7 @@ impl Kept {
     }
 
     fn restore_into<'a>(&'a self, fields: &mut Fields<'a>) -> Result<(), serde_json::Error> {
-        for Entry { name, what } in &self.0 {
+        for Entry { name, what } in &self.entries {
             let at = fields.iter().position(|(known, _)| **known == **name);
             match what {
                 What::Within(kept) => {

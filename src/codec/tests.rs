@@ -388,7 +388,7 @@ fn a_set_that_dynamodb_would_refuse_is_refused() {
     };
     assert_eq!(
         refuse(&["1", "2", "1.0"], vec![]),
-        "attribute `floats[2]`: an element of the set occurs twice"
+        "attribute `floats`: an element of the set occurs twice"
     );
     assert_eq!(
         refuse(&[], vec![crate::Set::default()]),

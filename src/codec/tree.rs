@@ -84,9 +84,9 @@ impl Node<'_> {
                 a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b))
             }
             (Self::M(a), Node::M(b)) => same_fields(a, b),
-            (Self::Ss(a), Node::Ss(b)) => same_set(a, b, |a, b| a == b),
-            (Self::Ns(a), Node::Ns(b)) => same_set(a, b, |a, b| same_number(a, b)),
-            (Self::Bs(a), Node::Bs(b)) => same_set(a, b, |a, b| a == b),
+            (Self::Ss(a), Node::Ss(b)) => sorted(a) == sorted(b),
+            (Self::Ns(a), Node::Ns(b)) => a.len() == b.len() && numbers(a) == numbers(b),
+            (Self::Bs(a), Node::Bs(b)) => sorted(a) == sorted(b),
             _ => false,
         }
     }
@@ -127,8 +127,12 @@ pub(crate) fn fields_size(fields: &[(Cow<'_, str>, Node<'_>)]) -> usize {
 
 /// Whether two items are the same to DynamoDB.
 pub(crate) fn same_fields(a: &[(Cow<'_, str>, Node<'_>)], b: &[(Cow<'_, str>, Node<'_>)]) -> bool {
-    a.len() == b.len()
-        && a.iter().all(|(name, value)| field(b, name).is_some_and(|other| value.same(other)))
+    // Mostly both come in the same order; only what does not is looked for.
+    let same = |at: usize, name: &str, value: &Node<'_>| match b.get(at) {
+        Some((other, node)) if other == name => value.same(node),
+        _ => field(b, name).is_some_and(|node| value.same(node)),
+    };
+    a.len() == b.len() && a.iter().enumerate().all(|(at, (name, value))| same(at, name, value))
 }
 
 /// Writes the attributes of an item or a map as a JSON object.
@@ -207,11 +211,19 @@ fn same_number(a: &str, b: &str) -> bool {
     a == b || matches!((Decimal::parse(a), Decimal::parse(b)), (Ok(a), Ok(b)) if a == b)
 }
 
-/// Sets hold no duplicates, so equal length and inclusion is equality.
-fn same_set<T>(a: &[T], b: &[T], same: impl Fn(&T, &T) -> bool) -> bool
-where
-{
-    a.len() == b.len() && a.iter().all(|a| b.iter().any(|b| same(a, b)))
+/// The elements of a set in order, for comparing sets that come in any order.
+fn sorted<T: Ord>(elements: &[T]) -> Vec<&T> {
+    let mut sorted: Vec<&T> = elements.iter().collect();
+    sorted.sort_unstable();
+    sorted
+}
+
+/// The numbers of a set by value and in order; text that is no number stays apart.
+pub(crate) fn numbers<'t>(texts: &'t [Cow<'_, str>]) -> Vec<Result<Decimal, &'t str>> {
+    let mut numbers: Vec<_> =
+        texts.iter().map(|text| Decimal::parse(text).map_err(|_| &**text)).collect();
+    numbers.sort_unstable();
+    numbers
 }
 
 /// Text that borrows from the input unless it was escaped.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::{self, KeyType, ScalarAttributeType};
-use tokio::sync::OnceCell;
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
+use parking_lot::Mutex;
 
 use super::Database;
 use crate::error::{Error, ErrorKind};
@@ -18,8 +20,49 @@ pub(crate) struct TableKeys {
     sort: Option<(String, KeyKind)>,
 }
 
-/// `None` inside: asking was denied, so nothing is known and nothing is compared.
-pub(crate) type SchemaCell = OnceCell<Option<TableKeys>>;
+/// `None`: asking was denied, so nothing is known and nothing is compared.
+type Asked = Result<Option<TableKeys>, Error>;
+
+/// What is known of a table's keys. All that wait for one question get its answer, also an error:
+/// were each to ask anew, the last would wait for the patience of all.
+#[derive(Default)]
+pub(crate) struct SchemaCell(Mutex<Asking>);
+
+#[derive(Default)]
+enum Asking {
+    #[default]
+    Unknown,
+    Under(Shared<BoxFuture<'static, Asked>>),
+    Known(Option<TableKeys>),
+}
+
+impl SchemaCell {
+    /// Takes in what is known from elsewhere.
+    pub(crate) fn set(&self, keys: TableKeys) {
+        *self.0.lock() = Asking::Known(Some(keys));
+    }
+
+    async fn get(&self, ask: impl FnOnce() -> BoxFuture<'static, Asked>) -> Asked {
+        let question = {
+            let mut asking = self.0.lock();
+            match &*asking {
+                Asking::Known(keys) => return Ok(keys.clone()),
+                Asking::Under(question) => question.clone(),
+                Asking::Unknown => {
+                    let question = ask().shared();
+                    *asking = Asking::Under(question.clone());
+                    question
+                }
+            }
+        };
+        let answer = question.clone().await;
+        let mut asking = self.0.lock();
+        if matches!(&*asking, Asking::Under(current) if current.ptr_eq(&question)) {
+            *asking = answer.clone().map_or(Asking::Unknown, Asking::Known);
+        }
+        answer
+    }
+}
 
 /// Whether a table can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -218,8 +261,11 @@ impl Database {
         patience: &Patience,
     ) -> Result<(), Error> {
         let cell = self.schema(name);
-        let keys = cell.get_or_try_init(|| self.ask_keys(name, patience)).await?;
-        keys.as_ref().map_or(Ok(()), |keys| keys.check::<T>(name))
+        let (database, name, patience) = (self.clone(), Arc::clone(name), patience.clone());
+        let table = Arc::clone(&name);
+        let ask = || async move { database.ask_keys(&name, &patience).await }.boxed();
+        let keys = cell.get(ask).await?;
+        keys.map_or(Ok(()), |keys| keys.check::<T>(&table))
     }
 
     async fn ask_keys(

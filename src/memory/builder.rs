@@ -106,8 +106,8 @@ impl<T: Record> MemoryTableBuilder<T> {
     /// [`ErrorKind::Configuration`] if an option is out of range or the table's name is none.
     pub fn build(self) -> Result<MemoryTable<T>, Error> {
         let refuse = |text: &str| Err(Error::new(ErrorKind::Configuration, text));
-        if self.options.limits.requests_in_flight == 0 {
-            return refuse("`requests_in_flight` is 0; at least one request must be allowed");
+        if !(1..=10_000).contains(&self.options.limits.requests_in_flight) {
+            return refuse("`requests_in_flight` must be 1 to 10,000");
         }
         if !(1..=1_000_000).contains(&self.options.segments) {
             return refuse("`scan_segments` must be 1 to 1,000,000");

@@ -227,7 +227,7 @@ impl<T: Record> Shared<T> {
             return None;
         }
         let was_unsaved = slot.unsaved.is_some();
-        slot.forgotten = self.scans.need_traces();
+        slot.forgotten = self.scans.trace();
         locked.transition(key, |slot| {
             slot.now = Known::Unknown;
             slot.kept = None;

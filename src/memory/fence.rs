@@ -14,6 +14,9 @@ use tokio::time::Instant;
 
 use crate::key::Key;
 
+/// What no clock reaches.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// The fences of a table, apart from its slots: they outlast saving and forgetting a record.
 #[derive(Debug)]
 pub(crate) struct Fences {
@@ -38,11 +41,15 @@ impl Fences {
     /// Notes that an attempt to write change `seq` ended just now without an answer.
     pub(crate) fn raise(&self, key: &Key, seq: u64) {
         let now = Instant::now();
-        let Some(until) = now.checked_add(self.window).filter(|until| *until > now) else {
+        if self.window.is_zero() {
             return;
-        };
+        }
+        let until = now.checked_add(self.window).unwrap_or_else(|| now + FOR_EVER);
         let mut raised = self.raised.lock();
-        raised.retain(|_, fence| fence.until > now);
+        // Now and then, so that an outage of many records costs no look at all of them each time.
+        if raised.len().is_power_of_two() {
+            raised.retain(|_, fence| fence.until > now);
+        }
         raised.insert(key.clone(), Fence { seq, until });
         self.count.store(raised.len(), Ordering::SeqCst);
     }

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use futures::FutureExt;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -104,6 +105,11 @@ impl<T: Record> Shared<T> {
         }
     }
 
+    fn panicked(&self) -> FlushError {
+        let error = self.place(super::panicked().during("flush"));
+        FlushError::new(self.name(), FlushReport::default(), error)
+    }
+
     fn nothing_sent(&self, keys: Vec<Key>, error: &Error) -> FlushError {
         let mut report = FlushReport::default();
         for key in keys {
@@ -125,8 +131,7 @@ impl<T: Record> Shared<T> {
     /// What is to be sent for a slot, or `None` if the database has it already.
     fn current(&self, key: &Key, sent: &Sent<T>) -> Result<Option<Action>, Error> {
         match (&sent.now, &sent.base) {
-            (Known::Record(now), Known::Record(base)) if Arc::ptr_eq(now, base) => Ok(None),
-            (Known::Record(now), Known::Record(base)) => {
+            (Known::Record(now), Known::Record(base)) if !sent.is_stale() => {
                 let item = self.item(now, key, None)?;
                 let unchanged =
                     self.item(base, key, None).is_ok_and(|base| same_items(&item.json, &base.json));
@@ -201,6 +206,13 @@ struct Sent<T> {
     kept: Option<Arc<Kept>>,
 }
 
+impl<T> Sent<T> {
+    /// Whether the item as it is stored differs from the record that was made of it.
+    fn is_stale(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| kept.is_stale())
+    }
+}
+
 fn operation<T>(now: &Known<T>) -> Operation {
     match now {
         Known::Record(_) => Operation::Put,
@@ -273,7 +285,10 @@ struct Rounds<T: Record> {
 impl<T: Record> Rounds<T> {
     async fn run(mut self) {
         while let Some(scope) = self.begin() {
-            let ending = self.shared.round(scope).await;
+            // A panic in the SDK's parts that the user made must not look like a runtime that ended,
+            // after which the next one would begin anew, and panic again.
+            let round = AssertUnwindSafe(self.shared.round(scope)).catch_unwind().await;
+            let ending = round.unwrap_or_else(|_| Err(self.shared.panicked()));
             let waiting = std::mem::take(&mut self.shared.flushes.0.lock().waiting);
             for waiter in waiting {
                 // Who went away needs no report.

@@ -1,7 +1,9 @@
 //! Loads: one request per key however many ask, and no result that overwrites a change.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt;
 use tokio::sync::watch;
 
 use super::Shared;
@@ -162,7 +164,7 @@ impl<T: Record> Shared<T> {
         let slot = locked.find(key.as_bytes());
         match slot {
             Some(slot) if !slot.now.is_unknown() => true,
-            slot => self.scans.is_complete() && !slot.is_some_and(|slot| slot.forgotten),
+            slot => self.scans.is_complete() && slot.is_none_or(|slot| slot.forgotten == 0),
         }
     }
 
@@ -189,7 +191,7 @@ impl<T: Record> Shared<T> {
                 return Look::Loading(Arc::clone(other));
             }
         }
-        if self.scans.is_complete() && !slot.is_some_and(|slot| slot.forgotten) {
+        if self.scans.is_complete() && slot.is_none_or(|slot| slot.forgotten == 0) {
             return Look::Known(None);
         }
         let load = load();
@@ -219,7 +221,7 @@ impl<T: Record> Shared<T> {
             return;
         }
         slot.load = None;
-        slot.forgotten = false;
+        slot.forgotten = 0;
         (slot.now, slot.kept) = known(found);
     }
 
@@ -232,7 +234,8 @@ impl<T: Record> Shared<T> {
         let mut tasks = tokio::task::JoinSet::new();
         for segment in 0..segments {
             let (shared, link) = (Arc::clone(self), link.clone());
-            let scan = async move { shared.scan_segment(&link, segment, segments).await };
+            let number = scan.number();
+            let scan = async move { shared.scan_segment(&link, number, segment, segments).await };
             tasks.spawn_on(scan, &runtime);
         }
         let mut count = 0;
@@ -248,6 +251,7 @@ impl<T: Record> Shared<T> {
     async fn scan_segment(
         &self,
         link: &crate::link::Link,
+        number: u64,
         segment: u32,
         segments: u32,
     ) -> Result<u64, Error> {
@@ -260,14 +264,14 @@ impl<T: Record> Shared<T> {
                 return Ok(count);
             };
             for decoded in records {
-                self.store_scanned(resets, decoded?);
+                self.store_scanned(number, resets, decoded?);
                 count += 1;
             }
         }
     }
 
     /// Takes a scanned record in where nothing is known; what is known is as new or newer.
-    fn store_scanned(&self, resets: u64, decoded: Decoded<T>) {
+    fn store_scanned(&self, number: u64, resets: u64, decoded: Decoded<T>) {
         let key = decoded.key.clone();
         let mut locked = self.slots.lock(key.as_bytes());
         // Reset since the page was asked for: it may be older than what was forgotten.
@@ -275,7 +279,8 @@ impl<T: Record> Shared<T> {
             return;
         }
         let slot = locked.slot(&key);
-        if slot.now.is_unknown() && !slot.forgotten {
+        if slot.now.is_unknown() && slot.forgotten < number {
+            slot.forgotten = 0;
             // A load of the same key is of no use any more; were it left to bring the record and
             // failed, the record would count as absent.
             slot.load = None;
@@ -296,7 +301,8 @@ fn spawn_load<T: Record>(claim: Claim<T>) -> Result<(), Error> {
     let runtime = super::runtime()?;
     let waiting = claim.load.ended.subscribe();
     let task = runtime.spawn(async move {
-        let ending = claim.run().await;
+        let ran = AssertUnwindSafe(claim.run()).catch_unwind().await;
+        let ending = ran.unwrap_or_else(|_| Err(claim.shared.place(super::panicked())));
         claim.load.ended.send_replace(Some(ending));
     });
     if task.is_finished() && waiting.borrow().is_none() {

@@ -8,6 +8,7 @@ pub(crate) struct Scans {
     /// ends it, also for a scan that completes at the same instant.
     complete: AtomicU64,
     running: AtomicUsize,
+    begun: AtomicU64,
     resets: AtomicU64,
 }
 
@@ -19,10 +20,11 @@ impl Scans {
         complete == self.resets() + 1
     }
 
-    /// Whether a key that is forgotten must leave a trace: without one it would count as absent, or
-    /// come back from a page that was read before.
-    pub(crate) fn need_traces(&self) -> bool {
-        self.is_complete() || self.running.load(Ordering::SeqCst) > 0
+    /// The trace that a key leaves that is forgotten, or 0: without one it would count as absent, or
+    /// come back from a page that was read before. A scan of a higher number begins later.
+    pub(crate) fn trace(&self) -> u64 {
+        let needed = self.is_complete() || self.running.load(Ordering::SeqCst) > 0;
+        if needed { self.begun.load(Ordering::SeqCst) } else { 0 }
     }
 
     pub(crate) fn resets(&self) -> u64 {
@@ -36,7 +38,8 @@ impl Scans {
 
     pub(crate) fn begin(&self) -> Scan<'_> {
         self.running.fetch_add(1, Ordering::SeqCst);
-        Scan { scans: self, resets: self.resets() }
+        let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
+        Scan { scans: self, number, resets: self.resets() }
     }
 }
 
@@ -44,10 +47,16 @@ impl Scans {
 #[derive(Debug)]
 pub(crate) struct Scan<'s> {
     scans: &'s Scans,
+    number: u64,
     resets: u64,
 }
 
 impl Scan<'_> {
+    /// Scans are numbered from 1 in the order in which they begin.
+    pub(crate) const fn number(&self) -> u64 {
+        self.number
+    }
+
     /// The scan saw the whole table; from now on what is not in memory is absent, if that is wanted
     /// and nothing was reset meanwhile.
     pub(crate) fn completed(self, absent: bool) {

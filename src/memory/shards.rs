@@ -108,6 +108,7 @@ impl<T: Record> Shards<T> {
                     // Else the record that is being changed was loaded with them.
                     slot.kept = None;
                 }
+                slot.forgotten = 0;
                 slot.now = Known::Unknown;
                 !slot.is_vacant()
             });
@@ -135,7 +136,7 @@ impl<T: Record> Locked<'_, T> {
     pub(crate) fn change(&mut self, key: &Key, now: Known<T>, complete: bool) {
         let seq = self.shards.seq.fetch_add(1, Ordering::SeqCst) + 1;
         let slot = self.slot(key);
-        if complete && slot.now.is_unknown() && !slot.forgotten {
+        if complete && slot.now.is_unknown() && slot.forgotten == 0 {
             slot.now = Known::Absent;
         }
         if slot.change(now, seq) {

@@ -64,8 +64,9 @@ pub(crate) struct Slot<T: Record> {
     pub(crate) load: Option<Arc<Load>>,
     pub(crate) unsaved: Option<Box<Unsaved<T>>>,
     pub(crate) busy: Option<Box<Busy<T>>>,
-    /// Forgotten on purpose: not to be taken for absent, nor from a scan that began before.
-    pub(crate) forgotten: bool,
+    /// Forgotten on purpose: not to be taken for absent, nor from a scan that began before. The
+    /// number of the newest scan at that time; 0 if it was not.
+    pub(crate) forgotten: u64,
 }
 
 /// A change that the database has not confirmed.
@@ -107,7 +108,7 @@ impl<T: Record> Slot<T> {
             load: None,
             unsaved: None,
             busy: None,
-            forgotten: false,
+            forgotten: 0,
         }
     }
 
@@ -117,13 +118,13 @@ impl<T: Record> Slot<T> {
             && self.load.is_none()
             && self.unsaved.is_none()
             && self.busy.is_none()
-            && !self.forgotten
+            && self.forgotten == 0
     }
 
     /// Publishes a change; returns whether the slot was saved before.
     pub(crate) fn change(&mut self, now: Known<T>, seq: u64) -> bool {
         self.load = None;
-        self.forgotten = false;
+        self.forgotten = 0;
         let before = std::mem::replace(&mut self.now, now);
         let newly = self.unsaved.is_none();
         let unsaved = self.unsaved.get_or_insert_with(|| {
@@ -166,6 +167,7 @@ impl<T: Record> Slot<T> {
         match settled {
             Settled::Written if newest => {
                 self.unsaved = None;
+                self.kept = saved(self.kept.take());
                 return true;
             }
             Settled::Written => {
@@ -173,6 +175,7 @@ impl<T: Record> Slot<T> {
                 let same = flight.kept == self.kept;
                 unsaved.base = if same { flight.sent } else { Known::Unknown };
                 unsaved.doubt = false;
+                self.kept = saved(self.kept.take());
             }
             Settled::Pending(crate::Outcome::NotWritten) => {}
             // The database may have the old or the sent value: whatever comes is to be written.
@@ -198,5 +201,13 @@ impl<T: Record> Slot<T> {
             self.unsaved = None;
         }
         newest
+    }
+}
+
+/// What is kept beside a record that was just saved.
+fn saved(kept: Option<Arc<Kept>>) -> Option<Arc<Kept>> {
+    match kept {
+        Some(kept) if kept.is_stale() => kept.saved().map(Arc::new),
+        kept => kept,
     }
 }

@@ -79,8 +79,7 @@ impl<'t, T: Record> CreateIfMissing<'t, T> {
                     let keys = found.keys();
                     keys.check::<T>(&name)?;
                     if matches!(found.status, TableStatus::Active | TableStatus::Updating) {
-                        // An error here means that it is set, from this or another task.
-                        let _known = table.database.schema(&name).set(Some(keys));
+                        table.database.schema(&name).set(keys);
                         return Ok(());
                     }
                 }

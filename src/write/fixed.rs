@@ -26,12 +26,19 @@ pub(crate) struct Fixed {
 impl Fixed {
     pub(crate) fn add(&mut self, write: Write) {
         let key = write.key.clone();
+        self.refused.retain(|(refused, ..)| refused.as_ref() != Some(&key));
         if self.writes.get_mut().insert(key.clone(), write).is_none() {
             self.order.push(key);
         }
     }
 
+    /// Notes what cannot be sent; it stands in the place of what was given for the key before.
     pub(crate) fn refuse(&mut self, key: Option<Key>, operation: Operation, error: Error) {
+        if let Some(key) = &key {
+            self.order.retain(|other| other != key);
+            self.writes.get_mut().remove(key);
+            self.refused.retain(|(refused, ..)| refused.as_ref() != Some(key));
+        }
         self.refused.push((key, operation, error));
     }
 

@@ -1,5 +1,7 @@
 //! Maps and lists: what is between their values.
 
+use std::collections::HashSet;
+
 use serde::ser::{self, Serialize};
 
 use super::name::NameSerializer;
@@ -15,6 +17,8 @@ pub(super) struct MapWriter<'w> {
     /// Bytes that an entry costs beside name and value: 1 within a map, 0 in the item itself.
     entry: usize,
     name: String,
+    /// Those of a map so far; a struct's are told apart by its type.
+    names: HashSet<String>,
     end: MapEnd,
 }
 
@@ -31,7 +35,7 @@ pub(super) enum MapEnd {
 impl<'w> MapWriter<'w> {
     pub(super) fn new(writer: &'w mut Writer, end: MapEnd) -> Self {
         let entry = usize::from(!matches!(end, MapEnd::Item));
-        Self { writer, first: true, entry, name: String::new(), end }
+        Self { writer, first: true, entry, name: String::new(), names: HashSet::new(), end }
     }
 
     fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), CodecError> {
@@ -107,6 +111,11 @@ impl ser::SerializeMap for MapWriter<'_> {
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CodecError> {
         let name = std::mem::take(&mut self.name);
+        // Of two attributes of one name the service would keep one, and nobody knows which: with
+        // `flatten` it may be the key.
+        if !self.names.insert(name.clone()) {
+            return Err(CodecError::new("two attributes have this name").at(&name));
+        }
         self.field(&name, value)
     }
 

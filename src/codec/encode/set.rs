@@ -6,7 +6,7 @@ use super::refuse;
 use super::value::ValueSerializer;
 use super::writer::Writer;
 use crate::codec::CodecError;
-use crate::codec::tree::{Node, parse_value};
+use crate::codec::tree::{Node, numbers, parse_value};
 
 /// Writes a list as a set; an empty one leaves its attribute out.
 pub(super) struct SetSerializer<'w> {
@@ -33,16 +33,27 @@ impl SetWriter<'_> {
         let unreadable = |error: serde_json::Error| CodecError::new(error.to_string());
         let elements = self.elements.iter().map(|json| parse_value(json));
         let elements = elements.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
-        for (index, element) in elements.iter().enumerate() {
-            if elements.iter().take(index).any(|other| other.same(element)) {
-                return Err(CodecError::new("an element of the set occurs twice").at_index(index));
-            }
-        }
         match set_of(elements)? {
             None => self.writer.leave_out(),
+            Some(set) if occurs_twice(&set) => {
+                return Err(CodecError::new("an element of the set occurs twice"));
+            }
             Some(set) => self.writer.node(&set),
         }
         Ok(())
+    }
+}
+
+fn occurs_twice(set: &Node<'_>) -> bool {
+    fn twice<T: Ord>(mut elements: Vec<T>) -> bool {
+        elements.sort_unstable();
+        elements.windows(2).any(|pair| pair.first() == pair.last())
+    }
+    match set {
+        Node::Ss(texts) => twice(texts.iter().collect()),
+        Node::Ns(texts) => twice(numbers(texts)),
+        Node::Bs(values) => twice(values.iter().collect()),
+        _ => false,
     }
 }
 
