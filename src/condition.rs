@@ -133,14 +133,15 @@ impl Condition {
     /// [`ErrorKind::InvalidCondition`] if DynamoDB would refuse the condition;
     /// [`ErrorKind::InvalidRecord`] and [`ErrorKind::InvalidKey`] if it could not store the record.
     pub fn matches<T: Record>(&self, record: &T) -> Result<bool, Error> {
-        let expression = self.expression()?;
+        // A refused condition is the first error, whatever the record.
+        self.expression()?;
         let unstorable =
             |error: CodecError| Error::new(ErrorKind::InvalidRecord, error.to_string());
         let key = Key::new(&record.key())?;
         let item = encode(record, &key).map_err(|error| unstorable(error).on_key(&key))?;
         let fields = parse_item(&item.json)
             .map_err(|error| unstorable(CodecError::new(error.to_string())))?;
-        Ok(expression.holds(&fields))
+        self.evaluate(&fields)
     }
 
     /// Whether an item as the SDK has it meets the condition.
@@ -150,16 +151,15 @@ impl Condition {
     /// [`ErrorKind::InvalidCondition`] if DynamoDB would refuse the condition;
     /// [`ErrorKind::InvalidItem`] if the item has a value that this version does not know.
     pub fn matches_item(&self, item: &HashMap<String, AttributeValue>) -> Result<bool, Error> {
-        let expression = self.expression()?;
+        self.expression()?;
         let unreadable = |error: CodecError| Error::new(ErrorKind::InvalidItem, error.to_string());
         let json = item_to_json(item).map_err(unreadable)?;
         let fields =
             parse_item(&json).map_err(|error| unreadable(CodecError::new(error.to_string())))?;
-        Ok(expression.holds(&fields))
+        self.evaluate(&fields)
     }
 
     /// Whether the condition holds for the attributes of an item.
-    #[allow(dead_code, reason = "for the scans of the memory table")]
     pub(crate) fn evaluate(&self, item: &Fields<'_>) -> Result<bool, Error> {
         Ok(self.expression()?.holds(item))
     }

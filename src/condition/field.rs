@@ -46,17 +46,17 @@ use super::types::{Any, Container, List, Operand, Ordered, Prefixed, Sizeable};
 ///
 /// What the type rules out does not compile:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// # use memory_table::Field;
 /// Field::<String>::named("name").gt(1500.0);
 /// ```
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// # use memory_table::Field;
 /// Field::<f64>::named("rating").begins_with("15");
 /// ```
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// # use memory_table::Field;
 /// Field::<bool>::named("active").lt(true);
 /// ```

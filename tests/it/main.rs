@@ -5,6 +5,7 @@
 
 #[cfg(feature = "dynamodb-local")]
 mod dynamodb_local;
+mod conditions;
 mod flush;
 mod flush_faults;
 mod leaderboard;

@@ -3,10 +3,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::ext::IdentExt;
-use syn::{
-    AngleBracketedGenericArguments, GenericArgument, Ident, Path, PathArguments, PathSegment, Type,
-    Visibility,
-};
+use syn::{GenericArgument, Ident, Path, PathArguments, PathSegment, Type, Visibility};
 
 use crate::model::Model;
 
@@ -119,11 +116,10 @@ fn inside<'t>(ty: &'t Type, name: &str) -> Option<&'t Type> {
 }
 
 fn first_argument(ty: &Type) -> Option<&Type> {
-    let arguments = match &last_segment(ty)?.arguments {
-        PathArguments::AngleBracketed(AngleBracketedGenericArguments { args, .. }) => args,
-        _ => return None,
+    let PathArguments::AngleBracketed(arguments) = &last_segment(ty)?.arguments else {
+        return None;
     };
-    arguments.iter().find_map(|argument| match argument {
+    arguments.args.iter().find_map(|argument| match argument {
         GenericArgument::Type(ty) => Some(ty),
         _ => None,
     })
