@@ -260,6 +260,14 @@ impl Database {
         &self.inner.contact
     }
 
+    /// How long one attempt may take.
+    pub(crate) fn attempt_timeout(&self) -> Duration {
+        let timeouts = self.inner.single.config().timeout_config();
+        timeouts
+            .and_then(TimeoutConfig::operation_attempt_timeout)
+            .unwrap_or(DEFAULT_ATTEMPT_TIMEOUT)
+    }
+
     pub(crate) fn default_patience(&self) -> Patience {
         Patience {
             policy: RetryPolicy::default(),

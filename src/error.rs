@@ -71,6 +71,8 @@ struct Inner {
     table: Option<Arc<str>>,
     key: Option<Key>,
     attempts: u64,
+    /// The last attempt ended before anything was sent.
+    unsent: bool,
     code: Option<String>,
     request_id: Option<String>,
     advice: Option<String>,
@@ -86,6 +88,7 @@ impl Error {
             table: None,
             key: None,
             attempts: 0,
+            unsent: false,
             code: None,
             request_id: None,
             advice: None,
@@ -112,6 +115,15 @@ impl Error {
 
     pub(crate) fn after_attempts(self, attempts: u64) -> Self {
         self.change(|inner| inner.attempts = attempts)
+    }
+
+    /// The attempt ended before anything was sent.
+    pub(crate) fn unsent(self) -> Self {
+        self.change(|inner| inner.unsent = true)
+    }
+
+    pub(crate) fn is_unsent(&self) -> bool {
+        self.0.unsent
     }
 
     pub(crate) fn with_code(self, code: Option<String>, request_id: Option<String>) -> Self {

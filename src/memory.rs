@@ -1,7 +1,9 @@
 //! The memory table: each record read once, changed in memory, written back in batches.
 
 mod builder;
+mod closed;
 mod change;
+mod fence;
 mod flush;
 mod load;
 mod read;
@@ -13,7 +15,7 @@ mod turn;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore};
 
@@ -27,6 +29,8 @@ use crate::record::Record;
 use crate::retry::Patience;
 use crate::table::Table;
 use crate::write::{FlushError, FlushReport, Limits};
+use closed::Closed;
+use fence::Fences;
 use scans::Scans;
 use shards::Shards;
 use slot::Known;
@@ -115,16 +119,20 @@ pub(crate) struct Shared<T: Record> {
     options: Options,
     slots: Shards<T>,
     flushes: flush::Flushes,
+    fences: Fences,
     /// Bounds the loads in flight.
     reads: Semaphore,
     scans: Scans,
     /// Told whenever a flight ends.
     settled: Notify,
-    closed: AtomicBool,
+    closed: Closed,
     tally: Tally,
     /// The requests of this memory table, apart from those of its table.
     counters: Arc<Counters>,
 }
+
+/// The longest default of the late-write window.
+const LATE_WRITE_WINDOW: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Debug)]
 struct Options {
@@ -133,6 +141,7 @@ struct Options {
     segments: u32,
     consistent: bool,
     absent_after_load_all: bool,
+    late_write_window: Duration,
 }
 
 impl Options {
@@ -143,6 +152,7 @@ impl Options {
             segments: 4,
             consistent: true,
             absent_after_load_all: true,
+            late_write_window: table.database().attempt_timeout().min(LATE_WRITE_WINDOW),
         }
     }
 }
@@ -162,7 +172,7 @@ impl<T: Record> Shared<T> {
     }
 
     fn check_open(&self) -> Result<(), Error> {
-        if self.closed.load(Ordering::SeqCst) {
+        if self.closed.is_closed() {
             let error = Error::new(ErrorKind::Closed, "the memory table is closed to changes");
             return Err(self.place(error).advise("make a new one"));
         }
@@ -173,7 +183,7 @@ impl<T: Record> Shared<T> {
     fn change(&self, key: &Key, now: Known<T>) -> Result<(), Error> {
         let mut locked = self.slots.lock(key.as_bytes());
         self.check_open()?;
-        locked.change(key, now);
+        locked.change(key, now, self.scans.is_complete());
         Ok(())
     }
 
@@ -183,7 +193,7 @@ impl<T: Record> Shared<T> {
             let mut locked = self.slots.lock(key.as_bytes());
             self.check_open()?;
             if locked.find(key.as_bytes()).is_none_or(|slot| slot.busy.is_none()) {
-                locked.change(key, now);
+                locked.change(key, now, self.scans.is_complete());
                 return Ok(());
             }
         }
@@ -222,15 +232,17 @@ impl<T: Record> MemoryTable<T> {
 
     fn with(table: Table<T>, options: Options) -> Self {
         let reads = Semaphore::new(options.limits.requests_in_flight);
+        let fences = Fences::new(options.late_write_window);
         let shared = Arc::new(Shared {
             table,
             options,
             slots: Shards::new(),
             flushes: flush::Flushes::default(),
+            fences,
             reads,
             scans: Scans::default(),
             settled: Notify::new(),
-            closed: AtomicBool::new(false),
+            closed: Closed::default(),
             tally: Tally::default(),
             counters: Arc::default(),
         });
@@ -297,6 +309,13 @@ impl<T: Record> MemoryTable<T> {
     /// is lost are sent again, with their current value, until nothing at all was written for as
     /// long as [patience](MemoryTableBuilder::patience) says.
     ///
+    /// Where an answer is missing, the same value is sent again at once, and a newer one only after
+    /// the [late-write window](MemoryTableBuilder::late_write_window), so that the older request
+    /// cannot land on top of it. One that lands even later can: that hole remains.
+    ///
+    /// A batch that the service refuses is halved until the bad item is alone, which takes at most
+    /// 11 requests for one among 25; the bad item is parked and the others are written.
+    ///
     /// # Errors
     ///
     /// [`FlushError`] if anything was not saved, with the report of everything. Those records are
@@ -320,14 +339,11 @@ impl<T: Record> MemoryTable<T> {
     ///
     /// Dropped, the flush goes on, and the table is open again.
     pub async fn close(&self) -> Result<FlushReport, FlushError> {
-        let was_closed = self.shared.closed.swap(true, Ordering::SeqCst);
-        let reopen = (!was_closed).then(|| Reopen(&self.shared.closed));
+        let closing = self.shared.closed.begin();
         // Locks each shard once: a change that saw the table open is published now.
         let _published = self.shared.slots.unsaved_keys(0);
         let report = self.flush().await?;
-        if let Some(reopen) = reopen {
-            std::mem::forget(reopen);
-        }
+        closing.succeed();
         Ok(report)
     }
 
@@ -349,15 +365,6 @@ impl<T: Record> MemoryTable<T> {
         };
         self.shared.tally.fill(&mut stats);
         stats
-    }
-}
-
-/// Opens a table again whose closing did not succeed.
-struct Reopen<'t>(&'t AtomicBool);
-
-impl Drop for Reopen<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::SeqCst);
     }
 }
 

@@ -130,7 +130,8 @@ impl Attempts<'_> {
         let left = patience.saturating_sub(self.progress.elapsed());
         let retries = matches!(failure.class, Class::Throttled | Class::Transient);
         if !retries || left.is_zero() {
-            return Err(failure.error.after_attempts(self.sent));
+            let sent = self.sent - u64::from(failure.error.is_unsent());
+            return Err(failure.error.after_attempts(sent));
         }
         let delay = self.patience.policy.delay(self.retry, &mut self.random);
         self.retry = self.retry.saturating_add(1);
@@ -142,12 +143,22 @@ impl Attempts<'_> {
 }
 
 fn silent(endpoint: Option<&str>) -> Failure {
-    let endpoint =
-        endpoint.map_or_else(|| "the endpoint".to_owned(), |url| format!("the endpoint {url}"));
-    let text = format!("{endpoint} has not answered within {} s", FIRST_LIMIT.as_secs());
-    let error = Error::new(ErrorKind::Connection, text).advise(
-        "check the endpoint (AWS_ENDPOINT_URL_DYNAMODB), the region (AWS_REGION), proxies and firewalls",
-    );
+    let limit = FIRST_LIMIT.as_secs();
+    let error = if let Some(endpoint) = endpoint {
+        let text = format!("the endpoint {endpoint} has not answered within {limit} s");
+        Error::new(ErrorKind::Connection, text).advise(
+            "check the endpoint (AWS_ENDPOINT_URL_DYNAMODB), the region (AWS_REGION), proxies and firewalls",
+        )
+    } else {
+        // The endpoint is known as soon as a request is signed.
+        let text = format!("no AWS credentials came within {limit} s");
+        Error::new(ErrorKind::Credentials, text)
+            .advise(
+                "check where they come from (AWS_PROFILE; a login, process or role in the profile), \
+                 or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            )
+            .unsent()
+    };
     // Nobody waits for a second silence of this length.
     Failure { class: Class::Fatal, outcome: Outcome::OutcomeUnknown, error }
 }

@@ -14,6 +14,8 @@ pub(crate) use engine::run;
 pub(crate) use fixed::Fixed;
 pub use report::{Failed, FlushError, FlushReport};
 
+use tokio::time::Instant;
+
 use crate::error::Error;
 use crate::key::Key;
 use crate::store::{Operation, Outcome, Write};
@@ -51,6 +53,9 @@ pub(crate) trait Changes: Send + Sync {
     /// The current write of a key, which is in flight from now on.
     fn take(&self, key: &Key) -> Take;
 
+    /// Whether what was sent of a key since it was last confirmed may be stored.
+    fn outcome(&self, key: &Key) -> Outcome;
+
     /// How the write that was taken ended.
     fn settle(&self, key: &Key, settled: Settled);
 }
@@ -59,6 +64,8 @@ pub(crate) trait Changes: Send + Sync {
 #[derive(Debug)]
 pub(crate) enum Take {
     Write(Write),
+    /// It is not in flight and must not be before this time.
+    Held(Write, Instant),
     /// What is stored is what would be written.
     Unchanged,
     /// Nothing is unsaved any more.

@@ -37,6 +37,9 @@ impl Contact {
     }
 
     /// Notes whether the endpoint answered, be it with an error, and says what an error means.
+    ///
+    /// What cannot be read as an answer of DynamoDB comes from something else: a proxy, a web
+    /// server.
     pub(crate) fn heard<T, E>(
         &self,
         result: Result<T, SdkError<E, HttpResponse>>,
@@ -44,7 +47,12 @@ impl Contact {
     where
         E: std::error::Error + ProvideErrorMetadata + RequestId + Send + Sync + 'static,
     {
-        if matches!(&result, Ok(_) | Err(SdkError::ServiceError(_) | SdkError::ResponseError(_))) {
+        let answered = match &result {
+            Ok(_) => true,
+            Err(SdkError::ServiceError(service)) => service.err().code().is_some(),
+            Err(_) => false,
+        };
+        if answered {
             // A flag that only ever rises; nothing else is published by it.
             self.answered.store(true, Ordering::Relaxed);
         }

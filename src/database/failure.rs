@@ -112,6 +112,9 @@ where
     E: StdError + ProvideErrorMetadata + RequestId + Send + Sync + 'static,
 {
     match &error {
+        SdkError::ServiceError(service) if service.err().code().is_none() => {
+            foreign_failure(error, endpoint)
+        }
         SdkError::ServiceError(_) => service_failure(error),
         SdkError::ConstructionFailure(_) => construction_failure(error),
         SdkError::DispatchFailure(_) => dispatch_failure(error, endpoint),
@@ -124,7 +127,7 @@ where
         _ => transient(
             Outcome::OutcomeUnknown,
             format!("the answer of {} could not be read", named(endpoint)),
-            "check that the endpoint is a DynamoDB",
+            CHECK_KIND,
             error,
         ),
     }
@@ -147,11 +150,43 @@ where
         Some(message) if meaning.class == Class::Refused => format!("{}: {message}", meaning.text),
         _ => meaning.text.to_owned(),
     };
-    let code = code.or_else(|| Some(format!("HTTP {status}")));
     let mut ours = Error::new(meaning.kind, text).with_code(code, request_id).caused_by(error);
     if let Some(advice) = meaning.advice {
         ours = ours.advise(advice);
     }
+    Failure { class: meaning.class, outcome: meaning.outcome, error: ours }
+}
+
+/// An error without a code of DynamoDB: of something before it, or in its place.
+fn foreign_failure<E>(error: SdkError<E, HttpResponse>, endpoint: Option<&str>) -> Failure
+where
+    E: StdError + ProvideErrorMetadata + RequestId + Send + Sync + 'static,
+{
+    let status = error.raw_response().map_or(0, |response| response.status().as_u16());
+    let request_id = error.request_id().map(str::to_owned);
+    let named = named(endpoint);
+    let (meaning, text) = match status {
+        // A page of a web server, or half an answer of DynamoDB: what was sent may be done.
+        200..300 => (
+            meaning(Class::Transient, Outcome::OutcomeUnknown, ErrorKind::Connection, ""),
+            format!("the answer of {named} could not be read"),
+        ),
+        408 => (
+            meaning(Class::Transient, Outcome::OutcomeUnknown, ErrorKind::Connection, ""),
+            format!("{named} did not get the request in time"),
+        ),
+        429 | 500.. => (meaning_of("", status), format!("{named} failed")),
+        // A batch that is too long for a proxy may pass in parts.
+        413 => (meaning_of("", status), format!("the request is too long for {named}")),
+        _ => (
+            advised(ErrorKind::Connection, "", CHECK_KIND),
+            format!("{named} refused the request, and not as DynamoDB does"),
+        ),
+    };
+    let ours = Error::new(meaning.kind, text)
+        .with_code(Some(format!("HTTP {status}")), request_id)
+        .advise(CHECK_KIND)
+        .caused_by(error);
     Failure { class: meaning.class, outcome: meaning.outcome, error: ours }
 }
 
@@ -165,13 +200,13 @@ fn transient(
     Failure { class: Class::Transient, outcome, error }
 }
 
-fn fatal(
+fn unsent(
     kind: ErrorKind,
     text: impl Into<String>,
     advice: &str,
     source: impl Into<BoxError>,
 ) -> Failure {
-    let error = Error::new(kind, text).advise(advice).caused_by(source);
+    let error = Error::new(kind, text).advise(advice).caused_by(source).unsent();
     Failure { class: Class::Fatal, outcome: Outcome::NotWritten, error }
 }
 
@@ -182,13 +217,13 @@ where
 {
     let told = chain_text(&error);
     if told.contains("Missing Region") || told.contains("A region must be set") {
-        return fatal(ErrorKind::Configuration, NO_REGION, NO_REGION_ADVICE, error);
+        return unsent(ErrorKind::Configuration, NO_REGION, NO_REGION_ADVICE, error);
     }
     if told.contains("credentials") {
         return no_credentials(error);
     }
-    let ours =
-        Error::new(ErrorKind::Refused, "the SDK could not build the request").caused_by(error);
+    let ours = Error::new(ErrorKind::Refused, "the SDK could not build the request");
+    let ours = ours.caused_by(error).unsent();
     Failure { class: Class::Refused, outcome: Outcome::NotWritten, error: ours }
 }
 
@@ -197,7 +232,7 @@ pub(super) const NO_REGION_ADVICE: &str = "set AWS_REGION, a region in the profi
      for a local server use `Database::local(url)`, without a server `Database::embedded()`";
 
 fn no_credentials(error: impl Into<BoxError>) -> Failure {
-    fatal(
+    unsent(
         ErrorKind::Credentials,
         "no AWS credentials were found",
         "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or \
@@ -230,7 +265,7 @@ where
     }
     if user {
         let text = format!("{named} is no address to connect to");
-        return fatal(ErrorKind::Configuration, text, CHECK, error);
+        return unsent(ErrorKind::Configuration, text, CHECK, error);
     }
     let text = if timed_out {
         format!("{named} did not answer in time")
@@ -244,6 +279,8 @@ const START_OR_CHECK: &str = "start the server, or check host and port of the en
      (AWS_ENDPOINT_URL_DYNAMODB, `Database::local(url)`)";
 const CHECK_NAME: &str = "check the endpoint (AWS_ENDPOINT_URL_DYNAMODB, `Database::local(url)`), \
      the region (AWS_REGION) and the network";
+const CHECK_KIND: &str = "check that the endpoint is a DynamoDB (AWS_ENDPOINT_URL_DYNAMODB, \
+     `Database::local(url)`)";
 const CHECK: &str =
     "check the endpoint (AWS_ENDPOINT_URL_DYNAMODB, `Database::local(url)`) and the network";
 

@@ -175,6 +175,18 @@ impl Database {
         name: &Arc<str>,
         patience: &Patience,
     ) -> Result<Option<TableDescription>, Error> {
+        match self.describe_existing(name, patience).await {
+            Ok(description) => Ok(Some(description)),
+            Err(error) if error.kind() == ErrorKind::TableNotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn describe_existing(
+        &self,
+        name: &Arc<str>,
+        patience: &Patience,
+    ) -> Result<TableDescription, Error> {
         let mut attempts = patience.attempts();
         loop {
             // The SDK's futures are 20 KB; boxed, ours stay small.
@@ -183,7 +195,7 @@ impl Database {
             let failed = match answer {
                 Ok(output) => {
                     let description = output.table().and_then(TableDescription::of);
-                    return description.map(Some).ok_or_else(|| {
+                    return description.ok_or_else(|| {
                         Error::new(
                             ErrorKind::Service,
                             "the service's description of the table is incomplete",
@@ -192,7 +204,6 @@ impl Database {
                         .on_table(name)
                     });
                 }
-                Err(failed) if failed.error.kind() == ErrorKind::TableNotFound => return Ok(None),
                 Err(failed) => failed,
             };
             let outcome = attempts.wait(failed).await;
@@ -216,11 +227,8 @@ impl Database {
         name: &Arc<str>,
         patience: &Patience,
     ) -> Result<Option<TableKeys>, Error> {
-        match self.describe(name, patience).await {
-            Ok(Some(description)) => Ok(Some(description.keys())),
-            Ok(None) => Err(Error::new(ErrorKind::TableNotFound, "the table does not exist here")
-                .on_table(name)
-                .advise("create it with `create_if_missing`, or check name, prefix, region and endpoint")),
+        match self.describe_existing(name, patience).await {
+            Ok(description) => Ok(Some(description.keys())),
             Err(error) if error.kind() == ErrorKind::AccessDenied => {
                 tracing::warn!(
                     table = %name,

@@ -29,9 +29,10 @@ use crate::number::Decimal;
 /// # Ok::<(), memory_table::KeyError>(())
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be a key attribute",
-    label = "DynamoDB keys are strings, numbers or bytes",
-    note = "use `String`, an integer or `memory_table::Binary`, or write `#[derive(KeyAttribute)]` on a newtype of one of them"
+    message = "`{Self}` cannot be part of a primary key",
+    label = "not a key attribute",
+    note = "a key attribute is a `String`, an integer, or `memory_table::Binary` for bytes",
+    note = "a newtype of one of them is one with `#[derive(KeyAttribute)]`"
 )]
 pub trait KeyAttribute: Clone + Send + Sync + 'static {
     /// The DynamoDB type of the attribute.
@@ -138,6 +139,8 @@ impl<'de> Deserialize<'de> for Binary {
     }
 }
 
+// An error is not to list all the types that would do, as its note says it shorter.
+#[diagnostic::do_not_recommend]
 impl KeyAttribute for Binary {
     const KIND: KeyKind = KeyKind::Binary;
 
@@ -155,6 +158,7 @@ impl KeyAttribute for Binary {
 
 macro_rules! string_keys {
     ($($type:ty),*) => {$(
+        #[diagnostic::do_not_recommend]
         impl KeyAttribute for $type {
             const KIND: KeyKind = KeyKind::String;
 
@@ -176,6 +180,7 @@ string_keys!(String, Box<str>, Arc<str>);
 
 macro_rules! integer_keys {
     ($($type:ty),*) => {$(
+        #[diagnostic::do_not_recommend]
         impl KeyAttribute for $type {
             const KIND: KeyKind = KeyKind::Number;
 

@@ -64,9 +64,10 @@ impl<P: KeyAttribute, S: KeyAttribute> KeyShape for CompositeKey<P, S> {
 /// For a record with a partition key only: that key, by value or reference. With a sort key: the
 /// tuple of both. A string key is looked up by `&str`, without building a `String`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a key of this table",
-    label = "expected the partition key, or the tuple `(partition key, sort key)` if the record has a sort key",
-    note = "key types are those of the record's key fields; a string key is looked up by `&str`"
+    message = "`{Self}` is not the key of this table, which is a `{K}`",
+    label = "not the key of this table",
+    note = "a `PartitionKey<P>` is looked up by a `P` or `&P`, a `CompositeKey<P, S>` by the tuple of both",
+    note = "in place of a `String`, `&str` will do"
 )]
 pub trait KeyLookup<K> {
     /// The key by reference.
@@ -76,7 +77,8 @@ pub trait KeyLookup<K> {
 /// What a key attribute of type `A` can be looked up by: `A`, `&A`, and `&str` for strings.
 #[diagnostic::on_unimplemented(
     message = "a key attribute of type `{A}` cannot be looked up by `{Self}`",
-    label = "expected `{A}`, a reference to it, or `&str` if it is a string; for a record with a sort key the tuple `(partition key, sort key)`"
+    label = "expected `{A}` or a reference to it",
+    note = "in place of a `String`, `&str` will do"
 )]
 pub trait AttributeLookup<A> {
     /// The value as it is stored.
@@ -97,6 +99,8 @@ impl<A: KeyAttribute> AttributeLookup<A> for &A {
 
 macro_rules! text_lookups {
     ($($by:ty => $($key:ty),*;)*) => {$($(
+        // An error is not to list the twenty types that do for text.
+        #[diagnostic::do_not_recommend]
         impl AttributeLookup<$key> for $by {
             fn value(&self) -> KeyValue<'_> {
                 KeyValue::String(Cow::Borrowed(self))
@@ -117,12 +121,15 @@ text_lookups! {
     &Arc<str> => String;
 }
 
+// An error is to be about the key that was given, not about these ways to give one.
+#[diagnostic::do_not_recommend]
 impl<A, L: AttributeLookup<A>> KeyLookup<PartitionKey<A>> for L {
     fn key(&self) -> KeyRef<'_> {
         KeyRef::new(self.value(), None)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<A, B, P, S> KeyLookup<CompositeKey<A, B>> for (P, S)
 where
     P: AttributeLookup<A>,
@@ -133,6 +140,7 @@ where
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<A, B, P, S> KeyLookup<CompositeKey<A, B>> for &(P, S)
 where
     P: AttributeLookup<A>,

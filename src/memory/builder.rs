@@ -85,6 +85,20 @@ impl<T: Record> MemoryTableBuilder<T> {
         self
     }
 
+    /// How long a newer value of a record waits after a request with an older one whose answer is
+    /// missing (a timeout, a broken connection, a failure of the service).
+    ///
+    /// That request may still be on its way, and would overwrite the newer value if it landed after
+    /// it. The same value is sent again at once. What lands later than this is lost to the older
+    /// value: no setting but a condition on the write closes that hole.
+    ///
+    /// Default: the attempt timeout of the database, at most 5 s: an attempt that was given up has
+    /// mostly landed by then. Zero waits for nothing.
+    pub fn late_write_window(mut self, window: Duration) -> Self {
+        self.options.late_write_window = window;
+        self
+    }
+
     /// Makes the memory table. No request is sent.
     ///
     /// # Errors

@@ -110,14 +110,8 @@ impl<T: Record> Shared<T> {
             let Some(operation) = self.operation(&key) else {
                 continue;
             };
-            let error = error.clone().on_key(&key);
-            report.failed.push(Failed {
-                key,
-                operation,
-                attempts: 0,
-                outcome: Outcome::NotWritten,
-                error,
-            });
+            let (outcome, error) = (self.outcome(&key), error.clone().on_key(&key));
+            report.failed.push(Failed { key, operation, attempts: 0, outcome, error });
         }
         FlushError::new(self.name(), report, error.clone())
     }
@@ -181,6 +175,17 @@ impl<T: Record> Shared<T> {
         Ok(item)
     }
 
+    /// A newer value than one of unknown outcome waits, and is not in flight meanwhile.
+    fn held_or_sent(&self, write: Write, seq: u64) -> Take {
+        match self.fences.holds(&write.key, seq) {
+            None => Take::Write(write),
+            Some(until) => {
+                self.settle(&write.key, Settled::Pending(Outcome::NotWritten));
+                Take::Held(write, until)
+            }
+        }
+    }
+
     fn unstorable(&self, key: &Key, why: String) -> Error {
         self.place(Error::new(ErrorKind::InvalidRecord, why))
             .on_key(key)
@@ -190,6 +195,7 @@ impl<T: Record> Shared<T> {
 
 /// What a slot had when it was taken.
 struct Sent<T> {
+    seq: u64,
     now: Known<T>,
     base: Known<T>,
     kept: Option<Arc<Kept>>,
@@ -218,10 +224,10 @@ impl<T: Record> Changes for Shared<T> {
             let (now, kept) = (slot.now.clone(), slot.kept.clone());
             let flight = Flight { seq: unsaved.seq, sent: now.clone(), kept: kept.clone() };
             unsaved.flight = Some(flight);
-            Sent { now, base: unsaved.base.clone(), kept }
+            Sent { seq: unsaved.seq, now, base: unsaved.base.clone(), kept }
         };
         match self.current(key, &sent) {
-            Ok(Some(action)) => Take::Write(Write { key: key.clone(), action }),
+            Ok(Some(action)) => self.held_or_sent(Write { key: key.clone(), action }, sent.seq),
             Ok(None) => {
                 self.slots.lock(key.as_bytes()).transition(key, super::slot::Slot::unchanged);
                 self.tally.unchanged();
@@ -235,8 +241,24 @@ impl<T: Record> Changes for Shared<T> {
         }
     }
 
+    fn outcome(&self, key: &Key) -> Outcome {
+        let mut locked = self.slots.lock(key.as_bytes());
+        let unsaved = locked.find(key.as_bytes()).and_then(|slot| slot.unsaved.as_ref());
+        if unsaved.is_some_and(|unsaved| unsaved.doubt) {
+            Outcome::OutcomeUnknown
+        } else {
+            Outcome::NotWritten
+        }
+    }
+
     fn settle(&self, key: &Key, settled: Settled) {
-        self.slots.lock(key.as_bytes()).transition(key, |slot| slot.settle(settled));
+        let lost = matches!(settled, Settled::Pending(Outcome::OutcomeUnknown));
+        self.slots.lock(key.as_bytes()).transition(key, |slot| {
+            if let Some(seq) = slot.in_flight().filter(|_| lost) {
+                self.fences.raise(key, seq);
+            }
+            slot.settle(settled)
+        });
         self.settled.notify_waiters();
     }
 }

@@ -131,9 +131,14 @@ impl<T: Record> Locked<'_, T> {
     }
 
     /// Publishes a change and gives it its number, both under this lock.
-    pub(crate) fn change(&mut self, key: &Key, now: Known<T>) {
+    /// `complete`: a key of which nothing is known is absent.
+    pub(crate) fn change(&mut self, key: &Key, now: Known<T>, complete: bool) {
         let seq = self.shards.seq.fetch_add(1, Ordering::SeqCst) + 1;
-        if self.slot(key).change(now, seq) {
+        let slot = self.slot(key);
+        if complete && slot.now.is_unknown() && !slot.forgotten {
+            slot.now = Known::Absent;
+        }
+        if slot.change(now, seq) {
             self.shard.unsaved.insert(seq, key.clone());
             self.shards.unsaved.fetch_add(1, Ordering::SeqCst);
         }

@@ -80,6 +80,8 @@ pub(crate) struct Unsaved<T> {
     pub(crate) flight: Option<Flight<T>>,
     /// Why the service refused it; it waits for a new put.
     pub(crate) parked: Option<Error>,
+    /// An answer is missing since something was last confirmed: what was sent may be stored.
+    pub(crate) doubt: bool,
 }
 
 pub(crate) struct Flight<T> {
@@ -125,7 +127,14 @@ impl<T: Record> Slot<T> {
         let before = std::mem::replace(&mut self.now, now);
         let newly = self.unsaved.is_none();
         let unsaved = self.unsaved.get_or_insert_with(|| {
-            Box::new(Unsaved { seq, first: seq, base: before, flight: None, parked: None })
+            Box::new(Unsaved {
+                seq,
+                first: seq,
+                base: before,
+                flight: None,
+                parked: None,
+                doubt: false,
+            })
         });
         unsaved.seq = seq;
         unsaved.parked = None;
@@ -138,6 +147,11 @@ impl<T: Record> Slot<T> {
             }
         }
         newly
+    }
+
+    /// The number of the change that is in flight.
+    pub(crate) fn in_flight(&self) -> Option<u64> {
+        self.unsaved.as_ref()?.flight.as_ref().map(|flight| flight.seq)
     }
 
     /// Takes in how a flight ended; returns whether the slot is saved now.
@@ -154,12 +168,18 @@ impl<T: Record> Slot<T> {
                 self.unsaved = None;
                 return true;
             }
-            // With other attributes beside it an equal record is another item.
-            Settled::Written if flight.kept == self.kept => unsaved.base = flight.sent,
-            Settled::Written => unsaved.base = Known::Unknown,
+            Settled::Written => {
+                // With other attributes beside it an equal record is another item.
+                let same = flight.kept == self.kept;
+                unsaved.base = if same { flight.sent } else { Known::Unknown };
+                unsaved.doubt = false;
+            }
             Settled::Pending(crate::Outcome::NotWritten) => {}
             // The database may have the old or the sent value: whatever comes is to be written.
-            Settled::Pending(_) => unsaved.base = Known::Unknown,
+            Settled::Pending(_) => {
+                unsaved.base = Known::Unknown;
+                unsaved.doubt = true;
+            }
             Settled::Refused(error) => {
                 if newest {
                     unsaved.parked = Some(error);

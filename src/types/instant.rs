@@ -130,6 +130,7 @@ impl<'de, T: InstantType> Deserialize<'de> for Instant<T> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: InstantType> KeyAttribute for Instant<T> {
     const KIND: KeyKind = KeyKind::String;
 

@@ -116,6 +116,7 @@ impl<'de> Deserialize<'de> for Number {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl KeyAttribute for Number {
     const KIND: KeyKind = KeyKind::Number;
 

@@ -108,6 +108,10 @@ impl<'e> Engine<'e> {
             return None;
         }
         let batch = self.plan.next(self.changes, &mut self.report);
+        for (key, until) in self.plan.take_held() {
+            let wait = until.saturating_duration_since(Instant::now());
+            self.schedule.add(vec![key], wait);
+        }
         if batch.is_empty() {
             return None;
         }
@@ -166,7 +170,6 @@ impl<'e> Engine<'e> {
     /// A batch was refused: its halves are sent apart until the bad item is alone.
     fn take_refused(&mut self, batch: &[Write], failure: &Failure) {
         if let [write] = batch {
-            self.report.came_back(&write.key, failure.outcome);
             let failed = self.failed(write, failure);
             self.settle(&write.key, Settled::Refused(failed.error.clone()));
             self.report.parked(failed);
@@ -211,7 +214,7 @@ impl<'e> Engine<'e> {
     /// A write was not confirmed and is unsaved again; how often that happened.
     fn come_back(&mut self, key: &Key, outcome: Outcome) -> u32 {
         self.settle(key, Settled::Pending(outcome));
-        self.report.came_back(key, outcome)
+        self.report.came_back(key)
     }
 
     fn fail(&mut self, write: &Write, failure: &Failure) {
@@ -225,7 +228,7 @@ impl<'e> Engine<'e> {
         let attempts = self.report.attempts(&key);
         let error = self.link.place(failure.error.clone(), OPERATION).on_key(&key);
         let error = error.after_attempts(attempts);
-        let outcome = self.report.outcome(&key);
+        let outcome = self.changes.outcome(&key);
         Failed { key, operation: write.operation(), attempts, outcome, error }
     }
 

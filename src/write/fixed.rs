@@ -1,6 +1,6 @@
 //! A batch of writes that does not change while it is sent.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -17,6 +17,8 @@ use crate::store::{Operation, Outcome, Write};
 pub(crate) struct Fixed {
     order: Vec<Key>,
     writes: Mutex<HashMap<Key, Write>>,
+    /// Those of which an answer is missing.
+    doubts: Mutex<HashSet<Key>>,
     /// What cannot be sent at all; without a key if that is what is wrong.
     refused: Vec<(Option<Key>, Operation, Error)>,
 }
@@ -88,9 +90,19 @@ impl Changes for Fixed {
         self.writes.lock().get(key).cloned().map_or(Take::Gone, Take::Write)
     }
 
+    fn outcome(&self, key: &Key) -> Outcome {
+        if self.doubts.lock().contains(key) { Outcome::OutcomeUnknown } else { Outcome::NotWritten }
+    }
+
     fn settle(&self, key: &Key, settled: Settled) {
-        if matches!(settled, Settled::Written) {
-            self.writes.lock().remove(key);
+        match settled {
+            Settled::Written => {
+                self.writes.lock().remove(key);
+            }
+            Settled::Pending(Outcome::OutcomeUnknown) => {
+                self.doubts.lock().insert(key.clone());
+            }
+            Settled::Pending(Outcome::NotWritten) | Settled::Refused(_) => {}
         }
     }
 }

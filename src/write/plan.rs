@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use tokio::time::Instant;
+
 use super::report::{Failed, Report};
 use super::{Changes, Settled, Take};
 use crate::key::Key;
@@ -13,6 +15,7 @@ pub(super) struct Plan {
     ready: VecDeque<Key>,
     /// Parts of a refused batch, each to be sent on its own to find the bad item.
     suspects: VecDeque<Vec<Key>>,
+    held: Vec<(Key, Instant)>,
 }
 
 impl Plan {
@@ -41,7 +44,7 @@ impl Plan {
             let Some(part) = self.suspects.pop_front() else {
                 break;
             };
-            batch.extend(part.iter().filter_map(|key| take(key, changes, report)));
+            batch.extend(part.iter().filter_map(|key| self.take(key, changes, report)));
         }
         if batch.is_empty() {
             self.fill(&mut batch, changes, report);
@@ -66,25 +69,52 @@ impl Plan {
         }
     }
 
-    /// The next write alone, for the report of what is not sent.
+    fn next_ready(&mut self, changes: &dyn Changes, report: &mut Report) -> Option<Write> {
+        while let Some(key) = self.ready.pop_front() {
+            let write = self.take(&key, changes, report);
+            if write.is_some() {
+                return write;
+            }
+        }
+        None
+    }
+
+    fn take(&mut self, key: &Key, changes: &dyn Changes, report: &mut Report) -> Option<Write> {
+        match take(key, changes, report)? {
+            (write, None) => Some(write),
+            (_, Some(until)) => {
+                self.held.push((key.clone(), until));
+                None
+            }
+        }
+    }
+
+    /// Keys that must wait until an older request has landed, and until when.
+    pub(super) fn take_held(&mut self) -> Vec<(Key, Instant)> {
+        std::mem::take(&mut self.held)
+    }
+
+    /// The next write alone, held or not, for the report of what is not sent.
     pub(super) fn next_write(
         &mut self,
         changes: &dyn Changes,
         report: &mut Report,
     ) -> Option<Write> {
         self.ready.extend(self.suspects.drain(..).flatten());
-        self.next_ready(changes, report)
-    }
-
-    fn next_ready(&mut self, changes: &dyn Changes, report: &mut Report) -> Option<Write> {
-        std::iter::from_fn(|| self.ready.pop_front()).find_map(|key| take(&key, changes, report))
+        while let Some(key) = self.ready.pop_front() {
+            if let Some((write, _)) = take(&key, changes, report) {
+                return Some(write);
+            }
+        }
+        None
     }
 }
 
-/// The write of a key, or its line in the report.
-fn take(key: &Key, changes: &dyn Changes, report: &mut Report) -> Option<Write> {
+/// The write of a key and until when it must wait, or its line in the report.
+fn take(key: &Key, changes: &dyn Changes, report: &mut Report) -> Option<(Write, Option<Instant>)> {
     match changes.take(key) {
-        Take::Write(write) => return Some(write),
+        Take::Write(write) => return Some((write, None)),
+        Take::Held(write, until) => return Some((write, Some(until))),
         Take::Unchanged => report.unchanged(key),
         Take::Gone => report.gone(key),
         Take::Parked(operation, error) => {
@@ -92,7 +122,7 @@ fn take(key: &Key, changes: &dyn Changes, report: &mut Report) -> Option<Write> 
                 key: key.clone(),
                 operation,
                 attempts: report.attempts(key),
-                outcome: report.outcome(key),
+                outcome: changes.outcome(key),
                 error,
             };
             report.parked(failed);

@@ -194,8 +194,6 @@ struct Tries {
     first: Instant,
     /// Times it came back without being written.
     rounds: u32,
-    /// An attempt of this flush ended without an answer, so it may be in the table after all.
-    unknown: bool,
 }
 
 /// A report in the making.
@@ -225,12 +223,8 @@ impl Report {
         let mut again = false;
         for (key, bytes) in keys {
             let now = Instant::now();
-            let tries = self.tries.entry(key.clone()).or_insert(Tries {
-                sent: 0,
-                first: now,
-                rounds: 0,
-                unknown: false,
-            });
+            let tries =
+                self.tries.entry(key.clone()).or_insert(Tries { sent: 0, first: now, rounds: 0 });
             again |= tries.sent > 0;
             tries.sent += 1;
             self.done.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
@@ -240,21 +234,11 @@ impl Report {
     }
 
     /// Notes that a key came back; the number of times that it did.
-    pub(super) fn came_back(&mut self, key: &Key, outcome: Outcome) -> u32 {
+    pub(super) fn came_back(&mut self, key: &Key) -> u32 {
         self.tries.get_mut(key).map_or(0, |tries| {
             tries.rounds = tries.rounds.saturating_add(1);
-            tries.unknown |= outcome == Outcome::OutcomeUnknown;
             tries.rounds
         })
-    }
-
-    /// Whether any attempt of a key may have been applied.
-    pub(super) fn outcome(&self, key: &Key) -> Outcome {
-        if self.tries.get(key).is_some_and(|tries| tries.unknown) {
-            Outcome::OutcomeUnknown
-        } else {
-            Outcome::NotWritten
-        }
     }
 
     pub(super) fn written(&mut self, key: &Key, operation: Operation) {

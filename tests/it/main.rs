@@ -6,10 +6,12 @@
 #[cfg(feature = "dynamodb-local")]
 mod dynamodb_local;
 mod conditions;
+mod first_contact;
 mod flush;
 mod flush_faults;
 mod leaderboard;
 mod leaderboard_faults;
+mod lookups;
 mod memory_reads;
 mod memory_writes;
 mod patience;

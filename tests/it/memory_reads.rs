@@ -2,18 +2,11 @@
 
 use std::sync::Arc;
 
+use memory_table::ErrorKind;
 use memory_table::aws_sdk_dynamodb::types::AttributeValue;
-use memory_table::{ErrorKind, MemoryTable};
 
 use crate::support::faults::ServiceError;
-use crate::support::{Fault, Gate, Player, Stage, at, named, player, players};
-
-async fn stage(stored: u16) -> (Stage<Player>, MemoryTable<Player>) {
-    let stage = Stage::new().await;
-    stage.truth.batch_write().puts(players(stored)).await.expect("the players are stored");
-    let memory = stage.memory();
-    (stage, memory)
-}
+use crate::support::{Fault, Gate, Player, Stage, at, named, player, stage};
 
 /// Stores an item that is no player: its rating is text.
 async fn store_bad(stage: &Stage<Player>, name: &str) {
@@ -294,6 +287,18 @@ async fn a_record_discarded_after_load_all_is_loaded_anew() {
     assert_eq!(stage.faults.count("GetItem"), 2);
 }
 
+#[tokio::test]
+async fn what_load_all_did_not_see_is_deleted_without_a_request() {
+    let (stage, memory) = stage(2).await;
+    memory.load_all().await.unwrap();
+    memory.delete(at("new")).await.unwrap();
+    memory.put(player("newer", 1.0)).await.unwrap();
+    memory.delete(at("newer")).await.unwrap();
+    memory.delete(at("p0001")).await.unwrap();
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.deleted, report.unchanged, stage.writes()), (1, 2, 1));
+}
+
 /// A scan that passes a key whose load is under way brings the record in the load's place. Were it
 /// left to the load and that failed, the record would count as absent, and an update would begin
 /// with defaults and overwrite what is stored.
@@ -390,9 +395,9 @@ async fn a_change_wins_over_the_page_of_a_scan_that_was_read_before() {
     });
     gate.reached().await;
     one_part.put(player("p0000", 99.0)).await.unwrap();
-    one_part.flush().await.unwrap();
+    assert_eq!(one_part.flush().await.unwrap().written, 1);
     one_part.delete(at("p0001")).await.unwrap();
-    one_part.flush().await.unwrap();
+    assert_eq!(one_part.flush().await.unwrap().deleted, 1);
     gate.open();
     scanning.await.unwrap().unwrap();
     assert_eq!(one_part.get(at("p0000")).await.unwrap().unwrap().rating, 99.0);

@@ -84,8 +84,8 @@ impl<T: Record> Stage<T> {
     /// A new table on a database.
     pub async fn on(database: Database) -> Self {
         let truth = database.table::<T>();
-        let (faulty, faults) = Faults::around(&database);
-        let table = faulty.table::<T>();
+        let (scripted, faults) = Faults::around(&database);
+        let table = scripted.table::<T>();
         table.create_if_missing().await.expect("the table is created");
         Self { table, truth, faults }
     }
@@ -93,7 +93,7 @@ impl<T: Record> Stage<T> {
     /// A builder of a memory table whose retries come quickly, so that no test waits for a clock.
     pub fn builder(&self) -> MemoryTableBuilder<T> {
         let quickly = RetryPolicy::new(Duration::from_millis(1), Duration::from_millis(5));
-        MemoryTable::builder(self.table.clone()).retry(quickly)
+        MemoryTable::builder(self.table.clone()).retry(quickly).late_write_window(Duration::ZERO)
     }
 
     /// A memory table whose retries come quickly.
@@ -118,6 +118,15 @@ impl<T: Record> Stage<T> {
             .iter()
             .sum()
     }
+}
+
+/// A stage with this many stored players, and a memory table that knows none of them.
+pub async fn stage(stored: u16) -> (Stage<Player>, MemoryTable<Player>) {
+    let stage = Stage::new().await;
+    let report = stage.truth.batch_write().puts(players(stored)).await;
+    assert_eq!(report.expect("the players are stored").written, u64::from(stored));
+    let memory = stage.memory();
+    (stage, memory)
 }
 
 /// Keys as text, sorted, to be compared.

@@ -51,6 +51,8 @@ fn key_attribute_impl(
     quote! {
         #[automatically_derived]
         #[allow(deprecated)]
+        // An error about another type is not to list this one.
+        #[diagnostic::do_not_recommend]
         impl #impl_generics #krate::KeyAttribute for #ident #ty_generics #where_clause {
             const KIND: #krate::KeyKind = <#ty as #krate::KeyAttribute>::KIND;
             fn to_key(&self) -> #krate::KeyValue<'_> {
@@ -178,6 +180,7 @@ mod tests {
         let expected = quote! {
             #[automatically_derived]
             #[allow(deprecated)]
+            #[diagnostic::do_not_recommend]
             impl ::memory_table::KeyAttribute for TeamName {
                 const KIND: ::memory_table::KeyKind =
                     <String as ::memory_table::KeyAttribute>::KIND;

@@ -151,7 +151,7 @@ fn explanation(model: &Model<'_>) -> TokenStream {
         }
     };
     let label = format!("makes a new `{record}` if the table has none");
-    let note = format!("write `#[serde(default)]` on {names}, or use `update_existing`");
+    let note = format!("write `#[serde(default)]` on {names}, or use `get` or `update_existing`");
     quote! {
         #[diagnostic::on_unimplemented(message = #message, label = #label, note = #note)]
     }
@@ -274,7 +274,7 @@ mod tests {
                                `losses` have no default",
                     label = "makes a new `Team` if the table has none",
                     note = "write `#[serde(default)]` on `wins`, `type` and `losses`, or use \
-                            `update_existing`"
+                            `get` or `update_existing`"
                 )]
                 #[allow(dead_code)]
                 trait EveryFieldHasADefault {}

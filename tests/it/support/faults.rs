@@ -37,6 +37,8 @@ pub enum Fault {
     Broken,
     /// The request is applied and the connection breaks before the answer.
     AnswerLost,
+    /// The connection breaks at once, and the request is applied this much later all the same.
+    LandsLate(Duration),
     /// The service answers with an error and applies nothing.
     Error(ServiceError),
     /// The service applies the request and answers with an error all the same.
@@ -47,6 +49,8 @@ pub enum Fault {
     HoldRequest(Gate),
     /// The request waits at the gate and is answered with an error then; nothing is applied.
     HoldThenError(Gate, ServiceError),
+    /// The batch waits at the gate and is left unprocessed as a whole then.
+    HoldThenLeave(Gate),
     /// The answer waits at the gate; the request is applied.
     HoldAnswer(Gate),
     /// The request takes this long.
@@ -265,12 +269,19 @@ impl FaultyConnector {
                 self.inner.call(http).await?;
                 Err(broken(io::ErrorKind::ConnectionReset))
             }
+            Some(Fault::LandsLate(late)) => {
+                tokio::spawn(async move {
+                    tokio::time::sleep(late).await;
+                    self.inner.call(http).await
+                });
+                Err(broken(io::ErrorKind::ConnectionReset))
+            }
             Some(Fault::Error(error)) => Ok(error.response()),
             Some(Fault::AppliedThen(error)) => {
                 self.inner.call(http).await?;
                 Ok(error.response())
             }
-            Some(Fault::Leave(which)) => self.leave(&which, request, http).await,
+            Some(Fault::Leave(which)) => self.leave(&*which, request, http).await,
             Some(Fault::HoldRequest(gate)) => {
                 gate.pass().await;
                 self.inner.call(http).await
@@ -278,6 +289,10 @@ impl FaultyConnector {
             Some(Fault::HoldThenError(gate, error)) => {
                 gate.pass().await;
                 Ok(error.response())
+            }
+            Some(Fault::HoldThenLeave(gate)) => {
+                gate.pass().await;
+                self.leave(&|_| true, request, http).await
             }
             Some(Fault::HoldAnswer(gate)) => {
                 let answer = self.inner.call(http).await;
@@ -299,13 +314,13 @@ impl FaultyConnector {
     /// Applies a part of a batch, and adds the rest to the answer as unprocessed.
     async fn leave(
         &self,
-        which: &Arc<dyn Fn(&Value) -> bool + Send + Sync>,
+        which: &(dyn Fn(&Value) -> bool + Send + Sync),
         mut request: Request,
         mut http: HttpRequest,
     ) -> Result<HttpResponse, ConnectorError> {
         let writes = request.operation == "BatchWriteItem";
         let unprocessed = if writes { "UnprocessedItems" } else { "UnprocessedKeys" };
-        let left = request.split_off(&**which);
+        let left = request.split_off(which);
         if request.is_empty() {
             let body = json!({ unprocessed: left, "Responses": {} }).to_string();
             return Ok(HttpResponse::new(StatusCode::try_from(200).expect("legal"), body.into()));

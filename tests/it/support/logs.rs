@@ -1,6 +1,6 @@
 //! The events that the crate logs, for tests of them.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex};
 
 use tracing::field::{Field, Visit};
@@ -35,7 +35,8 @@ struct Line(String);
 
 impl Visit for Line {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0.push_str(&format!("{}={value:?} ", field.name()));
+        // Writing to a string cannot fail.
+        let _written = write!(self.0, "{}={value:?} ", field.name());
     }
 }
 

@@ -1,0 +1,13 @@
+use memory_table::Record;
+use serde::{Deserialize, Serialize};
+
+#[derive(Record, Serialize, Deserialize, Clone)]
+#[record(table = "teams")]
+struct Team {
+    #[record(partition_key)]
+    name: String,
+    #[serde(rename(serialize = "elo", deserialize = "rating"))]
+    rating: u32,
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use memory_table::Record;
+use serde::{Deserialize, Serialize};
+
+#[derive(Record, Serialize, Deserialize, Clone)]
+#[record(table = "teams")]
+struct Team {
+    name: String,
+}
+
+fn main() {}
