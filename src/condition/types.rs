@@ -106,6 +106,7 @@ impl<const N: usize> Operand<Binary> for &[u8; N] {
 )]
 pub trait Ordered {}
 
+#[diagnostic::do_not_recommend]
 impl<T: KeyAttribute> Ordered for T {}
 impl Ordered for f32 {}
 impl Ordered for f64 {}
