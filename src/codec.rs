@@ -8,6 +8,7 @@ mod attribute_value;
 mod decode;
 mod encode;
 mod kept;
+mod owned;
 pub(crate) mod tree;
 
 use std::borrow::Cow;
@@ -15,7 +16,7 @@ use std::fmt;
 
 pub(crate) use attribute_value::{item_to_json, json_to_item};
 pub(crate) use decode::{Decoded, decode, item_key};
-pub(crate) use encode::{EncodedItem, encode, key_json};
+pub(crate) use encode::{EncodedItem, encode, encode_value, key_json};
 pub(crate) use kept::Kept;
 
 /// The most bytes that an item may have, names included.

@@ -18,6 +18,9 @@ pub enum ErrorKind {
     /// The record cannot be stored: a value that DynamoDB has no form for, over 400 KB, or a key
     /// that a change would alter; nothing was sent.
     InvalidRecord,
+    /// The condition is one that DynamoDB refuses, or has a value that DynamoDB has no form for;
+    /// nothing was sent.
+    InvalidCondition,
     /// A stored item does not fit the record's type.
     InvalidItem,
     /// An option or a combination of options makes no sense.

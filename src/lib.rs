@@ -67,6 +67,7 @@ mod number;
 mod record;
 mod types;
 mod codec;
+pub mod condition;
 mod store;
 mod retry;
 mod link;
@@ -79,6 +80,7 @@ mod memory;
 pub use aws_sdk_dynamodb;
 pub use memory_table_derive::{KeyAttribute, Record};
 
+pub use condition::{AttributeType, Condition, Field, attribute};
 pub use database::{BillingMode, Database, DatabaseBuilder, TableDescription, TableStatus};
 pub use error::{Error, ErrorKind};
 pub use key::{

@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use crate::codec::{Decoded, decode, item_key, key_json};
+use crate::condition::Rendered;
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::link::{Counters, Link};
@@ -87,7 +89,16 @@ pub(crate) struct Segment {
 impl Segment {
     pub(crate) fn new(segment: u32, segments: u32, consistent: bool, embedded: bool) -> Self {
         let limit = embedded.then_some(EMBEDDED_PAGE);
-        Self { page: Some(ScanPage { segment, segments, limit, start: None, consistent }) }
+        let page = ScanPage { segment, segments, limit, start: None, consistent, filter: None };
+        Self { page: Some(page) }
+    }
+
+    /// The same segment, of which only items that meet the filter are returned.
+    pub(crate) fn filtered(mut self, filter: Option<Arc<Rendered>>) -> Self {
+        if let Some(page) = &mut self.page {
+            page.filter = filter;
+        }
+        self
     }
 
     /// The next page; `None` at the end.

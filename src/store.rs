@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::codec::EncodedItem;
+use crate::condition::Rendered;
 use crate::error::Error;
 use crate::key::Key;
 use crate::record::Record;
@@ -125,10 +126,13 @@ pub(crate) struct ScanPage {
     /// Where the page before ended, as it was returned.
     pub(crate) start: Option<Vec<u8>>,
     pub(crate) consistent: bool,
+    /// Which items to return; the others are read and count for the limit all the same.
+    pub(crate) filter: Option<Arc<Rendered>>,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Page {
+    /// Perhaps none, even if there are more pages.
     pub(crate) items: Vec<Vec<u8>>,
     /// Where the next page starts; `None` at the end.
     pub(crate) next: Option<Vec<u8>>,

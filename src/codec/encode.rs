@@ -8,9 +8,11 @@ mod value;
 mod writer;
 
 use item::ItemSerializer;
+use serde::Serialize;
+use value::ValueSerializer;
 use writer::Writer;
 
-use super::tree::write_text;
+use super::tree::{Node, parse_value, write_text};
 use super::{CodecError, MAX_ITEM};
 use crate::key::{Key, KeyValue};
 use crate::record::Record;
@@ -40,6 +42,15 @@ pub(crate) fn encode<T: Record>(record: &T, key: &Key) -> Result<EncodedItem, Co
     }
     check_key::<T>(&item, key)?;
     Ok(item)
+}
+
+/// Encodes a value that stands alone, as the codec would inside an item.
+pub(crate) fn encode_value<V: Serialize + ?Sized>(value: &V) -> Result<Node<'static>, CodecError> {
+    let mut writer = Writer::new();
+    value.serialize(ValueSerializer { writer: &mut writer })?;
+    writer.check_written()?;
+    let node = parse_value(&writer.out).map_err(|error| CodecError::new(error.to_string()))?;
+    Ok(node.into_owned())
 }
 
 /// The key attributes as a JSON object.

@@ -72,6 +72,22 @@ impl Node<'_> {
         }
     }
 
+    /// The name that DynamoDB gives the type.
+    pub(crate) const fn tag(&self) -> &'static str {
+        match self {
+            Self::S(_) => "S",
+            Self::N(_) => "N",
+            Self::B(_) => "B",
+            Self::Bool(_) => "BOOL",
+            Self::Null => "NULL",
+            Self::L(_) => "L",
+            Self::M(_) => "M",
+            Self::Ss(_) => "SS",
+            Self::Ns(_) => "NS",
+            Self::Bs(_) => "BS",
+        }
+    }
+
     /// Whether two values are the same to DynamoDB: numbers by value, maps and sets in any order.
     pub(crate) fn same(&self, other: &Node<'_>) -> bool {
         match (self, other) {

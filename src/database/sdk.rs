@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::types::{
 
 use super::contact::Contact;
 use crate::codec::{CodecError, EncodedItem, item_to_json, json_to_item};
+use crate::condition::Rendered;
 use crate::error::{Error, ErrorKind};
 use crate::key::{Key, KeyRef, KeyValue};
 use crate::store::{
@@ -41,6 +42,11 @@ fn unreadable(source: CodecError) -> Failure {
 
 fn sdk_item(json: &[u8]) -> Result<SdkItem, Failure> {
     json_to_item(json).map_err(unbuildable)
+}
+
+fn placeholders(condition: &Rendered) -> HashMap<String, String> {
+    let names = condition.names.iter().enumerate();
+    names.map(|(place, name)| (format!("#n{place}"), name.clone())).collect()
 }
 
 fn key_of(table: &TableRef, item: &SdkItem) -> Option<Key> {
@@ -194,6 +200,14 @@ impl Store for SdkStore {
                 call = call
                     .set_segment(i32::try_from(page.segment).ok())
                     .set_total_segments(i32::try_from(page.segments).ok());
+            }
+            if let Some(filter) = &page.filter {
+                let values = sdk_item(&filter.values)?;
+                call = call
+                    .filter_expression(&filter.expression)
+                    .set_expression_attribute_names(Some(placeholders(filter)))
+                    // An empty map is refused.
+                    .set_expression_attribute_values(Some(values).filter(|map| !map.is_empty()));
             }
             let output = self.contact.heard(call.send().await)?;
             let items = output.items().iter().map(item_to_json).collect::<Result<_, _>>();

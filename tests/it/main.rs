@@ -5,6 +5,7 @@
 
 #[cfg(feature = "dynamodb-local")]
 mod dynamodb_local;
+mod conditions;
 mod first_contact;
 mod flush;
 mod flush_faults;

@@ -2,8 +2,8 @@
 //! the traits of the same names. Depend on `memory-table`, not on this crate.
 //!
 //! In reading order: `serde_attrs` and `rename` find out how serde names a field, `attrs` reads
-//! `#[record(..)]`, `model` checks a struct against both, `record` and `key_attribute` write the
-//! code.
+//! `#[record(..)]`, `model` checks a struct against both, `record`, `fields` and
+//! `key_attribute` write the code.
 
 mod errors;
 mod rename;
@@ -12,6 +12,7 @@ mod serde_attrs;
 mod attrs;
 mod model;
 
+mod fields;
 mod key_attribute;
 mod record;
 
@@ -48,6 +49,14 @@ use syn::{DeriveInput, parse_macro_input};
 /// - `#[record(partition_key)]` on a field: the partition key. Required, once.
 /// - `#[record(sort_key)]` on a field: the sort key, if the table has one.
 ///
+/// # Handles of the fields
+///
+/// `Player::FIELDS` has a handle for each field under its name, as visible as the field:
+/// `Player::FIELDS.rating.gt(1500.0)` is a condition on the attribute that the field is stored as.
+/// An `Option<X>` is compared with an `X`; skipped and flattened fields have no handle; a field
+/// that a `with` of yours converts is compared with anything. The type of `FIELDS` is the name of
+/// the record with `Fields` behind it.
+///
 /// # Records made from their key alone
 ///
 /// `memory_table::FromKey`, which `update` and `get_or_default` need, is implemented too if
@@ -58,7 +67,8 @@ use syn::{DeriveInput, parse_macro_input};
 /// # Errors
 ///
 /// What cannot work does not compile, for example a key that serde would skip, a field that is
-/// written under one name and read under another, or two fields stored as one attribute.
+/// written under one name and read under another, two fields stored as one attribute, or a set
+/// without `#[serde(default)]`, since an empty set is stored as no attribute.
 #[proc_macro_derive(Record, attributes(record))]
 pub fn derive_record(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);

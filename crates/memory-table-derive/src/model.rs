@@ -4,10 +4,12 @@ use proc_macro2::Span;
 use syn::ext::IdentExt;
 use syn::{
     Data, DataStruct, DeriveInput, Fields, FieldsNamed, Generics, Ident, LitStr, Path, Type,
+    Visibility,
 };
 
 use crate::attrs::{ContainerAttrs, FieldAttrs};
 use crate::errors::Errors;
+use crate::fields::{Form, Handle, last_segment};
 use crate::serde_attrs::{SerdeAttrs, StoredName};
 
 mod checks;
@@ -16,6 +18,8 @@ mod checks;
 pub(crate) struct Model<'a> {
     /// The struct.
     pub(crate) ident: &'a Ident,
+    /// Who sees it.
+    pub(crate) vis: &'a Visibility,
     /// Its type parameters.
     pub(crate) generics: &'a Generics,
     /// Where `memory_table` is.
@@ -26,6 +30,8 @@ pub(crate) struct Model<'a> {
     pub(crate) partition: Key<'a>,
     /// The sort key, if the table has one.
     pub(crate) sort: Option<Key<'a>>,
+    /// The fields that are attributes of their own.
+    pub(crate) handles: Vec<Handle<'a>>,
     /// Attribute names that serde reads besides those that it writes.
     pub(crate) aliases: Vec<String>,
     /// Fields outside the key that serde has no default for.
@@ -45,6 +51,7 @@ pub(crate) struct Key<'a> {
 /// A field with all that is said about it.
 struct Field<'a> {
     ident: &'a Ident,
+    vis: &'a Visibility,
     ty: &'a Type,
     record: FieldAttrs,
     serde: SerdeAttrs,
@@ -71,11 +78,13 @@ impl<'a> Model<'a> {
         errors.finish()?;
         Ok(Self {
             ident: &input.ident,
+            vis: &input.vis,
             generics: &input.generics,
             krate: container.krate(),
             table: container.table.ok_or_else(|| no_table(input))?,
             partition: partition.ok_or_else(|| no_partition_key(input))?,
             sort,
+            handles: handles(&fields),
             aliases: aliases(&fields),
             without_default: without_default(&fields, &serde),
         })
@@ -94,6 +103,34 @@ impl<'a> Field<'a> {
     /// Whether serde writes the field as an attribute of its own.
     fn has_name(&self) -> bool {
         !self.serde.has("skip") && !self.serde.has("flatten")
+    }
+
+    /// Whether serde neither writes nor reads the field.
+    fn is_skipped(&self) -> bool {
+        let both = ["skip_serializing", "skip_deserializing"];
+        self.serde.has("skip") || both.into_iter().all(|option| self.serde.has(option))
+    }
+
+    /// What serde writes of the field.
+    fn form(&self) -> Form {
+        if self.serde.has("serialize_with") {
+            return Form::Unknown;
+        }
+        let module = self.serde.value("with").map(LitStr::value);
+        match module.as_deref().map(|path| path.rsplit("::").next().unwrap_or(path)) {
+            None => Form::Own,
+            Some("set") => Form::Set,
+            Some("instant") => Form::Instant,
+            Some(_) => Form::Unknown,
+        }
+    }
+
+    /// Whether an empty value of the field is stored as no attribute.
+    fn is_set(&self) -> bool {
+        match self.form() {
+            Form::Own => last_segment(self.ty).is_some_and(|last| last.ident == "Set"),
+            form => form == Form::Set,
+        }
     }
 
     /// Whether serde can do without the field's attribute.
@@ -140,7 +177,7 @@ fn read_fields<'a>(
         let serde = SerdeAttrs::parse(&field.attrs);
         let name = serde.stored_name(ident, rules);
         let record = FieldAttrs::parse(&field.attrs, errors);
-        fields.push(Field { ident, ty: &field.ty, record, serde, name });
+        fields.push(Field { ident, vis: &field.vis, ty: &field.ty, record, serde, name });
     }
     fields
 }
@@ -172,6 +209,18 @@ fn the_key<'a>(
     Some(first.key())
 }
 
+fn handles<'a>(fields: &[Field<'a>]) -> Vec<Handle<'a>> {
+    let attributes = fields.iter().filter(|field| field.has_name() && !field.is_skipped());
+    let handle = |field: &Field<'a>| Handle {
+        member: field.ident,
+        visibility: field.vis,
+        name: field.name.serialize.clone(),
+        ty: field.ty,
+        form: field.form(),
+    };
+    attributes.map(handle).collect()
+}
+
 /// All names that serde reads besides those that it writes, each once.
 fn aliases(fields: &[Field<'_>]) -> Vec<String> {
     let mut found = Vec::new();
@@ -195,13 +244,7 @@ fn without_default<'a>(fields: &[Field<'a>], container: &SerdeAttrs) -> Vec<(&'a
 
 /// Whether a type is an `Option`, as far as its name tells; serde looks no further either.
 fn is_option(ty: &Type) -> bool {
-    match ty {
-        // What a `macro_rules!` macro passes on comes in an invisible group.
-        Type::Group(group) => is_option(&group.elem),
-        Type::Paren(paren) => is_option(&paren.elem),
-        Type::Path(path) => path.path.segments.last().is_some_and(|last| last.ident == "Option"),
-        _ => false,
-    }
+    last_segment(ty).is_some_and(|last| last.ident == "Option")
 }
 
 #[cfg(test)]

@@ -12,9 +12,11 @@ use crate::model::{Key, Model};
 pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
     let model = Model::new(input)?;
     let record = record_impl(&model);
+    let handles = crate::fields::expand(&model);
     let from_key = from_key_impl(&model);
     Ok(quote! {
         #record
+        #handles
         #from_key
     })
 }
@@ -182,8 +184,11 @@ mod tests {
     use super::*;
     use syn::parse_quote;
 
+    /// The code without the handles of the fields.
     fn expanded(input: &DeriveInput) -> String {
-        expand(input).unwrap().to_string()
+        let model = Model::new(input).unwrap();
+        let (record, from_key) = (record_impl(&model), from_key_impl(&model));
+        quote!(#record #from_key).to_string()
     }
 
     #[test]

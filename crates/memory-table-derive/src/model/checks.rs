@@ -126,6 +126,7 @@ pub(super) fn field(field: &Field<'_>, container: &SerdeAttrs, errors: &mut Erro
         check_key(field, errors);
     } else {
         check_skips(field, container, errors);
+        check_set(field, container, errors);
     }
 }
 
@@ -197,8 +198,7 @@ fn not_the_key_form(option: &str) -> String {
 /// A field outside the key is both written and read, or neither.
 fn check_skips(field: &Field<'_>, container: &SerdeAttrs, errors: &mut Errors) {
     let Field { ident, serde, .. } = field;
-    let both = serde.has("skip_serializing") && serde.has("skip_deserializing");
-    if serde.has("skip") || both {
+    if field.is_skipped() {
         return;
     }
     if let Some(span) = serde.span_of("skip_serializing") {
@@ -226,5 +226,17 @@ fn check_skips(field: &Field<'_>, container: &SerdeAttrs, errors: &mut Errors) {
              beside `skip_serializing_if`"
         );
         errors.push(span, message);
+    }
+}
+
+/// DynamoDB has no empty set, so a set's attribute may be absent.
+fn check_set(field: &Field<'_>, container: &SerdeAttrs, errors: &mut Errors) {
+    if field.is_set() && !field.has_default() && !container.has("default") {
+        let message = format!(
+            "an empty set is stored as no attribute, so a record stored with an empty `{}` could \
+             not be read back: write `#[serde(default)]` on it",
+            field.ident
+        );
+        errors.push(field.ty.span(), message);
     }
 }

@@ -279,3 +279,26 @@ fn all_errors_come_at_once() {
         ["\"\"", "hash_key", "'a", "transparent", "Option<&'a str>", "skip", "skip_serializing"];
     assert_eq!(places, expected);
 }
+
+#[test]
+fn a_set_may_be_absent() {
+    let message = "an empty set is stored as no attribute, so a record stored with an empty \
+                   `teams` could not be read back: write `#[serde(default)]` on it";
+    for (field, place) in [
+        ("teams: memory_table::Set<String>", "memory_table::Set<String>"),
+        ("#[serde(with = \"memory_table::set\")] teams: BTreeSet<u8>", "BTreeSet<u8>"),
+        ("#[serde(with = \"memory_table::set\")] teams: Option<Set<u8>>", "Option<Set<u8>>"),
+    ] {
+        assert_eq!(in_record("", field), one(place, message), "{field}");
+    }
+    for field in [
+        "#[serde(default)] teams: Set<u8>",
+        "#[serde(default, with = \"memory_table::set\")] teams: BTreeSet<u8>",
+        "#[serde(skip)] teams: Set<u8>",
+        "#[serde(with = \"other\")] teams: Set<u8>",
+        "teams: Option<Set<u8>>",
+    ] {
+        assert_eq!(in_record("", field), [], "{field}");
+    }
+    assert_eq!(in_record("#[serde(default)]", "teams: Set<u8>"), []);
+}

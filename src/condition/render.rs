@@ -1,0 +1,202 @@
+//! Conditions as DynamoDB's expressions.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use super::expression::{Expression, Operand};
+use super::invalid;
+use super::path::{Path, Step};
+use crate::codec::tree::{Node, write_text};
+use crate::error::Error;
+
+/// DynamoDB's limit of the text of an expression.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-expression-parameters>
+const MAX_EXPRESSION: usize = 4096;
+/// DynamoDB's limit of the names and values of an expression together.
+const MAX_VARIABLES: usize = 2 * 1024 * 1024;
+
+/// An expression as a request has it. All names and values are placeholders, so no name can be a
+/// reserved word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rendered {
+    pub(crate) expression: String,
+    /// The attribute names of `#n0`, `#n1` and so on.
+    pub(crate) names: Vec<String>,
+    /// The JSON object of the values, by their placeholders `:v0`, `:v1` and so on.
+    pub(crate) values: Vec<u8>,
+}
+
+impl Rendered {
+    pub(super) fn new(expression: &Expression) -> Result<Self, Error> {
+        let mut renderer = Renderer::default();
+        renderer.expression(expression);
+        if renderer.text.len() > MAX_EXPRESSION {
+            let length = renderer.text.len();
+            return Err(invalid(format!(
+                "its expression has {length} bytes; DynamoDB allows {MAX_EXPRESSION}"
+            )));
+        }
+        if renderer.variables > MAX_VARIABLES {
+            return Err(invalid("its names and values have more than DynamoDB's 2 MB"));
+        }
+        let (values, names) = (renderer.values(), in_order(renderer.names));
+        Ok(Self { expression: renderer.text, names, values })
+    }
+}
+
+#[derive(Default)]
+struct Renderer {
+    text: String,
+    names: HashMap<String, usize>,
+    /// The DynamoDB JSON of the values.
+    values: HashMap<Vec<u8>, usize>,
+    /// The bytes of all names and values.
+    variables: usize,
+}
+
+fn in_order<T>(places: HashMap<T, usize>) -> Vec<T> {
+    let mut places: Vec<_> = places.into_iter().collect();
+    places.sort_unstable_by_key(|(_, place)| *place);
+    places.into_iter().map(|(value, _)| value).collect()
+}
+
+impl Renderer {
+    fn expression(&mut self, expression: &Expression) {
+        match expression {
+            Expression::Compare(comparison, left, right) => {
+                self.operand(left);
+                self.word(comparison.symbol());
+                self.operand(right);
+            }
+            Expression::Between(value, low, high) => {
+                self.operand(value);
+                self.word("BETWEEN");
+                self.operand(low);
+                self.word("AND");
+                self.operand(high);
+            }
+            Expression::In(value, values) => {
+                self.operand(value);
+                self.word("IN");
+                self.call("", |r| r.separated(values, ",", Self::operand));
+            }
+            Expression::Exists(path) => self.call("attribute_exists", |r| r.path(path)),
+            Expression::NotExists(path) => self.call("attribute_not_exists", |r| r.path(path)),
+            Expression::Type(path, expected) => self.call("attribute_type", |r| {
+                r.path(path);
+                r.text.push(',');
+                r.value(&Node::S(expected.tag().into()));
+            }),
+            Expression::BeginsWith(value, prefix) => self.pair("begins_with", value, prefix),
+            Expression::Contains(value, element) => self.pair("contains", value, element),
+            Expression::And(parts) => self.separated(parts, " AND ", Self::part),
+            Expression::Or(parts) => self.separated(parts, " OR ", Self::part),
+            Expression::Not(inner) => {
+                self.text.push_str("NOT ");
+                self.part(inner);
+            }
+        }
+    }
+
+    /// A part of a larger expression, in parentheses where it needs them: DynamoDB refuses
+    /// redundant ones.
+    fn part(&mut self, part: &Expression) {
+        if matches!(part, Expression::And(_) | Expression::Or(_)) {
+            self.call("", |r| r.expression(part));
+        } else {
+            self.expression(part);
+        }
+    }
+
+    fn pair(&mut self, function: &str, first: &Operand, second: &Operand) {
+        self.call(function, |r| {
+            r.operand(first);
+            r.text.push(',');
+            r.operand(second);
+        });
+    }
+
+    fn call(&mut self, function: &str, arguments: impl FnOnce(&mut Self)) {
+        self.text.push_str(function);
+        self.text.push('(');
+        arguments(self);
+        self.text.push(')');
+    }
+
+    fn separated<T>(&mut self, parts: &[T], separator: &str, mut write: impl FnMut(&mut Self, &T)) {
+        for (index, part) in parts.iter().enumerate() {
+            if index > 0 {
+                self.text.push_str(separator);
+            }
+            write(self, part);
+        }
+    }
+
+    fn word(&mut self, word: &str) {
+        self.text.push(' ');
+        self.text.push_str(word);
+        self.text.push(' ');
+    }
+
+    fn operand(&mut self, operand: &Operand) {
+        match operand {
+            Operand::Path(path) => self.path(path),
+            Operand::Size(path) => self.call("size", |r| r.path(path)),
+            Operand::Value(value) => self.value(value),
+        }
+    }
+
+    fn path(&mut self, path: &Path) {
+        self.name(path.root());
+        for step in path.steps() {
+            match step {
+                Step::Name(name) => {
+                    self.text.push('.');
+                    self.name(name);
+                }
+                Step::Index(index) => self.push(format_args!("[{index}]")),
+            }
+        }
+    }
+
+    fn name(&mut self, name: &str) {
+        let next = self.names.len();
+        let place = self.names.get(name).copied().unwrap_or_else(|| {
+            self.variables += name.len();
+            self.names.insert(name.to_owned(), next);
+            next
+        });
+        self.push(format_args!("#n{place}"));
+    }
+
+    fn value(&mut self, value: &Node<'_>) {
+        let mut json = Vec::new();
+        value.write_json(&mut json);
+        let next = self.values.len();
+        let variables = &mut self.variables;
+        let place = *self.values.entry(json).or_insert_with(|| {
+            *variables += value.size();
+            next
+        });
+        self.push(format_args!(":v{place}"));
+    }
+
+    fn push(&mut self, text: std::fmt::Arguments<'_>) {
+        // Writing to a string does not fail.
+        let _ = self.text.write_fmt(text);
+    }
+
+    fn values(&mut self) -> Vec<u8> {
+        let mut out = vec![b'{'];
+        for (place, json) in in_order(std::mem::take(&mut self.values)).iter().enumerate() {
+            if place > 0 {
+                out.push(b',');
+            }
+            write_text(&mut out, &format!(":v{place}"));
+            out.push(b':');
+            out.extend_from_slice(json);
+        }
+        out.push(b'}');
+        out
+    }
+}
