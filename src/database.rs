@@ -115,8 +115,7 @@ impl Database {
     pub fn embedded_at(path: impl AsRef<std::path::Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let engine = embedded::Engine::open(path).map_err(|source| {
-            let text =
-                format!("the embedded database `{}` could not be opened: {source}", path.display());
+            let text = format!("the embedded database `{}` could not be opened", path.display());
             Error::new(ErrorKind::Embedded, text).caused_by(source)
         })?;
         Ok(Self::from_engine(&engine))

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::{fmt, io};
 
-use memory_table::{FlushError, FlushReport, Key};
+use memory_table::{FlushError, FlushReport, Key, Outcome};
 
 use crate::matches::BadInput;
+use crate::options::Options;
 
 /// Why the job ended early.
 #[derive(Debug)]
@@ -22,15 +23,18 @@ pub enum Failure {
     NotSaved(FlushError),
     /// Ctrl-C during the flush, while these teams were unsaved.
     Interrupted(Vec<Key>),
-    /// The teams are saved, but the result could not be written.
+    /// The result could not be printed.
     Output(io::Error),
+    /// What it cost could not be written to the file for `--json`.
+    JsonUnwritten { path: PathBuf, cause: io::Error },
 }
 
 impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Failure::Input(_) | Failure::Json { .. } => 2,
-            Failure::Database(_) | Failure::NotSaved(_) | Failure::Output(_) => 1,
+            Failure::Database(_) | Failure::NotSaved(_) => 1,
+            Failure::Output(_) | Failure::JsonUnwritten { .. } => 1,
             // What a shell reports for a program that Ctrl-C ended.
             Failure::Interrupted(_) => 130,
         })
@@ -43,6 +47,13 @@ impl Failure {
             Err(Failure::NotSaved(error)) => Some(error.report()),
             Err(_) => None,
         }
+    }
+}
+
+impl Failure {
+    /// The file for `--json` could be created, but not written.
+    pub fn json(options: &Options, cause: io::Error) -> Self {
+        Failure::JsonUnwritten { path: options.json.clone().unwrap_or_default(), cause }
     }
 }
 
@@ -64,7 +75,7 @@ impl fmt::Display for Failure {
             }
             Failure::NotSaved(error) => {
                 write_unsaved(f, error.report())?;
-                writeln!(f, "error: {}", Chain(error))
+                writeln!(f, "error: {}\nrun the job again to save the rest", Chain(error))
             }
             Failure::Interrupted(unsaved) => {
                 for key in unsaved {
@@ -73,7 +84,10 @@ impl fmt::Display for Failure {
                 writeln!(f, "interrupted: {} teams may be unsaved; run again", unsaved.len())
             }
             Failure::Output(error) => {
-                writeln!(f, "error: the result cannot be written: {error}")
+                writeln!(f, "error: the result cannot be printed: {error}")
+            }
+            Failure::JsonUnwritten { path, cause } => {
+                writeln!(f, "error: {}: the file cannot be written: {cause}", path.display())
             }
         }
     }
@@ -83,7 +97,11 @@ impl fmt::Display for Failure {
 fn write_unsaved(f: &mut fmt::Formatter<'_>, report: &FlushReport) -> fmt::Result {
     for failed in report.not_saved() {
         let (key, attempts) = (&failed.key, failed.attempts);
-        writeln!(f, "not saved: {key} (attempts: {attempts}): {}", Chain(&failed.error))?;
+        write!(f, "not saved: {key} (attempts: {attempts}): {}", Chain(&failed.error))?;
+        if failed.outcome == Outcome::OutcomeUnknown {
+            write!(f, "; it may be in the table all the same")?;
+        }
+        writeln!(f)?;
     }
     Ok(())
 }

@@ -55,7 +55,7 @@ async fn run(options: &Options) -> Result<(), Failure> {
 
     // Whatever can be wrong with the input or the options shows before the first request.
     let matches = read_matches(options)?;
-    let json = options.json.as_deref().map(create).transpose()?;
+    let json = options.json.as_deref().map(|path| create(path, options)).transpose()?;
 
     let teams = elo::standings(&matches.played);
     let mut summary = Summary {
@@ -69,10 +69,19 @@ async fn run(options: &Options) -> Result<(), Failure> {
     let saved = save(options, &teams, &mut summary).await;
     summary.seconds = started.elapsed().as_secs_f64();
 
+    let printed = match &saved {
+        Ok(()) => print(&teams, options.top, &summary),
+        Err(_) => Ok(()),
+    };
     // Also after a failure, when the numbers matter most.
     let written = json.map_or(Ok(()), |file| write_json(file, &summary));
+    let written = written.map_err(|cause| Failure::json(options, cause));
+    if let (Err(_), Err(failure)) = (&saved, &written) {
+        let _ = write!(io::stderr(), "{failure}");
+    }
     saved?;
-    written.and_then(|()| print(&teams, options.top, &summary)).map_err(Failure::Output)
+    written?;
+    printed.map_err(Failure::Output)
 }
 
 fn read_matches(options: &Options) -> Result<Matches, Failure> {
@@ -84,8 +93,19 @@ fn read_matches(options: &Options) -> Result<Matches, Failure> {
     matches.map_err(Failure::Input)
 }
 
-fn create(path: &Path) -> Result<File, Failure> {
-    File::create(path).map_err(|cause| Failure::Json { path: path.to_owned(), cause })
+/// Creates the file for the JSON, unless it would overwrite what the job reads or writes.
+fn create(path: &Path, options: &Options) -> Result<File, Failure> {
+    let same = |other: &Path| match (path.canonicalize(), other.canonicalize()) {
+        (Ok(path), Ok(other)) => path == other,
+        _ => path == other,
+    };
+    let taken = [&options.matches, &options.db].into_iter().flatten().any(|other| same(other));
+    let file = if taken {
+        Err(io::Error::other("it is the file of the matches or the database"))
+    } else {
+        File::create(path)
+    };
+    file.map_err(|cause| Failure::Json { path: path.to_owned(), cause })
 }
 
 /// The job itself: load every team, change it in memory, flush once.
@@ -109,6 +129,10 @@ async fn save(options: &Options, teams: &[Team], summary: &mut Summary) -> Resul
         summary.items_written = report.written;
         summary.items_unchanged = report.unchanged;
         summary.items_failed = report.not_saved().count() as u64;
+    } else if let Err(Failure::Interrupted(unsaved)) = &saved {
+        summary.items_written = stats.items_written;
+        summary.items_unchanged = stats.items_unchanged;
+        summary.items_failed = unsaved.len() as u64;
     }
     saved.map(drop)
 }

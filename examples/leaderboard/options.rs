@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use memory_table::Database;
 
 /// Recomputes the Elo ratings of football teams from their matches and saves them in DynamoDB
 #[derive(Parser, Debug)]
@@ -61,20 +62,17 @@ Exit codes:
 fn table_name(text: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
     let is_name = (3..=255).contains(&text.len()) && text.chars().all(allowed);
-    if is_name || text.starts_with("arn:") {
+    if is_name {
         Ok(text.to_owned())
     } else {
         Err("a table name has 3 to 255 characters of a-z, A-Z, 0-9, '_', '.' and '-'".to_owned())
     }
 }
 
-/// Catches the usual slip, `localhost:8000` without a scheme; the database checks the rest.
+/// Checks an endpoint as the database does, before anything is sent.
 fn endpoint(text: &str) -> Result<String, String> {
-    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    match host {
-        Some(host) if !host.is_empty() => Ok(text.to_owned()),
-        _ => Err("an endpoint starts with http:// or https:// and names a host".to_owned()),
-    }
+    let checked = Database::local(text).map(|_| text.to_owned());
+    checked.map_err(|error| error.to_string())
 }
 
 /// Reads a time span in seconds; negative, infinite and NaN are no time spans.
@@ -133,6 +131,8 @@ mod tests {
             ["--table", "my table"],
             ["--endpoint", "localhost:8000"],
             ["--endpoint", "http://"],
+            ["--endpoint", "http://localhost:notaport"],
+            ["--table", "arn:aws:dynamodb:eu-central-1:1:table/teams"],
             ["--synthetic", "0"],
             ["--top", "some"],
         ] {

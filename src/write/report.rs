@@ -30,7 +30,11 @@ pub struct Failed {
 
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.operation, self.key, self.error)
+        write!(f, "{} {}: {}", self.operation, self.key, self.error)?;
+        match self.outcome {
+            Outcome::OutcomeUnknown => f.write_str("; it may be in the table all the same"),
+            Outcome::NotWritten => Ok(()),
+        }
     }
 }
 
@@ -164,11 +168,14 @@ impl fmt::Display for FlushError {
         if missing > NAMED {
             write!(f, " and {} more", missing - NAMED)?;
         }
-        write!(
-            f,
-            "; the first: {}; nothing is lost, they are still unsaved: flush again",
-            self.0.cause
-        )
+        write!(f, "; the first: {}", self.0.cause)?;
+        if !report.failed.is_empty() {
+            f.write_str("; what failed can be sent again, nothing of it is lost")?;
+        }
+        if !report.parked.is_empty() {
+            f.write_str("; what is parked waits until it is put again")?;
+        }
+        Ok(())
     }
 }
 
@@ -182,8 +189,9 @@ impl fmt::Debug for FlushError {
 }
 
 impl StdError for FlushError {
+    /// What is beneath the first cause, whose own sentence is part of this error's.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&self.0.cause)
+        self.0.cause.source()
     }
 }
 

@@ -364,6 +364,18 @@ async fn a_memory_table_says_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn all_that_wait_for_the_first_answer_get_its_error_together() {
+    let script = Script::new(|_, _| refused());
+    let teams = MemoryTable::new(script.database().table::<Team>());
+    let started = Instant::now();
+    let keys = (0..2_000).map(|number| format!("team {number}"));
+    let error = teams.prefetch(keys).await.unwrap_err();
+    assert!(started.elapsed() < LIMIT, "{:?}", started.elapsed());
+    assert!(error.to_string().contains("refused the connection"), "{error}");
+    assert_eq!(teams.stats().read_requests, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_the_first_answer_patience_holds() {
     let script = Script::new(|nth, _| if nth == 0 { described() } else { refused() });
     let started = Instant::now();

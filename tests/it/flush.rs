@@ -538,3 +538,56 @@ async fn a_record_whose_serialize_panics_in_the_flush_is_parked_and_the_others_a
     memory.put(Moody { name: "a".into(), mood: Value::Null }).await.unwrap();
     assert_eq!(memory.flush().await.unwrap().written, 1);
 }
+
+/// An item that lacks what its type writes is not what saving the record would store.
+#[tokio::test]
+async fn an_item_that_lacks_attributes_of_its_type_is_completed_once() {
+    let (stage, memory) = stage(0).await;
+    let client = stage.truth.database().client();
+    let text = |text: &str| AttributeValue::S(text.into());
+    let put = client.put_item().table_name(stage.truth.name().unwrap());
+    let put = put.item("game", text("chess")).item("name", text("a")).item("more", text("kept"));
+    put.send().await.unwrap();
+
+    memory.update(at("a"), |_| {}).await.unwrap();
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, report.unchanged), (1, 0));
+    memory.update(at("a"), |_| {}).await.unwrap();
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, report.unchanged), (0, 1));
+
+    let get = client.get_item().table_name(stage.truth.name().unwrap()).consistent_read(true);
+    let get = get.key("game", text("chess")).key("name", text("a"));
+    let item = get.send().await.unwrap().item.unwrap();
+    assert_eq!(item["rating"], AttributeValue::N("0".into()));
+    assert_eq!(item["more"], text("kept"));
+}
+
+#[tokio::test]
+async fn a_name_that_a_flattened_map_writes_again_is_refused() {
+    #[derive(Record, Serialize, Deserialize, Clone)]
+    #[record(table = "twice")]
+    struct Twice {
+        #[record(partition_key)]
+        id: String,
+        #[serde(flatten)]
+        rest: HashMap<String, String>,
+    }
+    let stage = Stage::<Twice>::new().await;
+    let rest = HashMap::from([("id".to_owned(), "other".to_owned())]);
+    let error = stage.memory().put(Twice { id: "a".into(), rest }).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidRecord);
+    assert!(error.to_string().contains("attribute `id`: two attributes have this name"), "{error}");
+}
+
+/// A panic in an interceptor of the user's ends the flush with an error, not in an endless loop.
+#[tokio::test]
+async fn a_panic_within_a_request_is_an_error() {
+    let (stage, memory) = stage(0).await;
+    stage.faults.script("BatchWriteItem", |_| panic!("on purpose"));
+    stage.faults.script("GetItem", |_| panic!("on purpose"));
+    memory.put(player("a", 1.0)).await.unwrap();
+    assert!(memory.flush().await.unwrap_err().to_string().contains("a request panicked"));
+    assert!(memory.get(at("b")).await.unwrap_err().to_string().contains("a request panicked"));
+    assert_eq!(memory.unsaved().len(), 1);
+}

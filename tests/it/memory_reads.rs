@@ -496,3 +496,17 @@ impl<'de> serde::Deserialize<'de> for Mood {
         panic!("not today")
     }
 }
+
+#[tokio::test]
+async fn a_second_load_all_brings_back_what_was_discarded_and_a_reset_forgets_the_discard() {
+    let (stage, memory) = stage(2).await;
+    memory.load_all().await.unwrap();
+    memory.discard(at("p0000")).await.unwrap();
+    assert_eq!(memory.load_all().await.unwrap(), 2);
+    assert_eq!(memory.records().len(), 2);
+    memory.discard(at("p0001")).await.unwrap();
+    memory.reset().await.unwrap();
+    assert_eq!(memory.load_all().await.unwrap(), 2);
+    assert_eq!(memory.records().len(), 2);
+    assert_eq!(stage.faults.count("GetItem"), 0);
+}

@@ -411,3 +411,17 @@ async fn several_databases_live_side_by_side() {
     assert_eq!(one.table::<Team>().get("a").await.unwrap().unwrap().points, 1);
     assert_eq!(two.table::<Team>().get("a").await.unwrap().unwrap().points, 2);
 }
+
+#[tokio::test]
+async fn of_several_writes_of_one_key_the_last_holds_also_if_it_cannot_be_stored() {
+    let stage = Stage::<Player>::new().await;
+    let too_large = Player { text: "x".repeat(500_000), ..player("a", 2.0) };
+    let batch = stage.table.batch_write().put(&player("a", 1.0)).put(&too_large);
+    let report = batch.put(&player("b", 1.0)).await.unwrap_err().into_report();
+    assert_eq!((report.written, report.parked.len(), report.submitted()), (1, 1, 2));
+    assert_eq!(stage.truth.get_consistent(at("a")).await.unwrap(), None);
+
+    let batch = stage.table.batch_write().put(&too_large).put(&player("a", 3.0));
+    assert_eq!(batch.await.unwrap().written, 1);
+    assert_eq!(stage.truth.get_consistent(at("a")).await.unwrap(), Some(player("a", 3.0)));
+}
