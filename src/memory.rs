@@ -317,8 +317,8 @@ impl<T: Record> MemoryTable<T> {
     /// is lost are sent again, with their current value, until nothing at all was written for as
     /// long as [patience](MemoryTableBuilder::patience) says.
     ///
-    /// Where an answer is missing, the same value is sent again at once, and a newer one only after
-    /// the [late-write window](MemoryTableBuilder::late_write_window), so that the older request
+    /// Where an answer is missing, the same value is sent again without more ado, and a newer one only
+    /// after the [late-write window](MemoryTableBuilder::late_write_window), so that the older request
     /// cannot land on top of it. One that lands even later can: that hole remains.
     ///
     /// A batch that the service refuses is halved until the bad item is alone, which takes at most

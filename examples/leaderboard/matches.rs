@@ -104,8 +104,10 @@ impl<'a> Sheet<'a> {
     fn row(&'a self, record: &'a StringRecord, end: usize) -> Result<Row<'a>, BadInput> {
         let start = offset(record.position().unwrap_or(&csv::Position::new()));
         let raw = self.bytes.get(start..end).unwrap_or_default();
-        // A quote that stays open swallows the lines after it, which would be lost unnoticed.
-        if raw.iter().filter(|byte| **byte == b'"').count() % 2 == 1 {
+        // A field whose quote stays open swallows the rest of the file, which would be lost unnoticed.
+        let quoted = raw.starts_with(b"\"") || raw.windows(2).any(|pair| pair == b",\"");
+        let odd = raw.iter().filter(|byte| **byte == b'"').count() % 2 == 1;
+        if end >= self.bytes.len() && quoted && odd {
             let last = self.title(record.len() - 1);
             return Err(self.error(start, &last, "a quote is opened and not closed"));
         }
@@ -208,10 +210,16 @@ fn offset(position: &csv::Position) -> usize {
 /// The reader's own line numbers lag behind where lines end in `\r\n` or are empty: it begins
 /// the next row right behind the `\r`.
 fn line_of(bytes: &[u8], start: usize) -> usize {
-    let (before, rest) = bytes.split_at(start.min(bytes.len()));
-    let breaks = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
-    let skipped = breaks.filter(|byte| **byte == b'\n').count();
-    1 + skipped + before.iter().filter(|byte| **byte == b'\n').count()
+    let rest = bytes.get(start..).unwrap_or_default();
+    let skipped = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    1 + breaks_in(bytes.get(..start + skipped).unwrap_or(bytes))
+}
+
+/// Lines end in `\n`, `\r\n` or a `\r` alone.
+fn breaks_in(bytes: &[u8]) -> usize {
+    let ends =
+        |at: usize, byte: u8| byte == b'\n' || (byte == b'\r' && bytes.get(at + 1) != Some(&b'\n'));
+    bytes.iter().enumerate().filter(|(at, byte)| ends(*at, **byte)).count()
 }
 
 /// What is wrong with the input, and where.
@@ -297,6 +305,25 @@ mod tests {
         let matches = parse("m.csv", text.as_bytes()).unwrap();
         let first = game("d", ("Bosnia, and \"H\"", 1), ("B", 2));
         assert_eq!(matches.played, [first, game("d", ("two\nlines", 0), ("B", 0))]);
+    }
+
+    #[test]
+    fn a_quote_within_a_name_is_part_of_it() {
+        let matches = parse("m.csv", format!("{HEADER}d,A\"B,C,1,0\n").as_bytes()).unwrap();
+        assert_eq!(matches.played[0].home_team, "A\"B");
+        assert_eq!(
+            row_message("d,\"A,B,1,0\nd,A,B,1,0\n"),
+            "m.csv, line 2, column home_team: a quote is opened and not closed"
+        );
+    }
+
+    #[test]
+    fn lines_that_end_in_a_carriage_return_are_counted() {
+        let text = format!("{HEADER}d,A,B,1,0\nd,A,B,1,x\n");
+        for end in ["\r", "\r\n", "\n"] {
+            let message = message(text.replace('\n', end));
+            assert!(message.starts_with("m.csv, line 3, column away_score"), "{message}");
+        }
     }
 
     #[test]

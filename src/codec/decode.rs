@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use serde::de::{self, DeserializeSeed, IntoDeserializer, Visitor};
 
+use super::CodecError;
+use super::encode::form;
 use super::kept::Kept;
 use super::tree::{Fields, Node, field, parse_item};
-use super::{CodecError, encode};
 use crate::key::{Key, KeyRef, KeyValue};
 use crate::number::Decimal;
 use crate::record::Record;
@@ -26,7 +27,8 @@ pub(crate) fn decode<T: Record>(json: &[u8]) -> Result<Decoded<T>, CodecError> {
     let mut declared = Vec::new();
     let record = T::deserialize(ItemReader { fields: &fields, declared: &mut declared })?;
     let key = Key::new(&record.key()).map_err(|error| CodecError::new(error.to_string()))?;
-    let again = encode(&record, &key)?;
+    // However large: what is stored can be read, though saving it may be refused.
+    let again = form(&record)?;
     let kept = Kept::of::<T>(&fields, &again.json, &declared)?;
     Ok(Decoded { key, record, kept })
 }

@@ -31,9 +31,7 @@ pub(crate) struct EncodedItem {
 /// Refuses what DynamoDB would: values without a form, more than 32 levels, more than 400 KB; and
 /// a record whose stored key attributes are not its key.
 pub(crate) fn encode<T: Record>(record: &T, key: &Key) -> Result<EncodedItem, CodecError> {
-    let mut writer = Writer::new();
-    record.serialize(ItemSerializer { writer: &mut writer })?;
-    let item = EncodedItem { json: writer.out, size: writer.size };
+    let item = form(record)?;
     if item.size > MAX_ITEM {
         let size = item.size;
         return Err(CodecError::new(format!(
@@ -51,6 +49,13 @@ pub(crate) fn encode_value<V: Serialize + ?Sized>(value: &V) -> Result<Node<'sta
     writer.check_written()?;
     let node = parse_value(&writer.out).map_err(|error| CodecError::new(error.to_string()))?;
     Ok(node.into_owned())
+}
+
+/// A record's form, whatever its size and key.
+pub(super) fn form<T: Record>(record: &T) -> Result<EncodedItem, CodecError> {
+    let mut writer = Writer::new();
+    record.serialize(ItemSerializer { writer: &mut writer })?;
+    Ok(EncodedItem { json: writer.out, size: writer.size })
 }
 
 /// The key attributes as a JSON object.

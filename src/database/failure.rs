@@ -37,12 +37,17 @@ fn meaning_of(code: &str, status: u16) -> Meaning {
         | "ThrottlingException"
         | "Throttling"
         | "RequestLimitExceeded"
-        | "LimitExceededException"
         | "SlowDown" => meaning(
             Throttled,
             NotWritten,
             ErrorKind::Throttled,
             "the service throttled the request",
+        ),
+        "LimitExceededException" => meaning(
+            Throttled,
+            NotWritten,
+            ErrorKind::Throttled,
+            "the service's limit of tables that are created, changed or deleted at once is reached",
         ),
         "TransactionConflictException"
         | "TransactionInProgressException"
