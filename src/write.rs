@@ -9,6 +9,7 @@ mod fixed;
 mod plan;
 mod report;
 mod schedule;
+mod trial;
 
 pub(crate) use engine::run;
 pub(crate) use fixed::Fixed;

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::plan::Plan;
 use super::report::{Failed, FlushReport, Report};
 use super::schedule::Schedule;
+use super::trial::Trial;
 use super::{Changes, Limits, Settled};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
@@ -27,6 +28,9 @@ pub(crate) async fn run(
     keys: impl IntoIterator<Item = Key>,
     limits: Limits,
 ) -> FlushReport {
+    let keys: Vec<Key> = keys.into_iter().collect();
+    // A key alone can be compared with nothing: what is refused is its own account.
+    let trial = if keys.len() == 1 { Trial::Passed } else { Trial::Open };
     let mut engine = Engine {
         link,
         changes,
@@ -35,6 +39,7 @@ pub(crate) async fn run(
         schedule: Schedule::new(),
         report: Report::new(),
         flights: Flights { changes, keys: HashSet::new() },
+        trial,
         progress: Instant::now(),
         stopped: None,
         random: fastrand::Rng::new(),
@@ -51,6 +56,7 @@ struct Engine<'e> {
     schedule: Schedule,
     report: Report,
     flights: Flights<'e>,
+    trial: Trial,
     /// When an item was last written, by any request of this flush.
     progress: Instant,
     /// Why nothing more is sent: the table, the credentials.
@@ -74,6 +80,8 @@ impl Drop for Flights<'_> {
 
 struct Answer {
     batch: Vec<Write>,
+    /// Whether it is a part of the batch on trial.
+    on_trial: bool,
     result: Result<Written, Failure>,
 }
 
@@ -81,12 +89,15 @@ impl<'e> Engine<'e> {
     async fn drain(&mut self) {
         let mut requests = FuturesUnordered::new();
         loop {
-            self.plan.push(self.schedule.take_due());
+            self.take_due();
             while self.stopped.is_none() && requests.len() < self.limits.requests_in_flight {
                 match self.next_request() {
                     Some(request) => requests.push(request),
                     None => break,
                 }
+            }
+            if requests.is_empty() && self.end_trial() {
+                continue;
             }
             if self.stopped.is_some() {
                 self.give_up_the_rest();
@@ -107,7 +118,12 @@ impl<'e> Engine<'e> {
         if self.plan.is_empty() {
             return None;
         }
-        let batch = self.plan.next(self.changes, &mut self.report);
+        let on_trial = self.trial.is_on();
+        let batch = if on_trial {
+            self.plan.next_suspects(self.changes, &mut self.report)
+        } else {
+            self.plan.next(self.changes, &mut self.report)
+        };
         for (key, until) in self.plan.take_held() {
             let wait = until.saturating_duration_since(Instant::now());
             self.schedule.add(vec![key], wait);
@@ -121,17 +137,17 @@ impl<'e> Engine<'e> {
         Counters::add(&link.counters.write_requests, 1);
         Some(Box::pin(async move {
             let result = link.store.batch_write(&link.table, &batch).await;
-            Answer { batch, result }
+            Answer { batch, on_trial, result }
         }))
     }
 
     fn take_in(&mut self, answer: Answer) {
-        let Answer { batch, result } = answer;
+        let Answer { batch, on_trial, result } = answer;
         match result {
             Ok(written) => self.take_written(&batch, &written.unprocessed),
             Err(failure) => match failure.class {
                 Class::Throttled | Class::Transient => self.again(&batch, &failure),
-                Class::Refused => self.take_refused(&batch, &failure),
+                Class::Refused => self.take_refused(&batch, &failure, on_trial),
                 Class::Fatal => {
                     for write in &batch {
                         self.fail(write, &failure);
@@ -160,6 +176,7 @@ impl<'e> Engine<'e> {
         }
         if left.len() < batch.len() {
             self.progress = Instant::now();
+            self.pass_trial();
         }
         self.report.done.unprocessed += u64::try_from(left.len()).unwrap_or(u64::MAX);
         if !left.is_empty() {
@@ -168,17 +185,71 @@ impl<'e> Engine<'e> {
     }
 
     /// A batch was refused: its halves are sent apart until the bad item is alone.
-    fn take_refused(&mut self, batch: &[Write], failure: &Failure) {
-        if let [write] = batch {
-            let failed = self.failed(write, failure);
-            self.settle(&write.key, Settled::Refused(failed.error.clone()));
-            self.report.parked(failed);
-            return;
+    fn take_refused(&mut self, batch: &[Write], failure: &Failure, on_trial: bool) {
+        let waits = self.trial.is_on() && !on_trial;
+        match batch {
+            [write] if self.trial.has_passed() => self.park(write, failure),
+            [write] if !waits => self.trial.refuse(Some((write.clone(), failure.clone()))),
+            _ => {
+                for write in batch {
+                    self.come_back(&write.key, failure.outcome);
+                }
+                let keys = batch.iter().map(|write| write.key.clone()).collect();
+                if waits {
+                    self.trial.wait(keys);
+                } else {
+                    self.trial.refuse(None);
+                    self.plan.split(keys);
+                }
+            }
         }
-        for write in batch {
-            self.come_back(&write.key, failure.outcome);
+    }
+
+    fn park(&mut self, write: &Write, failure: &Failure) {
+        let failed = self.failed(write, failure);
+        self.settle(&write.key, Settled::Refused(failed.error.clone()));
+        self.report.parked(failed);
+    }
+
+    /// What was refused was refused on its own account.
+    fn pass_trial(&mut self) {
+        let (refused, waiting) = self.trial.pass();
+        for (write, failure) in &refused {
+            self.park(write, failure);
         }
-        self.plan.split(batch.iter().map(|write| write.key.clone()).collect());
+        for part in waiting {
+            self.plan.suspect(part);
+        }
+    }
+
+    /// Ends a trial all of whose parts are answered; whether there was one.
+    fn end_trial(&mut self) -> bool {
+        let open = self.plan.has_suspects() || self.schedule.next().is_some();
+        if !self.trial.is_on() || open || self.stopped.is_some() {
+            return false;
+        }
+        let Some((refused, waiting)) = self.trial.condemn() else {
+            self.pass_trial();
+            return true;
+        };
+        self.plan.push(waiting);
+        for (write, failure) in &refused {
+            self.fail(write, failure);
+        }
+        self.stopped = refused.into_iter().next().map(|(_, failure)| failure.error);
+        true
+    }
+
+    /// Keys whose time has come. During a trial they are parts of it: everything else waits.
+    fn take_due(&mut self) {
+        let due = self.schedule.take_due();
+        if self.trial.is_on() {
+            for key in due {
+                self.plan.suspect(vec![key]);
+            }
+        } else {
+            self.plan.push(due);
+        }
     }
 
     /// Schedules writes anew, or gives them up if their patience has ended.
@@ -239,6 +310,12 @@ impl<'e> Engine<'e> {
         };
         let failure = Failure { class: Class::Fatal, outcome: Outcome::NotWritten, error };
         self.plan.push(self.schedule.drain());
+        // A trial that was under way has no end any more.
+        let (refused, waiting) = self.trial.pass();
+        self.plan.push(waiting.into_iter().flatten());
+        for (write, failure) in &refused {
+            self.fail(write, failure);
+        }
         while let Some(write) = self.plan.next_write(self.changes, &mut self.report) {
             self.fail(&write, &failure);
         }

@@ -37,17 +37,40 @@ impl Plan {
         self.suspects.extend([left.to_vec(), right.to_vec()]);
     }
 
+    /// Sends keys as a part of their own: halved if there are several, else alone.
+    pub(super) fn suspect(&mut self, keys: Vec<Key>) {
+        if keys.len() > 1 {
+            self.split(keys);
+        } else {
+            self.suspects.push_back(keys);
+        }
+    }
+
+    pub(super) fn has_suspects(&self) -> bool {
+        !self.suspects.is_empty()
+    }
+
     /// The writes of the next request: at most 25 and 16 MB, each key once. Empty at the end.
     pub(super) fn next(&mut self, changes: &dyn Changes, report: &mut Report) -> Vec<Write> {
+        let mut batch = self.next_suspects(changes, report);
+        if batch.is_empty() {
+            self.fill(&mut batch, changes, report);
+        }
+        batch
+    }
+
+    /// The writes of the next part of a refused batch. Empty if there is none.
+    pub(super) fn next_suspects(
+        &mut self,
+        changes: &dyn Changes,
+        report: &mut Report,
+    ) -> Vec<Write> {
         let mut batch = Vec::new();
         while batch.is_empty() {
             let Some(part) = self.suspects.pop_front() else {
                 break;
             };
             batch.extend(part.iter().filter_map(|key| self.take(key, changes, report)));
-        }
-        if batch.is_empty() {
-            self.fill(&mut batch, changes, report);
         }
         batch
     }

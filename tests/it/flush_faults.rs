@@ -417,3 +417,51 @@ async fn one_bad_network_moment_does_not_hold_back_other_requests() {
     });
     assert_eq!((flushed.unwrap().requests, memory.unsaved().len()), (3, 0));
 }
+
+/// Where every part is refused alike the table is to blame: nothing is parked, and a later flush of
+/// a table put right saves all of it.
+#[tokio::test]
+async fn a_table_that_refuses_everything_stops_the_flush_and_parks_nothing() {
+    let (stage, memory) = changed(300).await;
+    stage.faults.always(WRITE, Fault::Error(ServiceError::INVALID));
+    let error = memory.flush().await.unwrap_err();
+    let report = error.report();
+    assert_eq!((report.failed.len(), report.parked.len(), report.submitted()), (300, 0, 300));
+    assert!(report.failed.iter().all(|failed| failed.error.code() == Some("ValidationException")));
+    // Twelve requests, and one of them halved to the end.
+    assert!(stage.writes() <= 12 + 2 * 25, "{} requests", stage.writes());
+    assert_eq!(memory.unsaved().len(), 300);
+    stage.faults.heal();
+    assert_eq!(memory.flush().await.unwrap().written, 300);
+}
+
+#[tokio::test]
+async fn many_refused_items_are_parked_as_soon_as_anything_is_written() {
+    let (stage, memory) = changed(100).await;
+    // Every item but the last few; the first batches are refused in all their parts.
+    stage.faults.script(WRITE, |request| {
+        let bad = |item: &Value| name(item) < "p0090";
+        let refused = request.entries().iter().any(|(_, item)| bad(item));
+        refused.then_some(Fault::Error(ServiceError::INVALID))
+    });
+    let report = memory.flush().await.unwrap_err().into_report();
+    let (written, parked, failed) = (report.written, report.parked.len(), report.failed.len());
+    assert_eq!(report.submitted(), 100);
+    assert!((written, parked, failed) == (10, 90, 0) || (written, parked, failed) == (0, 0, 100));
+    assert_eq!(memory.unsaved().len(), 100 - usize::try_from(written).unwrap());
+}
+
+/// A flush that stops while a batch is on trial still says of each record what became of it.
+#[tokio::test]
+async fn a_flush_that_stops_in_the_middle_of_a_bisect_reports_everything() {
+    let (stage, memory) = changed(100).await;
+    stage.faults.script(WRITE, |request| {
+        let alone = request.entries().len() == 1;
+        let error = if alone { ServiceError::EXPIRED } else { ServiceError::INVALID };
+        Some(Fault::Error(error))
+    });
+    let report = memory.flush().await.unwrap_err().into_report();
+    assert_eq!((report.failed.len(), report.parked.len(), report.submitted()), (100, 0, 100));
+    stage.faults.heal();
+    assert_eq!(memory.flush().await.unwrap().written, 100);
+}

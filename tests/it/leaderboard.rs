@@ -242,7 +242,10 @@ fn bad_options_are_refused() {
     let cases: [(&[&str], &str); 9] = [
         (&["--matches", "m.csv", "--synthetic", "10"], "cannot be used with"),
         (&["--endpoint", "http://localhost:1", "--db", "d.db"], "cannot be used with"),
-        (&["--endpoint", "localhost:8000"], "starts with http:// or https://"),
+        (
+            &["--endpoint", "localhost:8000"],
+            "is no URL of an endpoint; write it as http://localhost:8000",
+        ),
         (&["--synthetic", "0"], "--synthetic"),
         (&["--patience", "-1"], "finite and not negative"),
         (&["--patience", "soon"], "not a number of seconds"),
