@@ -1,9 +1,12 @@
 //! Items to records.
 
+mod name;
+
 use std::borrow::Cow;
 
 use serde::de::{self, DeserializeSeed, IntoDeserializer, Visitor};
 
+use self::name::{NameReader, visit_text};
 use super::CodecError;
 use super::encode::form;
 use super::kept::Kept;
@@ -122,69 +125,6 @@ impl<'de: 'n, 'n> de::MapAccess<'de> for MapReader<'n, 'de> {
 
     fn size_hint(&self) -> Option<usize> {
         Some(self.fields.len())
-    }
-}
-
-/// The name of an attribute; as a map's key also a number or a boolean in text.
-struct NameReader<'n, 'a>(&'n Cow<'a, str>);
-
-macro_rules! names {
-    ($($method:ident $visit:ident: $type:ty),*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
-            match self.0.parse::<$type>() {
-                Ok(value) => visitor.$visit(value),
-                Err(_) => self.deserialize_any(visitor),
-            }
-        }
-    )*};
-}
-
-impl<'de: 'n, 'n> de::Deserializer<'de> for NameReader<'n, 'de> {
-    type Error = CodecError;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
-        visit_text(self.0, visitor)
-    }
-
-    names!(deserialize_bool visit_bool: bool, deserialize_i8 visit_i8: i8, deserialize_i16 visit_i16: i16,
-        deserialize_i32 visit_i32: i32, deserialize_i64 visit_i64: i64, deserialize_i128 visit_i128: i128,
-        deserialize_u8 visit_u8: u8, deserialize_u16 visit_u16: u16, deserialize_u32 visit_u32: u32,
-        deserialize_u64 visit_u64: u64, deserialize_u128 visit_u128: u128);
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
-        visitor.visit_some(self)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, CodecError> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, CodecError> {
-        visitor.visit_enum((&**self.0).into_deserializer())
-    }
-
-    serde::forward_to_deserialize_any! {
-        f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct
-        identifier ignored_any
-    }
-}
-
-fn visit_text<'de, V: Visitor<'de>>(
-    text: &Cow<'de, str>,
-    visitor: V,
-) -> Result<V::Value, CodecError> {
-    match text {
-        Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
-        Cow::Owned(text) => visitor.visit_str(text),
     }
 }
 

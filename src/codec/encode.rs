@@ -126,4 +126,77 @@ macro_rules! refuse {
     )*};
 }
 
-use refuse;
+/// The methods of a serializer for tuples and for variants with content, all of them refused.
+macro_rules! refuse_variants {
+    ($make:ident) => {
+        fn serialize_newtype_variant<T: serde::Serialize + ?Sized>(
+            self,
+            _: &'static str,
+            _: u32,
+            _: &'static str,
+            _: &T,
+        ) -> Result<Self::Ok, Self::Error> {
+            $make()
+        }
+
+        fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, Self::Error> {
+            $make()
+        }
+
+        fn serialize_tuple_struct(
+            self,
+            _: &'static str,
+            _: usize,
+        ) -> Result<Self::SerializeTupleStruct, Self::Error> {
+            $make()
+        }
+
+        fn serialize_tuple_variant(
+            self,
+            _: &'static str,
+            _: u32,
+            _: &'static str,
+            _: usize,
+        ) -> Result<Self::SerializeTupleVariant, Self::Error> {
+            $make()
+        }
+
+        fn serialize_struct_variant(
+            self,
+            _: &'static str,
+            _: u32,
+            _: &'static str,
+            _: usize,
+        ) -> Result<Self::SerializeStructVariant, Self::Error> {
+            $make()
+        }
+    };
+}
+
+/// The methods of a serializer for lists, refused.
+macro_rules! refuse_lists {
+    ($make:ident) => {
+        fn serialize_seq(self, _: Option<usize>) -> Result<Self::SerializeSeq, Self::Error> {
+            $make()
+        }
+    };
+}
+
+/// The methods of a serializer for maps and structs, refused.
+macro_rules! refuse_maps {
+    ($make:ident) => {
+        fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, Self::Error> {
+            $make()
+        }
+
+        fn serialize_struct(
+            self,
+            _: &'static str,
+            _: usize,
+        ) -> Result<Self::SerializeStruct, Self::Error> {
+            $make()
+        }
+    };
+}
+
+use {refuse, refuse_lists, refuse_maps, refuse_variants};

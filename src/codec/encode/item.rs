@@ -3,8 +3,8 @@
 use serde::ser::{self, Serialize};
 
 use super::containers::{MapEnd, MapWriter};
-use super::refuse;
 use super::writer::Writer;
+use super::{refuse, refuse_lists, refuse_variants};
 use crate::codec::CodecError;
 
 fn not_a_map<T>() -> Result<T, CodecError> {
@@ -54,42 +54,6 @@ impl<'w> ser::Serializer for ItemSerializer<'w> {
         value.serialize(self)
     }
 
-    fn serialize_newtype_variant<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: &T,
-    ) -> Result<(), CodecError> {
-        not_a_map()
-    }
-
-    fn serialize_seq(self, _: Option<usize>) -> Result<Self::SerializeSeq, CodecError> {
-        not_a_map()
-    }
-
-    fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, CodecError> {
-        not_a_map()
-    }
-
-    fn serialize_tuple_struct(
-        self,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeTupleStruct, CodecError> {
-        not_a_map()
-    }
-
-    fn serialize_tuple_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeTupleVariant, CodecError> {
-        not_a_map()
-    }
-
     fn serialize_map(self, _: Option<usize>) -> Result<MapWriter<'w>, CodecError> {
         Ok(self.map())
     }
@@ -98,13 +62,6 @@ impl<'w> ser::Serializer for ItemSerializer<'w> {
         Ok(self.map())
     }
 
-    fn serialize_struct_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeStructVariant, CodecError> {
-        not_a_map()
-    }
+    refuse_variants!(not_a_map);
+    refuse_lists!(not_a_map);
 }

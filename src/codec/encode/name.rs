@@ -2,7 +2,7 @@
 
 use serde::ser::{self, Serialize};
 
-use super::refuse;
+use super::{refuse, refuse_lists, refuse_maps, refuse_variants};
 use crate::codec::CodecError;
 
 fn no_name<T>() -> Result<T, CodecError> {
@@ -60,61 +60,7 @@ impl ser::Serializer for NameSerializer {
         value.serialize(self)
     }
 
-    fn serialize_newtype_variant<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: &T,
-    ) -> Result<String, CodecError> {
-        no_name()
-    }
-
-    fn serialize_seq(self, _: Option<usize>) -> Result<Self::SerializeSeq, CodecError> {
-        no_name()
-    }
-
-    fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, CodecError> {
-        no_name()
-    }
-
-    fn serialize_tuple_struct(
-        self,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeTupleStruct, CodecError> {
-        no_name()
-    }
-
-    fn serialize_tuple_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeTupleVariant, CodecError> {
-        no_name()
-    }
-
-    fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, CodecError> {
-        no_name()
-    }
-
-    fn serialize_struct(
-        self,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeStruct, CodecError> {
-        no_name()
-    }
-
-    fn serialize_struct_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeStructVariant, CodecError> {
-        no_name()
-    }
+    refuse_variants!(no_name);
+    refuse_lists!(no_name);
+    refuse_maps!(no_name);
 }

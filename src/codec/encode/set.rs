@@ -2,9 +2,9 @@
 
 use serde::ser::{self, Serialize};
 
-use super::refuse;
 use super::value::ValueSerializer;
 use super::writer::Writer;
+use super::{refuse, refuse_maps, refuse_variants};
 use crate::codec::CodecError;
 use crate::codec::tree::{Node, numbers, parse_value};
 
@@ -123,16 +123,6 @@ impl<'w> ser::Serializer for SetSerializer<'w> {
         value.serialize(self)
     }
 
-    fn serialize_newtype_variant<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: &T,
-    ) -> Result<(), CodecError> {
-        not_a_set()
-    }
-
     fn serialize_seq(self, length: Option<usize>) -> Result<SetWriter<'w>, CodecError> {
         Ok(SetWriter {
             writer: self.writer,
@@ -140,47 +130,6 @@ impl<'w> ser::Serializer for SetSerializer<'w> {
         })
     }
 
-    fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, CodecError> {
-        not_a_set()
-    }
-
-    fn serialize_tuple_struct(
-        self,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeTupleStruct, CodecError> {
-        not_a_set()
-    }
-
-    fn serialize_tuple_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeTupleVariant, CodecError> {
-        not_a_set()
-    }
-
-    fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, CodecError> {
-        not_a_set()
-    }
-
-    fn serialize_struct(
-        self,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeStruct, CodecError> {
-        not_a_set()
-    }
-
-    fn serialize_struct_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeStructVariant, CodecError> {
-        not_a_set()
-    }
+    refuse_variants!(not_a_set);
+    refuse_maps!(not_a_set);
 }
