@@ -175,6 +175,19 @@ impl Key {
         <T::Key as KeyShape>::from_key(KeyRef { partition, sort })
     }
 
+    /// The key of an item, given how to look its attributes up; `None` if they are no key.
+    pub(crate) fn of_item<'a>(
+        partition: &str,
+        sort: Option<&str>,
+        value: impl Fn(&str) -> Option<KeyValue<'a>>,
+    ) -> Option<Self> {
+        let sort = match sort {
+            Some(name) => Some(value(name)?),
+            None => None,
+        };
+        Self::new(&KeyRef::new(value(partition)?, sort)).ok()
+    }
+
     pub(crate) fn bytes_of(key: &KeyRef<'_>) -> Result<KeyBytes, KeyError> {
         let mut bytes = KeyBytes::new();
         bytes.extend_from_slice(&[0, 0, 0]);

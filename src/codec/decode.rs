@@ -11,7 +11,7 @@ use super::CodecError;
 use super::encode::form;
 use super::kept::Kept;
 use super::tree::{Fields, Node, field, parse_item};
-use crate::key::{Key, KeyRef, KeyValue};
+use crate::key::{Key, KeyValue};
 use crate::number::Decimal;
 use crate::record::Record;
 use crate::types::NUMBER;
@@ -39,19 +39,14 @@ pub(crate) fn decode<T: Record>(json: &[u8]) -> Result<Decoded<T>, CodecError> {
 /// The key of an item that may not fit its type, for the error that says so.
 pub(crate) fn item_key(json: &[u8], partition: &str, sort: Option<&str>) -> Option<Key> {
     let fields = parse_item(json).ok()?;
-    let value = |name: &str| {
+    Key::of_item(partition, sort, |name| {
         Some(match field(&fields, name)? {
             Node::S(text) => KeyValue::String(Cow::Borrowed(text)),
             Node::N(text) => KeyValue::Number(Cow::Borrowed(text)),
             Node::B(bytes) => KeyValue::Binary(Cow::Borrowed(bytes)),
             _ => return None,
         })
-    };
-    let sort = match sort {
-        Some(name) => Some(value(name)?),
-        None => None,
-    };
-    Key::new(&KeyRef::new(value(partition)?, sort)).ok()
+    })
 }
 
 /// Reads the item itself and notes the attributes that its type declares.

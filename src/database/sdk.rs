@@ -13,7 +13,7 @@ use super::contact::Contact;
 use crate::codec::{CodecError, EncodedItem, item_to_json, json_to_item};
 use crate::condition::Rendered;
 use crate::error::{Error, ErrorKind};
-use crate::key::{Key, KeyRef, KeyValue};
+use crate::key::{Key, KeyValue};
 use crate::store::{
     Action, Class, Failure, Found, Outcome, Page, ScanPage, Store, StoreFuture, TableRef, Wanted,
     Write, Written,
@@ -50,19 +50,14 @@ fn placeholders(condition: &Rendered) -> HashMap<String, String> {
 }
 
 fn key_of(table: &TableRef, item: &SdkItem) -> Option<Key> {
-    let value = |name: &str| {
+    Key::of_item(table.partition_key, table.sort_key, |name| {
         Some(match item.get(name)? {
             AttributeValue::S(text) => KeyValue::String(text.as_str().into()),
             AttributeValue::N(text) => KeyValue::Number(text.as_str().into()),
             AttributeValue::B(bytes) => KeyValue::Binary(bytes.as_ref().into()),
             _ => return None,
         })
-    };
-    let sort = match table.sort_key {
-        Some(name) => Some(value(name)?),
-        None => None,
-    };
-    Key::new(&KeyRef::new(value(table.partition_key)?, sort)).ok()
+    })
 }
 
 /// The places of returned keys in the batch that was sent.

@@ -7,7 +7,7 @@ use futures::FutureExt;
 use tokio::sync::watch;
 
 use super::Shared;
-use super::slot::Known;
+use super::slot::{Known, Slot};
 use crate::codec::Decoded;
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
@@ -164,8 +164,14 @@ impl<T: Record> Shared<T> {
         let slot = locked.find(key.as_bytes());
         match slot {
             Some(slot) if !slot.now.is_unknown() => true,
-            slot => self.scans.is_complete() && slot.is_none_or(|slot| slot.forgotten == 0),
+            slot => self.is_absent(slot.as_deref()),
         }
+    }
+
+    /// Whether a key of which nothing is known counts as absent: the whole table was loaded, and the
+    /// key was not forgotten since.
+    fn is_absent(&self, slot: Option<&Slot<T>>) -> bool {
+        self.scans.is_complete() && slot.is_none_or(|slot| slot.forgotten == 0)
     }
 
     /// Loads a record anew, also if it is known.
@@ -191,7 +197,7 @@ impl<T: Record> Shared<T> {
                 return Look::Loading(Arc::clone(other));
             }
         }
-        if self.scans.is_complete() && slot.is_none_or(|slot| slot.forgotten == 0) {
+        if self.is_absent(slot.as_deref()) {
             return Look::Known(None);
         }
         let load = load();

@@ -64,41 +64,29 @@ impl<'w> MapWriter<'w> {
     }
 }
 
-impl ser::SerializeStruct for MapWriter<'_> {
-    type Ok = ();
-    type Error = CodecError;
+macro_rules! struct_writers {
+    ($($which:ident),*) => {$(
+        impl ser::$which for MapWriter<'_> {
+            type Ok = ();
+            type Error = CodecError;
 
-    fn serialize_field<T: Serialize + ?Sized>(
-        &mut self,
-        name: &'static str,
-        value: &T,
-    ) -> Result<(), CodecError> {
-        self.field(name, value)
-    }
+            fn serialize_field<T: Serialize + ?Sized>(
+                &mut self,
+                name: &'static str,
+                value: &T,
+            ) -> Result<(), CodecError> {
+                self.field(name, value)
+            }
 
-    fn end(self) -> Result<(), CodecError> {
-        self.finish();
-        Ok(())
-    }
+            fn end(self) -> Result<(), CodecError> {
+                self.finish();
+                Ok(())
+            }
+        }
+    )*};
 }
 
-impl ser::SerializeStructVariant for MapWriter<'_> {
-    type Ok = ();
-    type Error = CodecError;
-
-    fn serialize_field<T: Serialize + ?Sized>(
-        &mut self,
-        name: &'static str,
-        value: &T,
-    ) -> Result<(), CodecError> {
-        self.field(name, value)
-    }
-
-    fn end(self) -> Result<(), CodecError> {
-        self.finish();
-        Ok(())
-    }
-}
+struct_writers!(SerializeStruct, SerializeStructVariant);
 
 impl ser::SerializeMap for MapWriter<'_> {
     type Ok = ();
