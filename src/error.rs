@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crate::key::Key;
 
 /// A cause as other crates hand it to us.
-pub(crate) type BoxError = Box<dyn StdError + Send + Sync + 'static>;
+/// Any error, as the source of one of ours.
+pub type BoxError = Box<dyn StdError + Send + Sync + 'static>;
 
 /// What kind of failure an [`Error`] is; for branching, the text is for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

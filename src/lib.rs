@@ -64,6 +64,8 @@ pub mod bench;
 mod error;
 mod key;
 mod number;
+mod spec;
+mod index;
 mod record;
 mod types;
 mod codec;
@@ -82,14 +84,16 @@ pub use memory_table_derive::{KeyAttribute, Record};
 
 pub use condition::{AttributeType, Condition, Field, attribute};
 pub use database::{BillingMode, Database, DatabaseBuilder, TableDescription, TableStatus};
-pub use error::{Error, ErrorKind};
+pub use error::{BoxError, Error, ErrorKind};
+pub use index::{AllAttributes, Index, IndexAttribute, SomeAttributes};
 pub use key::{
     AttributeLookup, Binary, CompositeKey, Key, KeyAttribute, KeyError, KeyKind, KeyLookup, KeyRef,
     KeyShape, KeyValue, PartitionKey,
 };
 pub use memory::{MemoryTable, MemoryTableBuilder, Stats};
-pub use record::{FromKey, Record};
+pub use record::{FromKey, Projection, Record};
 pub use retry::RetryPolicy;
+pub use spec::{IndexProjection, IndexSpec, KeySpec, TableSpec};
 pub use store::{Operation, Outcome};
 pub use table::{BatchWrite, CreateIfMissing, Scan, Table};
 pub use types::{Instant, InstantType, Number, Set, instant, set};

@@ -3,7 +3,9 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::error::BoxError;
 use crate::key::{KeyRef, KeyShape};
+use crate::spec::IndexSpec;
 
 /// A type whose values are the items of a table; `#[derive(Record)]` implements it.
 ///
@@ -51,8 +53,51 @@ pub trait Record: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// written back without it, as the field has its own name then.
     const ALIASES: &'static [&'static str] = &[];
 
+    /// The table's indexes that the record knows of.
+    const INDEX_SPECS: &'static [IndexSpec] = &[];
+
     /// The record's primary key.
     fn key(&self) -> KeyRef<'_>;
+
+    /// Checks a record before it is stored; returns what is to be stored in its place, or `None`
+    /// to store it as it is.
+    ///
+    /// Runs within `put`, `update` and every other call that stores a record, before anything
+    /// changes; the derive calls the function that `#[record(before_store = "..")]` names.
+    ///
+    /// # Errors
+    ///
+    /// Why the record may not be stored: the call fails with it, and nothing changed.
+    fn before_store(&self) -> Result<Option<Self>, BoxError> {
+        Ok(None)
+    }
+
+    /// Checks or changes a record after it was loaded.
+    ///
+    /// What it changes is not unsaved by that; it is stored with the next change of the record. The
+    /// derive calls the function that `#[record(after_load = "..")]` names.
+    ///
+    /// # Errors
+    ///
+    /// Why the stored item is no good: it counts as one that does not fit the type.
+    fn after_load(&mut self) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+/// Some attributes of a record type, to read only what is needed: `#[derive(Projection)]`.
+///
+/// It can be read, by a query or a scan, but not put.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no projection",
+    label = "this type does not say of which record it is a part",
+    note = "write `#[derive(Projection, Deserialize)]` and `#[projection(of = ..)]` on it"
+)]
+pub trait Projection: DeserializeOwned + Send + 'static {
+    /// The record that it is a part of.
+    type Of: Record;
+    /// The attributes that are read. Of an empty list: all.
+    const ATTRIBUTES: &'static [&'static str];
 }
 
 /// A record that can be made from its key alone, every other field having a default.

@@ -1,0 +1,124 @@
+//! What a table is like: its name, keys and indexes.
+
+use crate::index::IndexAttribute;
+use crate::key::{KeyKind, KeyShape};
+use crate::record::Record;
+
+/// A key attribute: its name and type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KeySpec {
+    /// The attribute's name.
+    pub name: &'static str,
+    /// The attribute's type.
+    pub kind: KeyKind,
+}
+
+impl KeySpec {
+    /// A key attribute of this name and type.
+    pub const fn new(name: &'static str, kind: KeyKind) -> Self {
+        Self { name, kind }
+    }
+
+    /// A key attribute of this name, whose values are of type `A`.
+    pub const fn of<A: IndexAttribute>(name: &'static str) -> Self {
+        Self { name, kind: A::KIND }
+    }
+}
+
+/// Which attributes an index has besides the keys, its own and the table's.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html#GSI.Projections>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum IndexProjection {
+    /// All of them: what it returns are whole records.
+    All,
+    /// None.
+    KeysOnly,
+    /// These.
+    Include(&'static [&'static str]),
+}
+
+/// An index: its name, keys and attributes.
+///
+/// `#[derive(Record)]` makes them of `#[record(global_index(..))]` and `#[record(local_index(..))]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct IndexSpec {
+    name: &'static str,
+    /// `None`: the table's own, so the index is local.
+    partition_key: Option<KeySpec>,
+    sort_key: Option<KeySpec>,
+    projection: IndexProjection,
+}
+
+impl IndexSpec {
+    /// A global index, which has a partition key of its own; eventually consistent always.
+    pub const fn global(name: &'static str, partition_key: KeySpec) -> Self {
+        let projection = IndexProjection::All;
+        Self { name, partition_key: Some(partition_key), sort_key: None, projection }
+    }
+
+    /// A local index, which sorts the items of a partition by another attribute.
+    pub const fn local(name: &'static str, sort_key: KeySpec) -> Self {
+        let projection = IndexProjection::All;
+        Self { name, partition_key: None, sort_key: Some(sort_key), projection }
+    }
+
+    /// The sort key of a global index. Default: none.
+    pub const fn sort_key(mut self, sort_key: KeySpec) -> Self {
+        self.sort_key = Some(sort_key);
+        self
+    }
+
+    /// Which attributes the index has besides the keys. Default: all.
+    pub const fn projection(mut self, projection: IndexProjection) -> Self {
+        self.projection = projection;
+        self
+    }
+
+    /// The index's name.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Whether the index has the table's partition key.
+    pub const fn is_local(&self) -> bool {
+        self.partition_key.is_none()
+    }
+
+    /// The partition key of a global index; a local one has the table's.
+    pub const fn partition_key(&self) -> Option<KeySpec> {
+        self.partition_key
+    }
+
+    /// The sort key, if the index has one.
+    pub const fn sort_key_spec(&self) -> Option<KeySpec> {
+        self.sort_key
+    }
+
+    /// Which attributes the index has besides the keys.
+    pub const fn attributes(&self) -> IndexProjection {
+        self.projection
+    }
+}
+
+/// What a table is like, for creating it: name, keys, indexes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableSpec {
+    pub(crate) name: String,
+    pub(crate) partition_key: KeySpec,
+    pub(crate) sort_key: Option<KeySpec>,
+    pub(crate) indexes: Vec<IndexSpec>,
+}
+
+impl TableSpec {
+    /// The table of a record type.
+    pub fn of<T: Record>() -> Self {
+        let sort_key = T::SORT_KEY.zip(<T::Key as KeyShape>::SORT);
+        Self {
+            name: T::TABLE.to_owned(),
+            partition_key: KeySpec::new(T::PARTITION_KEY, <T::Key as KeyShape>::PARTITION),
+            sort_key: sort_key.map(|(name, kind)| KeySpec::new(name, kind)),
+            indexes: T::INDEX_SPECS.to_vec(),
+        }
+    }
+}
