@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 pub(crate) use attribute_value::{item_to_json, json_to_item};
-pub(crate) use decode::{Decoded, decode, item_key};
+pub(crate) use decode::{Decoded, decode, decode_part, item_key, key_of_item};
 pub(crate) use encode::{EncodedItem, encode, encode_value, key_json};
 pub(crate) use kept::Kept;
 

@@ -8,6 +8,7 @@
 mod evaluate;
 mod expression;
 mod field;
+mod key;
 mod path;
 mod render;
 mod types;
@@ -17,10 +18,12 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use expression::Expression;
+use path::Path;
 
 pub use field::{AttributeType, Field, Size, attribute};
 pub use types::{Any, Container, List, Operand, Ordered, Prefixed, Sizeable};
 
+pub(crate) use key::{KeyComparison, key_condition};
 pub(crate) use render::Rendered;
 
 use crate::codec::tree::{Fields, parse_item};
@@ -73,6 +76,16 @@ struct Checked {
 impl Condition {
     fn of(expression: Result<Expression, Error>) -> Self {
         Self(expression.map(|expression| Checked { operators: operators(&expression), expression }))
+    }
+
+    /// What cannot be asked, for a reason that is known before it is used.
+    pub(crate) const fn refused(error: Error) -> Self {
+        Self(Err(error))
+    }
+
+    /// Whether it is one comparison, or none because it is refused.
+    pub(crate) fn is_single(&self) -> bool {
+        self.0.as_ref().map_or(true, |checked| !matches!(checked.expression, Expression::And(_)))
     }
 
     /// Both hold.
@@ -164,21 +177,39 @@ impl Condition {
         Ok(self.expression()?.holds(item))
     }
 
-    /// The expression of a request to the table of these keys.
-    pub(crate) fn render(&self, keys: &[&str]) -> Result<Rendered, Error> {
-        let expression = self.expression()?;
-        let mut within = None;
-        expression.any_path(&mut |path| {
-            let found = !path.steps().is_empty() && keys.contains(&path.root());
+    /// Refuses what no item can be asked: what is inside a key attribute.
+    pub(crate) fn check_keys(&self, keys: &[&str]) -> Result<(), Error> {
+        let within =
+            self.path_where(|path| !path.steps().is_empty() && keys.contains(&path.root()));
+        match within? {
+            None => Ok(()),
+            Some(path) => {
+                Err(invalid(format!("`{path}` looks inside a key, which is no list or map")))
+            }
+        }
+    }
+
+    /// Refuses the filter of a query that names a key of what is queried.
+    pub(crate) fn check_filter(&self, keys: &[&str]) -> Result<(), Error> {
+        match self.path_where(|path| keys.contains(&path.root()))? {
+            None => Ok(()),
+            Some(path) => Err(invalid(format!(
+                "the filter of a query names the key `{path}`; say it by `sort_key()`, or scan"
+            ))),
+        }
+    }
+
+    /// The first path for which that holds, as text.
+    fn path_where(&self, wanted: impl Fn(&Path) -> bool) -> Result<Option<String>, Error> {
+        let mut first = None;
+        self.expression()?.any_path(&mut |path| {
+            let found = wanted(path);
             if found {
-                within = Some(path.to_string());
+                first = Some(path.to_string());
             }
             found
         });
-        if let Some(path) = within {
-            return Err(invalid(format!("`{path}` looks inside a key, which is no list or map")));
-        }
-        Rendered::new(expression)
+        Ok(first)
     }
 
     fn expression(&self) -> Result<&Expression, Error> {
@@ -211,7 +242,7 @@ impl std::ops::Not for Condition {
 }
 
 /// An error of a condition, which is found before a request.
-fn invalid(why: impl AsRef<str>) -> Error {
+pub(crate) fn invalid(why: impl AsRef<str>) -> Error {
     let text = format!("DynamoDB refuses such a condition: {}", why.as_ref());
     Error::new(ErrorKind::InvalidCondition, text).advise("nothing was sent")
 }

@@ -15,7 +15,9 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 pub use attribute::{Binary, KeyAttribute, KeyError};
-pub use lookup::{AttributeLookup, CompositeKey, KeyLookup, KeyShape, PartitionKey};
+pub use lookup::{
+    AttributeLookup, CompositeKey, KeyLookup, KeyShape, PartitionKey, QueryShape, SortShape,
+};
 
 use crate::number::Decimal;
 
@@ -80,6 +82,28 @@ impl KeyValue<'_> {
             Self::Number(_) => KeyKind::Number,
             Self::Binary(_) => KeyKind::Binary,
         }
+    }
+}
+
+impl KeyValue<'_> {
+    /// The value of a partition key as it is compared, if DynamoDB allows it.
+    pub(crate) fn partition_key(&self) -> Result<KeyValue<'static>, KeyError> {
+        self.canonical("partition key", MAX_PARTITION)
+    }
+
+    /// The value of a sort key as it is compared, if DynamoDB allows it.
+    pub(crate) fn sort_key(&self) -> Result<KeyValue<'static>, KeyError> {
+        self.canonical("sort key", MAX_SORT)
+    }
+
+    fn canonical(&self, part: &'static str, max: usize) -> Result<KeyValue<'static>, KeyError> {
+        let mut bytes = KeyBytes::new();
+        let kind = push_value(&mut bytes, self, part, max)?;
+        Ok(match value_of(kind, &bytes) {
+            KeyValue::String(text) => KeyValue::String(Cow::Owned(text.into_owned())),
+            KeyValue::Number(text) => KeyValue::Number(Cow::Owned(text.into_owned())),
+            KeyValue::Binary(bytes) => KeyValue::Binary(Cow::Owned(bytes.into_owned())),
+        })
     }
 }
 

@@ -88,14 +88,17 @@ pub use error::{BoxError, Error, ErrorKind};
 pub use index::{AllAttributes, Index, IndexAttribute, SomeAttributes};
 pub use key::{
     AttributeLookup, Binary, CompositeKey, Key, KeyAttribute, KeyError, KeyKind, KeyLookup, KeyRef,
-    KeyShape, KeyValue, PartitionKey,
+    KeyShape, KeyValue, PartitionKey, QueryShape, SortShape,
 };
-pub use memory::{MemoryTable, MemoryTableBuilder, Stats};
+pub use memory::{LoadReport, Loadable, MemoryTable, MemoryTableBuilder, Stats};
 pub use record::{FromKey, Projection, Record};
 pub use retry::RetryPolicy;
 pub use spec::{IndexProjection, IndexSpec, KeySpec, TableSpec};
 pub use store::{Operation, Outcome};
-pub use table::{BatchWrite, CreateIfMissing, Scan, Table};
+pub use table::{
+    BadItems, BatchGet, BatchWrite, CreateIfMissing, Cursor, Found, IndexShape, IndexTable, Page,
+    Query, Scan, Selected, Shape, SortKey, Table, Unselected, Whole,
+};
 pub use types::{Instant, InstantType, Number, Set, instant, set};
 pub use write::{Failed, FlushError, FlushReport};
 

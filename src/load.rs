@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::codec::{Decoded, decode, item_key, key_json};
-use crate::condition::Rendered;
+use serde::de::DeserializeOwned;
+
+use crate::codec::{CodecError, Decoded, decode, decode_part, item_key, key_json};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::link::{Counters, Link};
 use crate::record::Record;
-use crate::store::{Found, ScanPage, Wanted};
+use crate::store::{Found, Page, PageRequest, Reading, Wanted};
 
 /// The most items of a scan page on the embedded database, where a page without a limit selects
 /// all the rows that are left, so that a scan would take quadratic time.
@@ -81,46 +82,66 @@ fn unprocessed_keys(count: usize) -> crate::store::Failure {
     }
 }
 
-/// One segment of a scan, page by page.
-pub(crate) struct Segment {
-    page: Option<ScanPage>,
+/// A query, or one segment of a scan, page by page.
+#[derive(Debug)]
+pub(crate) struct Pages {
+    /// `None` at the end.
+    request: Option<PageRequest>,
+    /// What `limit` is at most, whatever the caller wants.
+    most: Option<u32>,
 }
 
-impl Segment {
-    pub(crate) fn new(segment: u32, segments: u32, consistent: bool, embedded: bool) -> Self {
-        let limit = embedded.then_some(EMBEDDED_PAGE);
-        let page = ScanPage { segment, segments, limit, start: None, consistent, filter: None };
-        Self { page: Some(page) }
+impl Pages {
+    /// All pages from the first on. On the embedded database a page has a limit always.
+    pub(crate) fn new(reading: Arc<Reading>, segment: u32, segments: u32, embedded: bool) -> Self {
+        let request = PageRequest { reading, segment, segments, limit: None, start: None };
+        Self { request: Some(request), most: embedded.then_some(EMBEDDED_PAGE) }
     }
 
-    /// The same segment, of which only items that meet the filter are returned.
-    pub(crate) fn filtered(mut self, filter: Option<Arc<Rendered>>) -> Self {
-        if let Some(page) = &mut self.page {
-            page.filter = filter;
+    /// The pages after the item of this key.
+    pub(crate) fn after(mut self, start: Vec<u8>) -> Self {
+        if let Some(request) = &mut self.request {
+            request.start = Some(start);
         }
         self
     }
 
-    /// The next page; `None` at the end.
-    pub(crate) async fn next<T: Record>(
+    /// The next page, of at most so many items looked at; `None` at the end.
+    pub(crate) async fn next(
         &mut self,
         link: &Link,
-    ) -> Result<Option<Vec<Result<Decoded<T>, Error>>>, Error> {
-        let Some(page) = &mut self.page else {
+        limit: Option<u32>,
+    ) -> Result<Option<Page>, Error> {
+        let Some(request) = &mut self.request else {
             return Ok(None);
         };
-        let answer = link.read("Scan", || link.store.scan(&link.table, page)).await?;
-        Counters::add(&link.counters.items_read, answer.items.len());
-        match answer.next {
-            Some(start) => page.start = Some(start),
-            None => self.page = None,
+        request.limit = limit.into_iter().chain(self.most).min();
+        let operation = request.reading.operation();
+        let page = link.read(operation, || link.store.page(&link.table, request)).await?;
+        Counters::add(&link.counters.items_read, page.items.len());
+        match &page.next {
+            Some(start) => request.start = Some(start.clone()),
+            None => self.request = None,
         }
-        Ok(Some(answer.items.iter().map(|json| read_item(link, json)).collect()))
+        Ok(Some(page))
     }
 }
 
 /// Decodes an item; the error names its key.
 pub(crate) fn read_item<T: Record>(link: &Link, json: &[u8]) -> Result<Decoded<T>, Error> {
+    fitting::<T, _>(link, json, decode)
+}
+
+/// Decodes some attributes of an item; the error names its key.
+pub(crate) fn read_part<P: DeserializeOwned>(link: &Link, json: &[u8]) -> Result<P, Error> {
+    fitting::<P, _>(link, json, decode_part)
+}
+
+fn fitting<T, R>(
+    link: &Link,
+    json: &[u8],
+    decode: fn(&[u8]) -> Result<R, CodecError>,
+) -> Result<R, Error> {
     // A panic would end the task of a load without an answer, and those who wait would load anew.
     let decoded = catch_unwind(AssertUnwindSafe(|| decode(json)));
     let decoded = decoded.map_or_else(

@@ -6,6 +6,7 @@ mod change;
 mod fence;
 mod flush;
 mod load;
+mod many;
 mod read;
 mod scans;
 mod shards;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 
 pub use builder::MemoryTableBuilder;
+pub use many::{LoadReport, Loadable};
 pub use stats::Stats;
 
 use crate::error::{Error, ErrorKind};
@@ -27,12 +29,12 @@ use crate::key::Key;
 use crate::link::{Counters, Link};
 use crate::record::Record;
 use crate::retry::Patience;
-use crate::table::Table;
+use crate::table::{BadItems, Table};
 use crate::write::{FlushError, FlushReport, Limits};
 use closed::Closed;
 use fence::Fences;
 use scans::Scans;
-use shards::Shards;
+use shards::{Locked, Shards};
 use slot::Known;
 use stats::Tally;
 use turn::Turn;
@@ -141,6 +143,7 @@ struct Options {
     segments: u32,
     consistent: bool,
     absent_after_load_all: bool,
+    bad_items: BadItems,
     late_write_window: Duration,
 }
 
@@ -152,6 +155,7 @@ impl Options {
             segments: 4,
             consistent: true,
             absent_after_load_all: true,
+            bad_items: BadItems::Fail,
             late_write_window: table.database().attempt_timeout().min(LATE_WRITE_WINDOW),
         }
     }
@@ -163,8 +167,12 @@ impl<T: Record> Shared<T> {
     }
 
     async fn ready(&self) -> Result<Link, Error> {
-        let link = self.table.ready_with(self.options.patience.clone()).await?;
-        Ok(Link { counters: Arc::clone(&self.counters), ..link })
+        self.own_table().ready().await
+    }
+
+    /// The table with the patience and the counters of this memory table.
+    fn own_table(&self) -> Table<T> {
+        self.table.apart(self.options.patience.clone(), Arc::clone(&self.counters))
     }
 
     fn place(&self, error: Error) -> Error {
@@ -181,24 +189,33 @@ impl<T: Record> Shared<T> {
 
     /// Publishes a change, unless the table was closed meanwhile.
     fn change(&self, key: &Key, now: Known<T>) -> Result<(), Error> {
-        let mut locked = self.slots.lock(key.as_bytes());
-        self.check_open()?;
-        locked.change(key, now, self.scans.is_complete());
-        Ok(())
+        self.publish(self.slots.lock(key.as_bytes()), key, now)
     }
 
     /// Publishes a change that needs no look at the record: at once, or when it is its turn.
     async fn change_in_turn(self: &Arc<Self>, key: &Key, now: Known<T>) -> Result<(), Error> {
         {
             let mut locked = self.slots.lock(key.as_bytes());
-            self.check_open()?;
             if locked.find(key.as_bytes()).is_none_or(|slot| slot.busy.is_none()) {
-                locked.change(key, now, self.scans.is_complete());
-                return Ok(());
+                return self.publish(locked, key, now);
             }
         }
         let _turn = Turn::of(self, key).await?;
         self.change(key, now)
+    }
+
+    fn publish(&self, mut locked: Locked<'_, T>, key: &Key, now: Known<T>) -> Result<(), Error> {
+        self.check_open()?;
+        if locked.find(key.as_bytes()).is_some_and(|slot| slot.unreadable) {
+            let text =
+                "the stored item does not fit the record's type, and the change would replace it";
+            let error = Error::new(ErrorKind::InvalidItem, text).on_key(key);
+            return Err(self
+                .place(error)
+                .advise("mend the item, or `discard` the key first to replace it"));
+        }
+        locked.change(key, now, self.scans.is_complete());
+        Ok(())
     }
 }
 

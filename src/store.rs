@@ -116,24 +116,47 @@ pub(crate) struct Found {
     pub(crate) unprocessed: Vec<usize>,
 }
 
-/// Which page of a scan to read.
+/// What all pages of a query or scan have in common.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reading {
+    /// A query if they have a key condition, else a scan.
+    pub(crate) expressions: Rendered,
+    /// The index to read; `None` for the table itself.
+    pub(crate) index: Option<&'static str>,
+    pub(crate) consistent: bool,
+    /// From the highest sort key to the lowest.
+    pub(crate) descending: bool,
+    /// Only how many items there are.
+    pub(crate) count: bool,
+}
+
+impl Reading {
+    pub(crate) const fn operation(&self) -> &'static str {
+        if self.expressions.key_condition.is_some() { "Query" } else { "Scan" }
+    }
+}
+
+/// Which page of a query or scan to read.
 #[derive(Clone, Debug)]
-pub(crate) struct ScanPage {
+pub(crate) struct PageRequest {
+    pub(crate) reading: Arc<Reading>,
+    /// Which part of a scan, and how many there are.
     pub(crate) segment: u32,
     pub(crate) segments: u32,
-    /// The most items of the page; `None` for as many as fit 1 MB.
+    /// The most items to look at; `None` for as many as have 1 MB.
     pub(crate) limit: Option<u32>,
     /// Where the page before ended, as it was returned.
     pub(crate) start: Option<Vec<u8>>,
-    pub(crate) consistent: bool,
-    /// Which items to return; the others are read and count for the limit all the same.
-    pub(crate) filter: Option<Arc<Rendered>>,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Page {
     /// Perhaps none, even if there are more pages.
     pub(crate) items: Vec<Vec<u8>>,
+    /// How many items met the filter: as many as `items`, if they were not only counted.
+    pub(crate) count: u64,
+    /// How many items were looked at.
+    pub(crate) scanned: u64,
     /// Where the next page starts; `None` at the end.
     pub(crate) next: Option<Vec<u8>>,
 }
@@ -169,7 +192,8 @@ pub(crate) trait Store: Send + Sync + 'static {
         key: &'a Wanted,
     ) -> StoreFuture<'a, Option<Vec<u8>>>;
 
-    fn scan<'a>(&'a self, table: &'a TableRef, page: &'a ScanPage) -> StoreFuture<'a, Page>;
+    /// One page of a query or scan.
+    fn page<'a>(&'a self, table: &'a TableRef, page: &'a PageRequest) -> StoreFuture<'a, Page>;
 }
 
 /// What to do about a failed request.

@@ -1,30 +1,38 @@
 //! Typed tables without a cache.
 
 mod batch;
+mod batch_get;
 mod create;
+mod query;
+mod read;
 mod scan;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::stream::{self, StreamExt, TryStreamExt};
-
 pub use batch::BatchWrite;
+pub use batch_get::{BatchGet, Found};
 pub use create::CreateIfMissing;
+pub use query::{IndexTable, Query, SortKey};
+pub use read::cursor::Cursor;
+pub use read::shape::{IndexShape, Selected, Shape, Unselected, Whole};
+pub use read::{BadItems, Page};
 pub use scan::Scan;
+
+pub(crate) use read::{Part, PartPage, Reader, Wanted, parts, skipped};
 
 use crate::codec::encode;
 use crate::database::{Database, TableDescription};
 use crate::error::{Error, ErrorKind};
-use crate::key::{Key, KeyLookup};
+use crate::index::Index;
+use crate::key::{AttributeLookup, Key, KeyLookup, QueryShape};
 use crate::link::{Counters, Link};
 use crate::load;
 use crate::record::Record;
 use crate::retry::Patience;
-use crate::store::{MAX_BATCH_GET, TableRef};
+use crate::store::TableRef;
 
 /// How many requests of one call are in flight at once: enough to hide the latency of the network,
 /// few enough not to open a connection each.
@@ -65,6 +73,8 @@ pub struct Table<T> {
     /// The full name, or why it is none: said by the first call.
     name: Result<Arc<str>, Error>,
     counters: Arc<Counters>,
+    /// In place of the database's.
+    patience: Option<Patience>,
     record: PhantomData<fn() -> T>,
 }
 
@@ -74,6 +84,7 @@ impl<T> Clone for Table<T> {
             database: self.database.clone(),
             name: self.name.clone(),
             counters: Arc::clone(&self.counters),
+            patience: self.patience.clone(),
             record: PhantomData,
         }
     }
@@ -88,7 +99,7 @@ impl<T> fmt::Debug for Table<T> {
 impl<T: Record> Table<T> {
     pub(crate) fn new(database: Database, name: &str) -> Self {
         let name = database.full_name(name);
-        Self { database, name, counters: Arc::default(), record: PhantomData }
+        Self { database, name, counters: Arc::default(), patience: None, record: PhantomData }
     }
 
     /// The name of the table as the service knows it, prefix included.
@@ -106,23 +117,23 @@ impl<T: Record> Table<T> {
         &self.database
     }
 
-    fn link(&self, patience: Patience) -> Result<Link, Error> {
-        let table = TableRef::of::<T>(self.name.clone()?);
-        Ok(Link {
-            store: Arc::clone(self.database.store()),
-            table,
-            patience,
-            counters: Arc::clone(&self.counters),
-        })
+    /// The same table with a patience of its own, whose requests are counted elsewhere.
+    pub(crate) fn apart(&self, patience: Patience, counters: Arc<Counters>) -> Self {
+        Self { patience: Some(patience), counters, ..self.clone() }
+    }
+
+    fn patience(&self) -> Patience {
+        self.patience.clone().unwrap_or_else(|| self.database.default_patience())
     }
 
     /// The link, after the table's keys were compared with the record's.
     pub(crate) async fn ready(&self) -> Result<Link, Error> {
-        self.ready_with(self.database.default_patience()).await
-    }
-
-    pub(crate) async fn ready_with(&self, patience: Patience) -> Result<Link, Error> {
-        let link = self.link(patience)?;
+        let link = Link {
+            store: Arc::clone(self.database.store()),
+            table: TableRef::of::<T>(self.name.clone()?),
+            patience: self.patience(),
+            counters: Arc::clone(&self.counters),
+        };
         self.database.check_schema::<T>(&link.table.name, &link.patience).await?;
         Ok(link)
     }
@@ -199,39 +210,20 @@ impl<T: Record> Table<T> {
         Ok(load::get::<T>(&link, &key, consistent).await?.map(|decoded| decoded.record))
     }
 
-    /// The records of any number of keys, 100 a request; keys may be repeated. Absent ones are not
-    /// in the result. Eventually consistent.
+    /// The records of any number of keys, 100 a request, and which keys have none; keys may be
+    /// repeated. Eventually consistent unless asked otherwise.
     ///
     /// Keys that the service leaves unprocessed are asked for again.
     ///
     /// # Errors
     ///
-    /// As for [`get`](Self::get); one item that does not fit the type fails the call.
-    pub async fn batch_get<K, I>(&self, keys: I) -> Result<HashMap<Key, T>, Error>
-    where
-        K: KeyLookup<T::Key>,
-        I: IntoIterator<Item = K>,
-    {
-        let keys: Vec<Key> =
-            keys.into_iter().map(|key| self.checked_key(&key)).collect::<Result<_, _>>()?;
-        let keys = load::distinct(keys);
-        if keys.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let link = self.ready().await?;
-        let link = &link;
-        let chunks = keys.chunks(MAX_BATCH_GET).map(|chunk| async move {
-            let mut records = Vec::with_capacity(chunk.len());
-            load::chunk::<T>(link, chunk, false, &mut records).await.map(|()| records)
-        });
-        let chunks = stream::iter(chunks).buffer_unordered(DEFAULT_IN_FLIGHT);
-        let chunks: Vec<_> = chunks.try_collect().await?;
-        let mut found = HashMap::with_capacity(keys.len());
-        for decoded in chunks.into_iter().flatten() {
-            let decoded = decoded?;
-            found.insert(decoded.key, decoded.record);
-        }
-        Ok(found)
+    /// As for [`get`](Self::get); one item that does not fit the type fails the call, unless
+    /// [`bad_items`](BatchGet::bad_items) says otherwise.
+    pub fn batch_get<K: KeyLookup<T::Key>>(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+    ) -> BatchGet<'_, T> {
+        BatchGet::new(self, keys)
     }
 
     /// Writes a record, replacing the item of its key, if there is one, with all its attributes.
@@ -299,9 +291,23 @@ impl<T: Record> Table<T> {
         BatchWrite::new(self)
     }
 
-    /// All records, page by page, as a stream. Eventually consistent unless asked otherwise.
+    /// The records of a partition, in the order of their sort keys. Eventually consistent unless
+    /// asked otherwise.
+    pub fn query(
+        &self,
+        partition: impl AttributeLookup<<T::Key as QueryShape>::Partition>,
+    ) -> Query<T> {
+        Query::new(self.clone(), None, &partition)
+    }
+
+    /// All records, in no order. Eventually consistent unless asked otherwise.
     pub fn scan(&self) -> Scan<T> {
-        Scan::new(self.clone())
+        Scan::new(self.clone(), None)
+    }
+
+    /// An index of the table, to be queried or scanned: `stores.index(Store::INDEXES.by_company)`.
+    pub fn index<K, A>(&self, index: Index<T, K, A>) -> IndexTable<T, K, A> {
+        IndexTable { table: self.clone(), index }
     }
 
     pub(crate) fn checked_key<K: KeyLookup<T::Key>>(&self, key: &K) -> Result<Key, Error> {

@@ -4,13 +4,13 @@ mod name;
 
 use std::borrow::Cow;
 
-use serde::de::{self, DeserializeSeed, IntoDeserializer, Visitor};
+use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
 
 use self::name::{NameReader, visit_text};
 use super::CodecError;
 use super::encode::form;
 use super::kept::Kept;
-use super::tree::{Fields, Node, field, parse_item};
+use super::tree::{Fields, Node, field, parse_item, write_fields};
 use crate::key::{Key, KeyValue};
 use crate::number::Decimal;
 use crate::record::Record;
@@ -34,6 +34,20 @@ pub(crate) fn decode<T: Record>(json: &[u8]) -> Result<Decoded<T>, CodecError> {
     let again = form(&record)?;
     let kept = Kept::of::<T>(&fields, &again.json, &declared)?;
     Ok(Decoded { key, record, kept })
+}
+
+/// Decodes some attributes of an item.
+pub(crate) fn decode_part<P: DeserializeOwned>(json: &[u8]) -> Result<P, CodecError> {
+    let fields = parse_item(json).map_err(|error| CodecError::new(error.to_string()))?;
+    P::deserialize(ItemReader { fields: &fields, declared: &mut Vec::new() })
+}
+
+/// These attributes of an item as DynamoDB JSON; `None` if one is absent.
+pub(crate) fn key_of_item(fields: &Fields<'_>, names: &[&str]) -> Option<String> {
+    let key = names.iter().map(|name| Some((Cow::Borrowed(*name), field(fields, name)?.clone())));
+    let mut json = Vec::new();
+    write_fields(&mut json, &key.collect::<Option<Fields<'_>>>()?);
+    String::from_utf8(json).ok()
 }
 
 /// The key of an item that may not fit its type, for the error that says so.

@@ -8,6 +8,7 @@ use super::path::Path;
 use crate::codec::encode_value;
 use crate::codec::tree::Node;
 use crate::error::Error;
+use crate::key::KeyValue;
 
 /// DynamoDB's limit of the values of one `IN`.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-expression-parameters>
@@ -61,6 +62,19 @@ impl Side {
 
     pub(super) fn path<V>(field: &Field<V>) -> Self {
         Self(field.path.check().map(|()| Operand::Path(field.path.clone())))
+    }
+
+    /// An attribute whose name was checked before.
+    pub(super) const fn attribute(name: &'static str) -> Self {
+        Self(Ok(Operand::Path(Path::named(name))))
+    }
+
+    pub(super) fn key(value: &KeyValue<'static>) -> Self {
+        Self(Ok(Operand::Value(match value.clone() {
+            KeyValue::String(text) => Node::S(text),
+            KeyValue::Number(text) => Node::N(text),
+            KeyValue::Binary(bytes) => Node::B(bytes.into_owned()),
+        })))
     }
 
     pub(super) fn size(size: &Size) -> Self {

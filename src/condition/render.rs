@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use super::Condition;
 use super::expression::{Expression, Operand};
 use super::invalid;
 use super::path::{Path, Step};
@@ -15,11 +16,13 @@ const MAX_EXPRESSION: usize = 4096;
 /// DynamoDB's limit of the names and values of an expression together.
 const MAX_VARIABLES: usize = 2 * 1024 * 1024;
 
-/// An expression as a request has it. All names and values are placeholders, so no name can be a
-/// reserved word.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The expressions of a request with what they refer to. All names and values are placeholders, so
+/// no name can be a reserved word.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rendered {
-    pub(crate) expression: String,
+    pub(crate) key_condition: Option<String>,
+    pub(crate) filter: Option<String>,
+    pub(crate) projection: Option<String>,
     /// The attribute names of `#n0`, `#n1` and so on.
     pub(crate) names: Vec<String>,
     /// The JSON object of the values, by their placeholders `:v0`, `:v1` and so on.
@@ -27,20 +30,24 @@ pub(crate) struct Rendered {
 }
 
 impl Rendered {
-    pub(super) fn new(expression: &Expression) -> Result<Self, Error> {
+    /// The expressions of a query or scan.
+    pub(crate) fn new(
+        key_condition: Option<&Condition>,
+        filter: Option<&Condition>,
+        projection: &[&str],
+    ) -> Result<Self, Error> {
         let mut renderer = Renderer::default();
-        renderer.expression(expression);
-        if renderer.text.len() > MAX_EXPRESSION {
-            let length = renderer.text.len();
-            return Err(invalid(format!(
-                "its expression has {length} bytes; DynamoDB allows {MAX_EXPRESSION}"
-            )));
+        let key_condition = key_condition.map(|key| renderer.condition(key)).transpose()?;
+        let filter = filter.map(|filter| renderer.condition(filter)).transpose()?;
+        let projection = (!projection.is_empty()).then(|| renderer.projection(projection));
+        if projection.as_ref().is_some_and(|text| text.len() > MAX_EXPRESSION) {
+            return Err(invalid("its projection names too many attributes"));
         }
         if renderer.variables > MAX_VARIABLES {
             return Err(invalid("its names and values have more than DynamoDB's 2 MB"));
         }
         let (values, names) = (renderer.values(), in_order(renderer.names));
-        Ok(Self { expression: renderer.text, names, values })
+        Ok(Self { key_condition, filter, projection, names, values })
     }
 }
 
@@ -61,6 +68,24 @@ fn in_order<T>(places: HashMap<T, usize>) -> Vec<T> {
 }
 
 impl Renderer {
+    /// The text of a whole condition.
+    fn condition(&mut self, condition: &Condition) -> Result<String, Error> {
+        self.expression(condition.expression()?);
+        let text = std::mem::take(&mut self.text);
+        if text.len() > MAX_EXPRESSION {
+            let length = text.len();
+            return Err(invalid(format!(
+                "its expression has {length} bytes; DynamoDB allows {MAX_EXPRESSION}"
+            )));
+        }
+        Ok(text)
+    }
+
+    fn projection(&mut self, attributes: &[&str]) -> String {
+        self.separated(attributes, ",", |r, name| r.name(name));
+        std::mem::take(&mut self.text)
+    }
+
     fn expression(&mut self, expression: &Expression) {
         match expression {
             Expression::Compare(comparison, left, right) => {

@@ -13,21 +13,25 @@ fn holds(condition: &Condition) -> bool {
     condition.evaluate(&parse_item(ITEM.as_bytes()).unwrap()).unwrap()
 }
 
+fn render(condition: &Condition) -> Result<Rendered, Error> {
+    Rendered::new(None, Some(condition), &[])
+}
+
 fn rendered(condition: &Condition) -> (String, Vec<String>, String) {
-    let rendered = condition.render(&[]).unwrap();
-    (rendered.expression, rendered.names, String::from_utf8(rendered.values).unwrap())
+    let rendered = render(condition).unwrap();
+    (rendered.filter.unwrap(), rendered.names, String::from_utf8(rendered.values).unwrap())
 }
 
 fn refusal(condition: &Condition) -> String {
-    let error = condition.render(&["id"]).unwrap_err();
+    let error = condition.check_keys(&["id"]).and_then(|()| render(condition)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidCondition);
     error.to_string()
 }
 
 fn all_true<const N: usize>(conditions: [Condition; N]) {
     for (index, condition) in conditions.iter().enumerate() {
-        assert!(holds(condition), "{index}: {:?}", condition.render(&[]));
-        assert!(!holds(&condition.clone().not()), "{index}: {:?}", condition.render(&[]));
+        assert!(holds(condition), "{index}: {:?}", render(condition));
+        assert!(!holds(&condition.clone().not()), "{index}: {:?}", render(condition));
     }
 }
 
@@ -208,8 +212,8 @@ fn what_dynamodb_refuses_is_refused_before() {
         let refusal = refusal(&condition);
         assert!(refusal.contains(why), "{refusal}");
     }
-    assert!(attribute("a").size().eq(attribute("a").size()).render(&[]).is_ok());
-    assert!(attribute("id").eq(1).render(&["id"]).is_ok());
+    assert!(render(&attribute("a").size().eq(attribute("a").size())).is_ok());
+    assert!(attribute("id").eq(1).check_keys(&["id"]).is_ok());
 }
 
 #[test]
@@ -218,7 +222,7 @@ fn limits_of_expressions_are_dynamodbs() {
         let all = (0..count).map(|_| attribute("a").eq(1));
         all.reduce(Condition::and).unwrap()
     };
-    assert!(comparisons(150).render(&[]).is_ok());
+    assert!(render(&comparisons(150)).is_ok());
     assert!(refusal(&comparisons(151)).contains("more than 300 operators"));
     let sizes = (0..101).map(|_| attribute("a").size().eq(1)).reduce(Condition::or).unwrap();
     assert!(refusal(&sizes).contains("more than 300 operators"));

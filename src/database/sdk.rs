@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, DeleteRequest, KeysAndAttributes, PutRequest, ReturnValue, WriteRequest,
+    AttributeValue, DeleteRequest, KeysAndAttributes, PutRequest, ReturnValue, Select, WriteRequest,
 };
 
 use super::contact::Contact;
@@ -15,8 +15,8 @@ use crate::condition::Rendered;
 use crate::error::{Error, ErrorKind};
 use crate::key::{Key, KeyValue};
 use crate::store::{
-    Action, Class, Failure, Found, Outcome, Page, ScanPage, Store, StoreFuture, TableRef, Wanted,
-    Write, Written,
+    Action, Class, Failure, Found, Outcome, Page, PageRequest, Reading, Store, StoreFuture,
+    TableRef, Wanted, Write, Written,
 };
 
 /// The database through an SDK client of our own, whose retries are off: the engines retry.
@@ -181,33 +181,74 @@ impl Store for SdkStore {
         })
     }
 
-    fn scan<'a>(&'a self, table: &'a TableRef, page: &'a ScanPage) -> StoreFuture<'a, Page> {
+    fn page<'a>(&'a self, table: &'a TableRef, page: &'a PageRequest) -> StoreFuture<'a, Page> {
         Box::pin(async move {
-            let start = page.start.as_deref().map(sdk_item).transpose()?;
-            let mut call = self
-                .client
-                .scan()
-                .table_name(&*table.name)
-                .consistent_read(page.consistent)
-                .set_limit(page.limit.and_then(|limit| i32::try_from(limit).ok()))
-                .set_exclusive_start_key(start);
-            if page.segments > 1 {
-                call = call
-                    .set_segment(i32::try_from(page.segment).ok())
-                    .set_total_segments(i32::try_from(page.segments).ok());
+            if page.reading.expressions.key_condition.is_some() {
+                self.query_page(table, page).await
+            } else {
+                self.scan_page(table, page).await
             }
-            if let Some(filter) = &page.filter {
-                let values = sdk_item(&filter.values)?;
-                call = call
-                    .filter_expression(&filter.expression)
-                    .set_expression_attribute_names(Some(placeholders(filter)))
-                    // An empty map is refused.
-                    .set_expression_attribute_values(Some(values).filter(|map| !map.is_empty()));
-            }
-            let output = self.contact.heard(call.send().await)?;
-            let items = output.items().iter().map(item_to_json).collect::<Result<_, _>>();
-            let next = output.last_evaluated_key().map(item_to_json).transpose();
-            Ok(Page { items: items.map_err(unreadable)?, next: next.map_err(unreadable)? })
         })
+    }
+}
+
+/// What queries and scans say in the same words.
+macro_rules! reading {
+    ($call:expr, $table:ident, $page:ident) => {{
+        let Reading { expressions, index, consistent, count, .. } = &*$page.reading;
+        let values = match &*expressions.values {
+            [] => SdkItem::new(),
+            values => sdk_item(values)?,
+        };
+        $call
+            .table_name(&*$table.name)
+            .consistent_read(*consistent)
+            .set_limit($page.limit.and_then(|limit| i32::try_from(limit).ok()))
+            .set_exclusive_start_key($page.start.as_deref().map(sdk_item).transpose()?)
+            .set_index_name(index.map(str::to_owned))
+            .set_select(count.then_some(Select::Count))
+            .set_filter_expression(expressions.filter.clone())
+            .set_projection_expression(expressions.projection.clone())
+            // Empty maps are refused.
+            .set_expression_attribute_names(
+                Some(placeholders(expressions)).filter(|names| !names.is_empty()),
+            )
+            .set_expression_attribute_values(Some(values).filter(|values| !values.is_empty()))
+    }};
+}
+
+/// The page of an answer; queries and scans have answers of different types with the same parts.
+macro_rules! page {
+    ($output:ident) => {{
+        let items = $output.items().iter().map(item_to_json).collect::<Result<_, _>>();
+        let next = $output.last_evaluated_key().filter(|key| !key.is_empty()).map(item_to_json);
+        let count = |count: i32| u64::try_from(count).unwrap_or(0);
+        Ok(Page {
+            items: items.map_err(unreadable)?,
+            count: count($output.count()),
+            scanned: count($output.scanned_count()),
+            next: next.transpose().map_err(unreadable)?,
+        })
+    }};
+}
+
+impl SdkStore {
+    async fn query_page(&self, table: &TableRef, page: &PageRequest) -> Result<Page, Failure> {
+        let call = reading!(self.client.query(), table, page)
+            .set_key_condition_expression(page.reading.expressions.key_condition.clone())
+            .scan_index_forward(!page.reading.descending);
+        let output = self.contact.heard(call.send().await)?;
+        page!(output)
+    }
+
+    async fn scan_page(&self, table: &TableRef, page: &PageRequest) -> Result<Page, Failure> {
+        let mut call = reading!(self.client.scan(), table, page);
+        if page.segments > 1 {
+            call = call
+                .set_segment(i32::try_from(page.segment).ok())
+                .set_total_segments(i32::try_from(page.segments).ok());
+        }
+        let output = self.contact.heard(call.send().await)?;
+        page!(output)
     }
 }

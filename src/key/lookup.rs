@@ -5,9 +5,38 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::{KeyAttribute, KeyError, KeyKind, KeyRef, KeyValue};
+use crate::types::{Instant, InstantType};
+
+/// The types of the keys that a query asks for, of a table or an index.
+pub trait QueryShape {
+    /// The type of the partition key attribute.
+    type Partition;
+}
+
+/// A shape with a sort key.
+#[diagnostic::on_unimplemented(
+    message = "there is no sort key in a `{Self}`",
+    label = "what is queried has a partition key only"
+)]
+pub trait SortShape: QueryShape {
+    /// The type of the sort key attribute.
+    type Sort;
+}
+
+impl<P> QueryShape for PartitionKey<P> {
+    type Partition = P;
+}
+
+impl<P, S> QueryShape for CompositeKey<P, S> {
+    type Partition = P;
+}
+
+impl<P, S> SortShape for CompositeKey<P, S> {
+    type Sort = S;
+}
 
 /// The shape of a table's primary key: a partition key alone, or with a sort key.
-pub trait KeyShape: Send + Sync + 'static {
+pub trait KeyShape: QueryShape + Send + Sync + 'static {
     /// The key in the record's own types: `P`, or `(P, S)`.
     type Owned: KeyLookup<Self> + Clone + Send + Sync + 'static
     where
@@ -96,6 +125,27 @@ impl<A: KeyAttribute> AttributeLookup<A> for &A {
         self.to_key()
     }
 }
+
+#[diagnostic::do_not_recommend]
+impl<T: InstantType> AttributeLookup<Instant<T>> for T {
+    fn value(&self) -> KeyValue<'_> {
+        KeyValue::String(Cow::Owned(self.to_text()))
+    }
+}
+
+/// Floats are keys of indexes only.
+macro_rules! float_lookups {
+    ($($type:ty),*) => {$(
+        #[diagnostic::do_not_recommend]
+        impl AttributeLookup<$type> for $type {
+            fn value(&self) -> KeyValue<'_> {
+                KeyValue::Number(Cow::Owned(format!("{self:?}")))
+            }
+        }
+    )*};
+}
+
+float_lookups!(f32, f64);
 
 macro_rules! text_lookups {
     ($($by:ty => $($key:ty),*;)*) => {$($(

@@ -6,7 +6,7 @@ use super::{MemoryTable, Options};
 use crate::error::{Error, ErrorKind};
 use crate::record::Record;
 use crate::retry::RetryPolicy;
-use crate::table::Table;
+use crate::table::{BadItems, Table};
 
 /// Options of a [`MemoryTable`].
 ///
@@ -82,6 +82,16 @@ impl<T: Record> MemoryTableBuilder<T> {
     /// records meanwhile.
     pub fn absent_after_load_all(mut self, absent: bool) -> Self {
         self.options.absent_after_load_all = absent;
+        self
+    }
+
+    /// What becomes of stored items that do not fit the record's type, when many are loaded at once:
+    /// by `load_all`, `load`, `load_segment` and `prefetch`.
+    ///
+    /// Default: [`BadItems::Fail`]. In any case no change replaces such an item, since nobody saw
+    /// what it has: `put` is refused until the key is [discarded](MemoryTable::discard).
+    pub fn bad_items(mut self, policy: BadItems) -> Self {
+        self.options.bad_items = policy;
         self
     }
 

@@ -232,6 +232,7 @@ impl<T: Record> Shared<T> {
             slot.now = Known::Unknown;
             slot.kept = None;
             slot.load = None;
+            slot.unreadable = false;
             slot.unsaved.take().is_some()
         });
         locked.prune(key.as_bytes());

@@ -11,14 +11,14 @@ use super::slot::{Known, Slot};
 use crate::codec::Decoded;
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
-use crate::load::{self, Segment};
+use crate::load;
 use crate::record::Record;
 use crate::store::MAX_BATCH_GET;
 
 /// How a load ended: the keys whose items could not be read, or why nothing came.
 type Ending = Result<Arc<Vec<(Key, Error)>>, Error>;
 
-type Waiting = watch::Receiver<Option<Ending>>;
+pub(super) type Waiting = watch::Receiver<Option<Ending>>;
 
 /// A load under way, shared by the slots that it is for and by all that wait for it.
 pub(crate) struct Load {
@@ -104,27 +104,13 @@ impl<T: Record> Shared<T> {
         Some(known)
     }
 
-    /// Loads keys that are not known, 100 a request, and waits for them.
-    pub(crate) async fn fetch_all(self: &Arc<Self>, mut keys: Vec<Key>) -> Result<(), Error> {
-        while !keys.is_empty() {
-            let waiting = self.claim_all(keys)?;
-            let mut result = Ok(());
-            keys = Vec::new();
-            for (waiting, key) in waiting {
-                match self.loaded(waiting, &key).await {
-                    Err(error) => result = result.and(Err(error)),
-                    // Its load ended with another runtime: it is for us to load.
-                    Ok(()) if !self.is_known(&key) => keys.push(key),
-                    Ok(()) => {}
-                }
-            }
-            result?;
-        }
-        Ok(())
-    }
-
-    /// Starts loads of all keys that are neither known nor loading.
-    fn claim_all(self: &Arc<Self>, keys: Vec<Key>) -> Result<Vec<(Waiting, Key)>, Error> {
+    /// Starts loads of all keys that are neither known nor loading, and counts the records that are
+    /// known.
+    pub(super) fn claim_all(
+        self: &Arc<Self>,
+        keys: Vec<Key>,
+        records: &mut u64,
+    ) -> Result<Vec<(Waiting, Key)>, Error> {
         let mut waiting = Vec::new();
         let mut claims = Vec::new();
         let mut claim = self.claim(Load::new(), Vec::new());
@@ -132,7 +118,7 @@ impl<T: Record> Shared<T> {
             let look = self.look(&key, || Arc::clone(&claim.load));
             self.count(&look);
             match look {
-                Look::Known(_) => {}
+                Look::Known(known) => *records += u64::from(known.is_some()),
                 Look::Loading(load) => waiting.push((load.ended.subscribe(), key)),
                 Look::Claimed(load) => {
                     waiting.push((load.ended.subscribe(), key.clone()));
@@ -152,7 +138,7 @@ impl<T: Record> Shared<T> {
     }
 
     /// Waits for a load. Its error does not matter if the record is known all the same.
-    async fn loaded(&self, waiting: Waiting, key: &Key) -> Result<(), Error> {
+    pub(super) async fn loaded(&self, waiting: Waiting, key: &Key) -> Result<(), Error> {
         match ended(waiting, key).await {
             Err(error) if !self.is_known(key) => Err(error.on_key(key)),
             _ => Ok(()),
@@ -160,18 +146,23 @@ impl<T: Record> Shared<T> {
     }
 
     fn is_known(&self, key: &Key) -> bool {
+        self.known(key).is_some()
+    }
+
+    /// Whether there is a record of a key; `None` if nothing is known.
+    pub(super) fn known(&self, key: &Key) -> Option<bool> {
         let mut locked = self.slots.lock(key.as_bytes());
-        let slot = locked.find(key.as_bytes());
-        match slot {
-            Some(slot) if !slot.now.is_unknown() => true,
-            slot => self.is_absent(slot.as_deref()),
+        match locked.find(key.as_bytes()) {
+            Some(slot) if !slot.now.is_unknown() => Some(matches!(slot.now, Known::Record(_))),
+            slot => self.is_absent(slot.as_deref()).then_some(false),
         }
     }
 
     /// Whether a key of which nothing is known counts as absent: the whole table was loaded, and the
     /// key was not forgotten since.
     fn is_absent(&self, slot: Option<&Slot<T>>) -> bool {
-        self.scans.is_complete() && slot.is_none_or(|slot| slot.forgotten == 0)
+        let unheard_of = |slot: &Slot<T>| slot.forgotten == 0 && !slot.unreadable;
+        self.scans.is_complete() && slot.is_none_or(unheard_of)
     }
 
     /// Loads a record anew, also if it is known.
@@ -228,70 +219,47 @@ impl<T: Record> Shared<T> {
         }
         slot.load = None;
         slot.forgotten = 0;
+        slot.unreadable = false;
         (slot.now, slot.kept) = known(found);
     }
 
-    /// Scans the table in parallel and takes in what is not known.
-    pub(crate) async fn scan_all(self: &Arc<Self>) -> Result<u64, Error> {
-        let link = self.ready().await?;
-        let scan = self.scans.begin();
-        let segments = if self.table.database().is_embedded() { 1 } else { self.options.segments };
-        let runtime = super::runtime()?;
-        let mut tasks = tokio::task::JoinSet::new();
-        for segment in 0..segments {
-            let (shared, link) = (Arc::clone(self), link.clone());
-            let number = scan.number();
-            let scan = async move { shared.scan_segment(&link, number, segment, segments).await };
-            tasks.spawn_on(scan, &runtime);
+    /// The stored item of a key does not fit the type. Unless the slot was touched since, no change
+    /// may replace it.
+    fn store_unreadable(&self, load: &Arc<Load>, key: &Key) {
+        let mut locked = self.slots.lock(key.as_bytes());
+        if let Some(slot) = locked.find(key.as_bytes())
+            && slot.load.as_ref().is_some_and(|current| Arc::ptr_eq(current, load))
+        {
+            slot.unreadable = slot.now.is_unknown();
         }
-        let mut count = 0;
-        while let Some(task) = tasks.join_next().await {
-            count += task.map_err(|error| {
-                Error::new(ErrorKind::Service, "a scan was ended before its end").caused_by(error)
-            })??;
-        }
-        scan.completed(self.options.absent_after_load_all);
-        Ok(count)
     }
 
-    async fn scan_segment(
+    /// Takes a scanned record in where nothing is known; what is known is as new or newer. `None`:
+    /// the item does not fit the type.
+    pub(super) fn store_scanned(
         &self,
-        link: &crate::link::Link,
-        number: u64,
-        segment: u32,
-        segments: u32,
-    ) -> Result<u64, Error> {
-        let embedded = self.table.database().is_embedded();
-        let mut scan = Segment::new(segment, segments, self.options.consistent, embedded);
-        let mut count = 0;
-        loop {
-            let resets = self.scans.resets();
-            let Some(records) = scan.next::<T>(link).await? else {
-                return Ok(count);
-            };
-            for decoded in records {
-                self.store_scanned(number, resets, decoded?);
-                count += 1;
-            }
-        }
-    }
-
-    /// Takes a scanned record in where nothing is known; what is known is as new or newer.
-    fn store_scanned(&self, number: u64, resets: u64, decoded: Decoded<T>) {
-        let key = decoded.key.clone();
+        scan: u64,
+        resets: u64,
+        key: &Key,
+        found: Option<Decoded<T>>,
+    ) {
         let mut locked = self.slots.lock(key.as_bytes());
         // Reset since the page was asked for: it may be older than what was forgotten.
         if self.scans.resets() != resets {
             return;
         }
-        let slot = locked.slot(&key);
-        if slot.now.is_unknown() && slot.forgotten < number {
-            slot.forgotten = 0;
-            // A load of the same key is of no use any more; were it left to bring the record and
-            // failed, the record would count as absent.
-            slot.load = None;
-            (slot.now, slot.kept) = known(Some(decoded));
+        let slot = locked.slot(key);
+        if slot.now.is_unknown() && slot.forgotten < scan {
+            slot.unreadable = found.is_none();
+            if let Some(decoded) = found {
+                slot.forgotten = 0;
+                // A load of the same key is of no use any more; were it left to bring the record and
+                // failed, the record would count as absent.
+                slot.load = None;
+                (slot.now, slot.kept) = known(Some(decoded));
+            }
         }
+        locked.prune(key.as_bytes());
     }
 }
 
@@ -331,8 +299,15 @@ impl<T: Record> Claim<T> {
         let link = self.shared.ready().await?;
         let consistent = self.shared.options.consistent;
         if let [key] = &self.keys[..] {
-            let found = load::get(&link, key, consistent).await?;
-            self.shared.store(&self.load, key, found);
+            match load::get(&link, key, consistent).await {
+                Ok(found) => self.shared.store(&self.load, key, found),
+                Err(error) => {
+                    if error.kind() == ErrorKind::InvalidItem {
+                        self.shared.store_unreadable(&self.load, key);
+                    }
+                    return Err(error);
+                }
+            }
             return Ok(Arc::default());
         }
         let mut absent: std::collections::HashSet<&Key> = self.keys.iter().collect();
@@ -351,6 +326,7 @@ impl<T: Record> Claim<T> {
                     // An item whose key cannot be read could be any of them.
                     let Some(key) = key else { return Err(error) };
                     absent.remove(&key);
+                    self.shared.store_unreadable(&self.load, &key);
                     bad.push((key, error));
                 }
             }

@@ -65,44 +65,6 @@ impl<T: Record> MemoryTable<T> {
         }
     }
 
-    /// Loads the records of keys that are not known yet, 100 a request, several requests at once.
-    /// Absent ones are remembered.
-    ///
-    /// # Errors
-    ///
-    /// The first of the errors; what could be loaded is cached all the same.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped, the loads go on.
-    pub async fn prefetch<K, I>(&self, keys: I) -> Result<(), Error>
-    where
-        K: KeyLookup<T::Key>,
-        I: IntoIterator<Item = K>,
-    {
-        let checked = keys.into_iter().map(|key| self.shared.table.checked_key(&key));
-        let keys: Vec<Key> = checked.collect::<Result<_, _>>()?;
-        self.shared.fetch_all(keys).await
-    }
-
-    /// Loads the whole table by a parallel scan and returns how many items it has. What is known
-    /// already, changes above all, is left as it is.
-    ///
-    /// Afterwards a key that was not loaded counts as absent without a request; see
-    /// [`absent_after_load_all`](crate::MemoryTableBuilder::absent_after_load_all).
-    ///
-    /// # Errors
-    ///
-    /// Why the table could not be read, or the first item that does not fit the type; what was
-    /// loaded until then is cached.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped, what was loaded is cached, and keys that were not are loaded when asked for.
-    pub async fn load_all(&self) -> Result<u64, Error> {
-        self.shared.scan_all().await
-    }
-
     /// Loads a record anew, for changes that others made; returns it.
     ///
     /// # Errors

@@ -109,6 +109,7 @@ impl<T: Record> Shards<T> {
                     slot.kept = None;
                 }
                 slot.forgotten = 0;
+                slot.unreadable = false;
                 slot.now = Known::Unknown;
                 !slot.is_vacant()
             });
@@ -136,7 +137,7 @@ impl<T: Record> Locked<'_, T> {
     pub(crate) fn change(&mut self, key: &Key, now: Known<T>, complete: bool) {
         let seq = self.shards.seq.fetch_add(1, Ordering::SeqCst) + 1;
         let slot = self.slot(key);
-        if complete && slot.now.is_unknown() && slot.forgotten == 0 {
+        if complete && slot.now.is_unknown() && slot.forgotten == 0 && !slot.unreadable {
             slot.now = Known::Absent;
         }
         if slot.change(now, seq) {

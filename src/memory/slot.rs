@@ -67,6 +67,9 @@ pub(crate) struct Slot<T: Record> {
     /// Forgotten on purpose: not to be taken for absent, nor from a scan that began before. The
     /// number of the newest scan at that time; 0 if it was not.
     pub(crate) forgotten: u64,
+    /// The stored item does not fit the type: no change may replace it unseen. Never on a slot of
+    /// which something is known.
+    pub(crate) unreadable: bool,
 }
 
 /// A change that the database has not confirmed.
@@ -109,6 +112,7 @@ impl<T: Record> Slot<T> {
             unsaved: None,
             busy: None,
             forgotten: 0,
+            unreadable: false,
         }
     }
 
@@ -119,6 +123,7 @@ impl<T: Record> Slot<T> {
             && self.unsaved.is_none()
             && self.busy.is_none()
             && self.forgotten == 0
+            && !self.unreadable
     }
 
     /// Publishes a change; returns whether the slot was saved before.

@@ -1,16 +1,21 @@
-//! Scans as streams.
+//! Scans of tables and indexes.
 
-use std::sync::Arc;
+use std::fmt;
+use std::marker::PhantomData;
 
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::{BoxStream, TryStreamExt};
 
 use super::Table;
-use crate::condition::{Condition, Rendered};
+use super::read::cursor::Cursor;
+use super::read::shape::{Selected, Shape, Whole};
+use super::read::{BadItems, Page, Reader, read_ends, read_methods};
+use crate::condition::Condition;
 use crate::error::Error;
-use crate::load::Segment;
-use crate::record::Record;
+use crate::record::{Projection, Record};
+use crate::spec::IndexSpec;
 
-/// A scan of a table; [`stream`](Self::stream) runs it.
+/// A scan of a table or an index; [`stream`](Self::stream), [`pages`](Self::pages),
+/// [`all`](Self::all), [`first`](Self::first) or [`count`](Self::count) runs it.
 ///
 /// # Example
 ///
@@ -21,55 +26,71 @@ use crate::record::Record;
 /// # use serde::{Deserialize, Serialize};
 /// # #[derive(Record, Serialize, Deserialize, Clone)]
 /// # #[record(table = "players")]
-/// # struct Player { #[record(partition_key)] name: String }
+/// # struct Player { #[record(partition_key)] name: String, rating: f64 }
 /// let players = Database::embedded()?.table::<Player>();
 /// players.create_if_missing().await?;
-/// players.put(&Player { name: "ada".into() }).await?;
+/// players.put(&Player { name: "ada".into(), rating: 1600.0 }).await?;
+/// players.put(&Player { name: "bob".into(), rating: 1400.0 }).await?;
 ///
-/// let all: Vec<Player> = players.scan().consistent().stream().try_collect().await?;
-/// assert_eq!(all.len(), 1);
+/// let good = Player::FIELDS.rating.gt(1500.0);
+/// let found: Vec<Player> = players.scan().filter(good).stream().try_collect().await?;
+/// assert_eq!((found.len(), &*found[0].name), (1, "ada"));
+/// assert_eq!(players.scan().consistent().count().await?, 2);
 /// # Ok(()) }
 /// ```
-#[must_use = "a scan reads nothing until its stream is polled"]
-#[derive(Debug)]
-pub struct Scan<T> {
-    table: Table<T>,
-    segments: u32,
-    consistent: bool,
-    filter: Option<Condition>,
+#[must_use = "a scan reads nothing until it is run"]
+pub struct Scan<T, S = Whole> {
+    pub(crate) reader: Reader<T>,
+    shape: PhantomData<fn() -> S>,
 }
 
-impl<T: Record> Scan<T> {
-    pub(super) const fn new(table: Table<T>) -> Self {
-        Self { table, segments: 1, consistent: false, filter: None }
+impl<T, S> Clone for Scan<T, S> {
+    fn clone(&self) -> Self {
+        Self { reader: self.reader.clone(), shape: PhantomData }
+    }
+}
+
+impl<T, S> fmt::Debug for Scan<T, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reader.describe(f, "Scan")
+    }
+}
+
+impl<T: Record, S> Scan<T, S> {
+    pub(super) fn new(table: Table<T>, index: Option<&'static IndexSpec>) -> Self {
+        let reader = Reader { index, ..Reader::new(table) };
+        Self { reader, shape: PhantomData }
     }
 
-    /// Reads the table in this many parts at once, at least 1 and at most 1,000,000.
+    /// Reads in this many parts at once, at least 1 and at most 1,000,000.
     ///
     /// Default: 1. The embedded database reads in one part whatever is asked, which is faster there.
+    /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html#Scan.ParallelScan>
     pub fn segments(mut self, segments: u32) -> Self {
-        self.segments = segments.clamp(1, 1_000_000);
+        self.reader.segments = segments.clamp(1, 1_000_000);
+        self.reader.segment = None;
         self
     }
 
-    /// Reads consistently, at twice the read units.
+    /// Reads one of several parts, numbered from 0: for jobs that run as several processes.
     ///
-    /// Default: eventually consistent.
-    pub fn consistent(mut self) -> Self {
-        self.consistent = true;
+    /// # Errors
+    ///
+    /// The scan fails before a request, if there are no such segments.
+    pub const fn segment(mut self, segment: u32, of: u32) -> Self {
+        self.reader.segments = of;
+        self.reader.segment = Some(segment);
         self
     }
 
-    /// Returns only what meets the condition; several filters must all be met.
-    ///
-    /// The service reads all items and charges for them, but sends only these. A condition that it
-    /// would refuse is the stream's error, before a request.
+    /// Reads only the attributes of `P`, for fewer bytes on the wire; the service charges for whole
+    /// items all the same.
     ///
     /// # Example
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), memory_table::Error> {
-    /// use futures::TryStreamExt;
+    /// use memory_table::Projection;
     /// # use memory_table::{Database, Record};
     /// # use serde::{Deserialize, Serialize};
     /// # #[derive(Record, Serialize, Deserialize, Clone)]
@@ -77,67 +98,29 @@ impl<T: Record> Scan<T> {
     /// # struct Player { #[record(partition_key)] name: String, rating: f64 }
     /// # let players = Database::embedded()?.table::<Player>();
     /// # players.create_if_missing().await?;
-    /// players.put(&Player { name: "ada".into(), rating: 1600.0 }).await?;
-    /// players.put(&Player { name: "bob".into(), rating: 1400.0 }).await?;
+    /// # players.put(&Player { name: "ada".into(), rating: 1600.0 }).await?;
+    /// #[derive(Deserialize)]
+    /// struct Rating {
+    ///     rating: f64,
+    /// }
     ///
-    /// let good = Player::FIELDS.rating.gt(1500.0);
-    /// let found: Vec<Player> = players.scan().filter(good).stream().try_collect().await?;
-    /// assert_eq!((found.len(), &*found[0].name), (1, "ada"));
+    /// // `#[derive(Projection)]` writes this.
+    /// impl Projection for Rating {
+    ///     type Of = Player;
+    ///     const ATTRIBUTES: &'static [&'static str] = &["rating"];
+    /// }
+    ///
+    /// let ratings = players.scan().select::<Rating>().all().await?;
+    /// assert_eq!(ratings[0].rating, 1600.0);
     /// # Ok(()) }
     /// ```
-    pub fn filter(mut self, condition: Condition) -> Self {
-        self.filter = Some(match self.filter {
-            Some(before) => before.and(condition),
-            None => condition,
-        });
-        self
+    pub fn select<P: Projection<Of = T>>(self) -> Scan<T, Selected<P>> {
+        Scan { reader: self.reader, shape: PhantomData }
     }
 
-    /// The records, in no order. Pages are read as the stream is polled; an item that does not fit
-    /// the type is an error in its place, and the stream goes on behind it. After the error of a
-    /// request it ends.
-    #[must_use = "streams do nothing unless polled"]
-    pub fn stream(self) -> BoxStream<'static, Result<T, Error>> {
-        let filter = match self.rendered_filter() {
-            Ok(filter) => filter,
-            Err(error) => {
-                let error = self.table.place(error.during("Scan"));
-                return stream::once(async { Err(error) }).boxed();
-            }
-        };
-        let segments = if self.table.database.is_embedded() { 1 } else { self.segments };
-        let parts = (0..segments).map(|segment| {
-            let (table, consistent) = (self.table.clone(), self.consistent);
-            let first = Segment::new(segment, segments, consistent, table.database.is_embedded())
-                .filtered(filter.clone());
-            stream::unfold(Some((table, first)), next_page).flat_map(stream::iter).boxed()
-        });
-        stream::select_all(parts).boxed()
-    }
-
-    fn rendered_filter(&self) -> Result<Option<Arc<Rendered>>, Error> {
-        let Some(condition) = &self.filter else {
-            return Ok(None);
-        };
-        let keys: Vec<&str> = [T::PARTITION_KEY].into_iter().chain(T::SORT_KEY).collect();
-        condition.render(&keys).map(|rendered| Some(Arc::new(rendered)))
-    }
+    read_methods!();
 }
 
-type Place<T> = Option<(Table<T>, Segment)>;
-
-async fn next_page<T: Record>(place: Place<T>) -> Option<(Vec<Result<T, Error>>, Place<T>)> {
-    let (table, mut segment) = place?;
-    let page = match table.ready().await {
-        Ok(link) => segment.next::<T>(&link).await,
-        Err(error) => Err(error),
-    };
-    match page {
-        Ok(Some(records)) => {
-            let records = records.into_iter().map(|read| read.map(|decoded| decoded.record));
-            Some((records.collect(), Some((table, segment))))
-        }
-        Ok(None) => None,
-        Err(error) => Some((vec![Err(error)], None)),
-    }
+impl<T: Record, S: Shape<T>> Scan<T, S> {
+    read_ends!();
 }

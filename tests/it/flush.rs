@@ -420,8 +420,8 @@ async fn attributes_that_the_type_does_not_know_survive_every_load() {
     for way in ["get", "prefetch", "load_all", "refresh", "put"] {
         let (stage, memory) = profiles().await;
         match way {
-            "prefetch" => memory.prefetch(["ada", "bob"]).await.unwrap(),
-            "load_all" => assert_eq!(memory.load_all().await.unwrap(), 1),
+            "prefetch" => assert_eq!(memory.prefetch(["ada", "bob"]).await.unwrap().records, 1),
+            "load_all" => assert_eq!(memory.load_all().await.unwrap().records, 1),
             "refresh" => drop(memory.refresh("ada").await.unwrap()),
             _ => drop(memory.get("ada").await.unwrap()),
         }

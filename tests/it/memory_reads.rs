@@ -219,7 +219,7 @@ async fn an_item_that_does_not_fit_is_an_error_that_names_it() {
 #[tokio::test]
 async fn what_load_all_did_not_find_is_absent_without_a_request() {
     let (stage, memory) = stage(30).await;
-    assert_eq!(memory.load_all().await.unwrap(), 30);
+    assert_eq!(memory.load_all().await.unwrap().records, 30);
     let scans = stage.reads();
     assert!(memory.get(at("p0029")).await.unwrap().is_some());
     assert!(memory.get(at("nobody")).await.unwrap().is_none());
@@ -249,7 +249,7 @@ async fn load_all_reads_every_page_of_every_segment() {
     let (stage, _) = stage(100).await;
     stage.faults.always("Scan", Fault::Page(7));
     let memory = stage.builder().scan_segments(3).build().unwrap();
-    assert_eq!(memory.load_all().await.unwrap(), 100);
+    assert_eq!(memory.load_all().await.unwrap().records, 100);
     assert_eq!(memory.records().len(), 100);
     let requests = stage.faults.requests("Scan");
     assert!(requests.len() >= 15, "{} pages", requests.len());
@@ -269,7 +269,7 @@ async fn load_all_leaves_changes_alone() {
     let (_stage, memory) = stage(3).await;
     memory.put(player("p0000", 99.0)).await.unwrap();
     memory.delete(at("p0001")).await.unwrap();
-    assert_eq!(memory.load_all().await.unwrap(), 3);
+    assert_eq!(memory.load_all().await.unwrap().records, 3);
     assert_eq!(memory.get(at("p0000")).await.unwrap().unwrap().rating, 99.0);
     assert!(memory.get(at("p0001")).await.unwrap().is_none());
     assert_eq!(memory.unsaved().len(), 2);
@@ -502,11 +502,11 @@ async fn a_second_load_all_brings_back_what_was_discarded_and_a_reset_forgets_th
     let (stage, memory) = stage(2).await;
     memory.load_all().await.unwrap();
     memory.discard(at("p0000")).await.unwrap();
-    assert_eq!(memory.load_all().await.unwrap(), 2);
+    assert_eq!(memory.load_all().await.unwrap().records, 2);
     assert_eq!(memory.records().len(), 2);
     memory.discard(at("p0001")).await.unwrap();
     memory.reset().await.unwrap();
-    assert_eq!(memory.load_all().await.unwrap(), 2);
+    assert_eq!(memory.load_all().await.unwrap().records, 2);
     assert_eq!(memory.records().len(), 2);
     assert_eq!(stage.faults.count("GetItem"), 0);
 }

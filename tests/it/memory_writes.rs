@@ -41,7 +41,7 @@ async fn update_changes_what_is_stored_or_begins_with_defaults() {
     assert_eq!(*made, player("new", 10.0));
     assert_eq!(memory.flush().await.unwrap().written, 2);
     let stored = stage.truth.batch_get([at("p0001"), at("new")]).await.unwrap();
-    let mut ratings: Vec<f64> = stored.values().map(|player| player.rating).collect();
+    let mut ratings: Vec<f64> = stored.records.values().map(|player| player.rating).collect();
     ratings.sort_by(f64::total_cmp);
     assert_eq!(ratings, [10.0, 11.0]);
 }

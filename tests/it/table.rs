@@ -124,7 +124,7 @@ async fn batch_get_asks_for_a_hundred_keys_a_request() {
     let found = stage.table.batch_get(names.iter().map(|name| at(name))).await.unwrap();
     assert_eq!((found.len(), stage.faults.count("BatchGetItem")), (240, 3));
     let key = Key::new(&KeyRef::composite(&"chess".to_owned(), &named(7))).unwrap();
-    assert_eq!(found[&key].rating, 7.0);
+    assert_eq!(found.records[&key].rating, 7.0);
     assert!(stage.table.batch_get(Vec::<(&str, &str)>::new()).await.unwrap().is_empty());
     assert_eq!(stage.faults.count("BatchGetItem"), 3);
 }
