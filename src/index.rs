@@ -40,19 +40,21 @@ pub enum AllAttributes {}
 #[derive(Clone, Copy, Debug)]
 pub enum SomeAttributes {}
 
+type Types<T, K, A> = fn() -> (T, K, A);
+
 /// An index of the table of `T`, with keys of shape `K`: [`PartitionKey`](crate::PartitionKey) or
 /// [`CompositeKey`](crate::CompositeKey).
 ///
 /// `#[derive(Record)]` makes one for each index, as `Store::INDEXES.by_company`.
 pub struct Index<T, K, A = AllAttributes> {
     spec: &'static IndexSpec,
-    marker: PhantomData<fn() -> (T, K, A)>,
+    types: PhantomData<Types<T, K, A>>,
 }
 
 impl<T, K, A> Index<T, K, A> {
     /// The handle of an index, which must be one of the record's.
     pub const fn of(spec: &'static IndexSpec) -> Self {
-        Self { spec, marker: PhantomData }
+        Self { spec, types: PhantomData }
     }
 
     /// What the index is like.

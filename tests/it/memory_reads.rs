@@ -9,7 +9,7 @@ use crate::support::faults::ServiceError;
 use crate::support::{Fault, Gate, Player, Stage, at, named, player, stage};
 
 /// Stores an item that is no player: its rating is text.
-async fn store_bad(stage: &Stage<Player>, name: &str) {
+pub async fn store_bad(stage: &Stage<Player>, name: &str) {
     let text = |value: &str| AttributeValue::S(value.into());
     let put = stage.truth.database().client().put_item();
     put.table_name(stage.truth.name().unwrap())
