@@ -90,7 +90,9 @@ pub use key::{
     AttributeLookup, Binary, CompositeKey, Key, KeyAttribute, KeyError, KeyKind, KeyLookup, KeyRef,
     KeyShape, KeyValue, PartitionKey, QueryShape, SortShape,
 };
-pub use memory::{LoadReport, Loadable, MemoryTable, MemoryTableBuilder, Stats};
+pub use memory::{
+    LoadReport, Loadable, MemoryTable, MemoryTableBuilder, ScopeError, Stats, Unsaved,
+};
 pub use record::{FromKey, Projection, Record};
 pub use retry::RetryPolicy;
 pub use spec::{IndexProjection, IndexSpec, KeySpec, TableSpec};

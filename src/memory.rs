@@ -1,13 +1,16 @@
 //! The memory table: each record read once, changed in memory, written back in batches.
 
+mod background;
 mod builder;
 mod closed;
 mod change;
+mod end;
 mod fence;
 mod flush;
 mod load;
 mod many;
 mod read;
+mod room;
 mod scans;
 mod shards;
 mod slot;
@@ -21,6 +24,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 
 pub use builder::MemoryTableBuilder;
+pub use end::{ScopeError, Unsaved};
 pub use many::{LoadReport, Loadable};
 pub use stats::Stats;
 
@@ -31,11 +35,14 @@ use crate::record::Record;
 use crate::retry::Patience;
 use crate::table::{BadItems, Table};
 use crate::write::{FlushError, FlushReport, Limits};
+use background::{Background, When};
 use closed::Closed;
+use end::Handle;
 use fence::Fences;
+use room::{Mark, Need, Permit};
 use scans::Scans;
 use shards::{Locked, Shards};
-use slot::Known;
+use slot::{Change, Known, Slot};
 use stats::Tally;
 use turn::Turn;
 
@@ -128,11 +135,14 @@ pub(crate) struct Shared<T: Record> {
     /// Told whenever a flight ends.
     settled: Notify,
     closed: Closed,
+    background: Background,
     tally: Tally,
     /// The requests of this memory table, apart from those of its table.
     counters: Arc<Counters>,
 }
 
+/// How long a change waits for room: what the default patience is, after which a flush says why.
+const PUT_TIMEOUT: Duration = Duration::from_secs(60);
 /// The longest default of the late-write window.
 const LATE_WRITE_WINDOW: Duration = Duration::from_secs(5);
 
@@ -145,6 +155,12 @@ struct Options {
     absent_after_load_all: bool,
     bad_items: BadItems,
     late_write_window: Duration,
+    /// When to flush without being asked.
+    when: When,
+    /// The most that may be unsaved.
+    most_unsaved: Mark,
+    /// How long a change waits for room.
+    put_timeout: Duration,
 }
 
 impl Options {
@@ -157,6 +173,9 @@ impl Options {
             absent_after_load_all: true,
             bad_items: BadItems::Fail,
             late_write_window: table.database().attempt_timeout().min(LATE_WRITE_WINDOW),
+            when: When::default(),
+            most_unsaved: Mark::default(),
+            put_timeout: PUT_TIMEOUT,
         }
     }
 }
@@ -187,24 +206,75 @@ impl<T: Record> Shared<T> {
         Ok(())
     }
 
-    /// Publishes a change, unless the table was closed meanwhile.
-    fn change(&self, key: &Key, now: Known<T>) -> Result<(), Error> {
-        self.publish(self.slots.lock(key.as_bytes()), key, now)
+    /// Publishes a change of a record whose turn the caller has, as soon as there is room for it.
+    async fn change(
+        self: &Arc<Self>,
+        key: &Key,
+        change: Change<T>,
+        permit: &mut Permit<'_>,
+    ) -> Result<(), Error> {
+        loop {
+            let need = {
+                let mut locked = self.slots.lock(key.as_bytes());
+                let need = locked.need(key, change.size);
+                if permit.try_take(need) {
+                    permit.spend(need);
+                    self.publish(locked, key, change)?;
+                    break;
+                }
+                need
+            };
+            self.take_room(permit, need).await?;
+        }
+        self.after_change();
+        Ok(())
     }
 
     /// Publishes a change that needs no look at the record: at once, or when it is its turn.
-    async fn change_in_turn(self: &Arc<Self>, key: &Key, now: Known<T>) -> Result<(), Error> {
-        {
-            let mut locked = self.slots.lock(key.as_bytes());
-            if locked.find(key.as_bytes()).is_none_or(|slot| slot.busy.is_none()) {
-                return self.publish(locked, key, now);
-            }
+    async fn change_in_turn(self: &Arc<Self>, key: &Key, change: Change<T>) -> Result<(), Error> {
+        let mut permit = self.slots.room.permit();
+        let is_busy = |slot: &mut Slot<T>| slot.busy.is_some();
+        if self.slots.lock(key.as_bytes()).find(key.as_bytes()).is_some_and(is_busy) {
+            let _turn = Turn::of(self, key).await?;
+            return self.change(key, change, &mut permit).await;
         }
-        let _turn = Turn::of(self, key).await?;
-        self.change(key, now)
+        self.change(key, change, &mut permit).await
     }
 
-    fn publish(&self, mut locked: Locked<'_, T>, key: &Key, now: Known<T>) -> Result<(), Error> {
+    /// Waits for room for a change, which a flush in the background makes.
+    async fn take_room(self: &Arc<Self>, permit: &mut Permit<'_>, need: Need) -> Result<(), Error> {
+        let take = permit.take(need);
+        tokio::pin!(take);
+        // Known to wait before the flush is asked for, so that it does not end too early.
+        if futures::poll!(take.as_mut()).is_ready() {
+            return Ok(());
+        }
+        self.flush_soon();
+        let timeout = self.options.put_timeout;
+        tokio::time::timeout(timeout, take).await.map_err(|_| self.no_room(timeout))
+    }
+
+    fn no_room(&self, after: Duration) -> Error {
+        let (records, bytes) = (self.slots.room.records(), self.slots.room.bytes());
+        let text = format!(
+            "there was no room for the change within {} s: {records} records of {bytes} bytes are unsaved",
+            after.as_secs_f64()
+        );
+        let error = self.place(Error::new(ErrorKind::Timeout, text)).advise(
+            "nothing was changed; see why the flushes in the background take so long, or raise the hard mark",
+        );
+        match self.last_background_error() {
+            Some(cause) => error.caused_by(cause),
+            None => error,
+        }
+    }
+
+    fn publish(
+        &self,
+        mut locked: Locked<'_, T>,
+        key: &Key,
+        change: Change<T>,
+    ) -> Result<(), Error> {
         self.check_open()?;
         if locked.find(key.as_bytes()).is_some_and(|slot| slot.unreadable) {
             let text =
@@ -214,7 +284,7 @@ impl<T: Record> Shared<T> {
                 .place(error)
                 .advise("mend the item, or `discard` the key first to replace it"));
         }
-        locked.change(key, now, self.scans.is_complete());
+        locked.change(key, change, self.scans.is_complete());
         Ok(())
     }
 }
@@ -256,16 +326,18 @@ impl<T: Record> MemoryTable<T> {
     fn with(table: Table<T>, options: Options) -> Self {
         let reads = Semaphore::new(options.limits.requests_in_flight);
         let fences = Fences::new(options.late_write_window);
+        let most = options.most_unsaved;
         let shared = Arc::new(Shared {
             table,
             options,
-            slots: Shards::new(),
+            slots: Shards::new(most),
             flushes: flush::Flushes::default(),
             fences,
             reads,
             scans: Scans::default(),
             settled: Notify::new(),
             closed: Closed::default(),
+            background: Background::default(),
             tally: Tally::default(),
             counters: Arc::default(),
         });
@@ -351,25 +423,7 @@ impl<T: Record> MemoryTable<T> {
     ///
     /// The work belongs to the table: dropped, the flush goes on and only the report is lost.
     pub async fn flush(&self) -> Result<FlushReport, FlushError> {
-        self.shared.flush(self.shared.slots.newest()).await
-    }
-
-    /// Saves everything and closes the table to changes.
-    ///
-    /// # Errors
-    ///
-    /// As for [`flush`](Self::flush); the table is open again then, and nothing is lost.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped, the flush goes on, and the table is open again.
-    pub async fn close(&self) -> Result<FlushReport, FlushError> {
-        let closing = self.shared.closed.begin();
-        // Locks each shard once: a change that saw the table open is published now.
-        let _published = self.shared.slots.unsaved_keys(0);
-        let report = self.flush().await?;
-        closing.succeed();
-        Ok(report)
+        self.shared.told(self.shared.flush(self.shared.slots.newest()).await)
     }
 
     /// Counts since the memory table was made.
@@ -381,6 +435,7 @@ impl<T: Record> MemoryTable<T> {
         let mut stats = Stats {
             cached,
             unsaved: u64::try_from(self.shared.slots.unsaved_count()).unwrap_or(u64::MAX),
+            unsaved_bytes: u64::try_from(self.shared.slots.room.bytes()).unwrap_or(u64::MAX),
             read_requests: Counters::of(&counters.read_requests),
             write_requests: Counters::of(&counters.write_requests),
             items_read: Counters::of(&counters.items_read),
@@ -390,27 +445,5 @@ impl<T: Record> MemoryTable<T> {
         };
         self.shared.tally.fill(&mut stats);
         stats
-    }
-}
-
-/// Keys named in the warning of a drop.
-const NAMED: usize = 5;
-
-/// What the users' handles hold, so that the last of them can warn.
-struct Handle<T: Record>(Arc<Shared<T>>);
-
-impl<T: Record> Drop for Handle<T> {
-    fn drop(&mut self) {
-        let keys = self.0.slots.unsaved_keys(u64::MAX);
-        if keys.is_empty() {
-            return;
-        }
-        let first: Vec<String> = keys.iter().take(NAMED).map(Key::to_string).collect();
-        tracing::error!(
-            table = self.0.table.name().unwrap_or_default(),
-            unsaved = keys.len(),
-            first = first.join(", "),
-            "a memory table was dropped with unsaved changes, which are lost; call `close` first"
-        );
     }
 }

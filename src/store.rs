@@ -101,10 +101,13 @@ pub(crate) struct Wanted {
     pub(crate) json: Vec<u8>,
 }
 
-/// The answer to a batch of writes: those that were not applied, as indexes into the batch.
+/// The answer to a batch of writes.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
+    /// Those that were not applied, as indexes into the batch.
     pub(crate) unprocessed: Vec<usize>,
+    /// Write units, as the service says that it charges; 0 if it does not say.
+    pub(crate) capacity: f64,
 }
 
 /// The answer to a batch of reads.

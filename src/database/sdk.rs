@@ -6,7 +6,8 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, DeleteRequest, KeysAndAttributes, PutRequest, ReturnValue, Select, WriteRequest,
+    AttributeValue, ConsumedCapacity, DeleteRequest, KeysAndAttributes, PutRequest,
+    ReturnConsumedCapacity, ReturnValue, Select, WriteRequest,
 };
 
 use super::contact::Contact;
@@ -114,12 +115,15 @@ impl Store for SdkStore {
         Box::pin(async move {
             let requests = batch.iter().map(write_request).collect::<Result<Vec<_>, _>>()?;
             let call = self.client.batch_write_item().request_items(&*table.name, requests);
+            let call = call.return_consumed_capacity(ReturnConsumedCapacity::Total);
             let output = self.contact.heard(call.send().await)?;
+            let charged = output.consumed_capacity().iter();
+            let capacity = charged.filter_map(ConsumedCapacity::capacity_units).sum();
             let returned = output.unprocessed_items.unwrap_or_default();
             let returned = returned.values().flatten();
             let keys = returned.map(|request| key_of(table, written_item(request)?));
             let unprocessed = places(table, batch.iter().map(|write| &write.key), keys)?;
-            Ok(Written { unprocessed })
+            Ok(Written { unprocessed, capacity })
         })
     }
 

@@ -1,12 +1,15 @@
 //! Options of a memory table.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::room::Mark;
 use super::{MemoryTable, Options};
 use crate::error::{Error, ErrorKind};
 use crate::record::Record;
 use crate::retry::RetryPolicy;
 use crate::table::{BadItems, Table};
+use crate::write::FlushError;
 
 /// Options of a [`MemoryTable`].
 ///
@@ -109,12 +112,82 @@ impl<T: Record> MemoryTableBuilder<T> {
         self
     }
 
+    /// Flushes in the background as soon as this many records are unsaved.
+    ///
+    /// A flush in the background never fails a change: what it did not save stays unsaved and is tried
+    /// again, after a pause of 1 s to 60 s if nothing at all was saved. Its error goes to
+    /// [`on_background_error`](Self::on_background_error), to the log, and into the
+    /// [report](crate::FlushReport::background) of the next `flush` or `close`.
+    ///
+    /// Default: half of [`max_unsaved_records`](Self::max_unsaved_records) if that is set, else never.
+    pub fn flush_at_records(mut self, records: usize) -> Self {
+        self.options.when.mark.records = Some(records);
+        self
+    }
+
+    /// Flushes in the background as soon as unsaved records have this many bytes, by DynamoDB's
+    /// arithmetic; as [`flush_at_records`](Self::flush_at_records) otherwise.
+    ///
+    /// Default: half of [`max_unsaved_bytes`](Self::max_unsaved_bytes) if that is set, else never.
+    pub fn flush_at_bytes(mut self, bytes: usize) -> Self {
+        self.options.when.mark.bytes = Some(bytes);
+        self
+    }
+
+    /// Flushes in the background this long after a change, and as often while anything is unsaved; as
+    /// [`flush_at_records`](Self::flush_at_records) otherwise.
+    ///
+    /// Default: never.
+    pub fn flush_interval(mut self, interval: Duration) -> Self {
+        self.options.when.interval = Some(interval);
+        self
+    }
+
+    /// Calls this with the error of each flush in the background that fails. It runs on the flush's
+    /// task, so it should be short; a panic in it is caught.
+    pub fn on_background_error(
+        mut self,
+        hook: impl Fn(&FlushError) + Send + Sync + 'static,
+    ) -> Self {
+        self.options.when.hook = Some(Arc::new(hook));
+        self
+    }
+
+    /// The most records that may be unsaved: a change of another one waits until a flush in the
+    /// background has saved some, at most as long as [`put_timeout`](Self::put_timeout) says. Changes
+    /// of records that are unsaved already need no room.
+    ///
+    /// Default: no limit; what is unsaved lives in memory.
+    pub fn max_unsaved_records(mut self, records: usize) -> Self {
+        self.options.most_unsaved.records = Some(records);
+        self
+    }
+
+    /// The most bytes that unsaved records may have, by DynamoDB's arithmetic; as
+    /// [`max_unsaved_records`](Self::max_unsaved_records) otherwise. A record that is larger takes all
+    /// the room there is.
+    ///
+    /// Default: no limit.
+    pub fn max_unsaved_bytes(mut self, bytes: usize) -> Self {
+        self.options.most_unsaved.bytes = Some(bytes);
+        self
+    }
+
+    /// How long a change waits for room before it is an error of kind [`ErrorKind::Timeout`] and
+    /// changes nothing.
+    ///
+    /// Default: 60 s, as the default patience of a flush, which knows by then why nothing is saved.
+    pub fn put_timeout(mut self, timeout: Duration) -> Self {
+        self.options.put_timeout = timeout;
+        self
+    }
+
     /// Makes the memory table. No request is sent.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Configuration`] if an option is out of range or the table's name is none.
-    pub fn build(self) -> Result<MemoryTable<T>, Error> {
+    pub fn build(mut self) -> Result<MemoryTable<T>, Error> {
         let refuse = |text: &str| Err(Error::new(ErrorKind::Configuration, text));
         if !(1..=10_000).contains(&self.options.limits.requests_in_flight) {
             return refuse("`requests_in_flight` must be 1 to 10,000");
@@ -122,6 +195,16 @@ impl<T: Record> MemoryTableBuilder<T> {
         if !(1..=1_000_000).contains(&self.options.segments) {
             return refuse("`scan_segments` must be 1 to 1,000,000");
         }
+        let Mark { records, bytes } = self.options.most_unsaved;
+        if records == Some(0) || bytes == Some(0) {
+            return refuse("`max_unsaved_records` and `max_unsaved_bytes` must be 1 or more");
+        }
+        if self.options.when.interval.is_some_and(|interval| interval.is_zero()) {
+            return refuse("`flush_interval` must be longer than nothing");
+        }
+        let soft = &mut self.options.when.mark;
+        soft.records = soft.records.or(records.map(|most| most.div_ceil(2)));
+        soft.bytes = soft.bytes.or(bytes.map(|most| most.div_ceil(2)));
         self.table.name()?;
         Ok(MemoryTable::with(self.table, self.options))
     }

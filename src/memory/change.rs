@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::slot::Known;
+use super::slot::{Change, Known};
 use super::turn::Turn;
 use super::{MemoryTable, Shared};
 use crate::codec;
@@ -34,8 +34,10 @@ impl<T: Record> MemoryTable<T> {
             return Ok(record);
         }
         let record = Arc::new(self.made(&key)?);
-        self.shared.table.encoded(&record)?;
-        self.shared.change(&key, Known::Record(Arc::clone(&record)))?;
+        let (_, item) = self.shared.table.encoded(&record)?;
+        let now = Known::Record(Arc::clone(&record));
+        let mut permit = self.shared.slots.room.permit();
+        self.shared.change(&key, Change { now, size: item.size }, &mut permit).await?;
         Ok(record)
     }
 
@@ -54,9 +56,9 @@ impl<T: Record> MemoryTable<T> {
     ///
     /// Dropped, the record is put or it is not.
     pub async fn put(&self, record: T) -> Result<(), Error> {
-        let (key, _checked) = self.shared.table.encoded(&record)?;
-        let now = Known::Record(Arc::new(record));
-        self.shared.change_in_turn(&key, now).await.map_err(|error| self.shared.place(error))
+        let (key, item) = self.shared.table.encoded(&record)?;
+        let change = Change { now: Known::Record(Arc::new(record)), size: item.size };
+        self.shared.change_in_turn(&key, change).await.map_err(|error| self.shared.place(error))
     }
 
     /// Changes a record by a function, starting from its key and each field's default if there is
@@ -85,7 +87,7 @@ impl<T: Record> MemoryTable<T> {
             Some(record) => (*record).clone(),
             None => self.made(&key)?,
         };
-        self.apply(&turn, &key, record, change)
+        self.apply(&turn, &key, record, change).await
     }
 
     /// Changes a record by a function; an error if there is none. Needs no defaults.
@@ -113,7 +115,7 @@ impl<T: Record> MemoryTable<T> {
                 .on_key(&key)
                 .advise("use `update` to begin with defaults"));
         };
-        self.apply(&turn, &key, (*record).clone(), change)
+        self.apply(&turn, &key, (*record).clone(), change).await
     }
 
     /// Deletes a record, unsaved until the next flush. Needs no read: what is not known to be
@@ -129,7 +131,7 @@ impl<T: Record> MemoryTable<T> {
     /// Dropped, the record is deleted or it is not.
     pub async fn delete<K: KeyLookup<T::Key>>(&self, key: K) -> Result<(), Error> {
         let key = self.shared.table.checked_key(&key)?;
-        let changed = self.shared.change_in_turn(&key, Known::Absent).await;
+        let changed = self.shared.change_in_turn(&key, deleted(&key)).await;
         changed.map_err(|error| self.shared.place(error))
     }
 
@@ -148,7 +150,8 @@ impl<T: Record> MemoryTable<T> {
         let _turn = self.turn(&key).await?;
         let record = self.shared.fetch(&key).await?;
         if record.is_some() {
-            self.shared.change(&key, Known::Absent)?;
+            let mut permit = self.shared.slots.room.permit();
+            self.shared.change(&key, deleted(&key), &mut permit).await?;
         }
         Ok(record)
     }
@@ -168,15 +171,7 @@ impl<T: Record> MemoryTable<T> {
     pub async fn discard<K: KeyLookup<T::Key>>(&self, key: K) -> Result<bool, Error> {
         let key = self.shared.table.checked_key(&key)?;
         let _turn = self.turn(&key).await?;
-        loop {
-            let settled = self.shared.settled.notified();
-            tokio::pin!(settled);
-            settled.as_mut().enable();
-            if let Some(forgotten) = self.shared.forget(&key) {
-                return Ok(forgotten);
-            }
-            settled.await;
-        }
+        Ok(self.shared.forget_settled(&key).await.is_some())
     }
 
     pub(super) async fn turn(&self, key: &Key) -> Result<Turn<T>, Error> {
@@ -193,15 +188,21 @@ impl<T: Record> MemoryTable<T> {
     }
 
     /// Runs the user's function on a copy and publishes it, if it can be stored.
-    fn apply(
+    async fn apply(
         &self,
         turn: &Turn<T>,
         key: &Key,
         mut record: T,
         change: impl FnOnce(&mut T),
     ) -> Result<Arc<T>, Error> {
+        // Where there is no room, that is found out before the function runs, if its record is saved.
+        let mut permit = self.shared.slots.room.permit();
+        let need = self.shared.slots.lock(key.as_bytes()).need(key, 0);
+        if !permit.try_take(need) {
+            self.shared.take_room(&mut permit, need).await?;
+        }
         turn.run(|| change(&mut record));
-        let (changed, _checked) = self.shared.table.encoded(&record)?;
+        let (changed, item) = self.shared.table.encoded(&record)?;
         if changed != *key {
             let text = format!("the function changed the record's key to {changed}");
             let error = Error::new(ErrorKind::InvalidRecord, text).during("update").on_key(key);
@@ -211,31 +212,54 @@ impl<T: Record> MemoryTable<T> {
                 .advise("`take` the record and `put` it under its new key"));
         }
         let record = Arc::new(record);
-        self.shared.change(key, Known::Record(Arc::clone(&record)))?;
+        let now = Known::Record(Arc::clone(&record));
+        self.shared.change(key, Change { now, size: item.size }, &mut permit).await?;
         Ok(record)
     }
 }
 
+/// The deletion of a key.
+fn deleted<T>(key: &Key) -> Change<T> {
+    Change { now: Known::Absent, size: key.as_bytes().len() }
+}
+
 impl<T: Record> Shared<T> {
-    /// Forgets a slot; `None` while it is in flight.
-    fn forget(&self, key: &Key) -> Option<bool> {
+    /// Forgets a slot and the unsaved change that it has, once that is not in flight.
+    pub(super) async fn forget_settled(&self, key: &Key) -> Option<Known<T>> {
+        loop {
+            let settled = self.settled.notified();
+            tokio::pin!(settled);
+            settled.as_mut().enable();
+            if let Ok(forgotten) = self.forget(key) {
+                return forgotten;
+            }
+            settled.await;
+        }
+    }
+
+    /// Forgets a slot and returns the unsaved change that it had.
+    fn forget(&self, key: &Key) -> Result<Option<Known<T>>, InFlight> {
         let mut locked = self.slots.lock(key.as_bytes());
         let Some(slot) = locked.find(key.as_bytes()) else {
-            return Some(false);
+            return Ok(None);
         };
-        if slot.unsaved.as_ref().is_some_and(|unsaved| unsaved.flight.is_some()) {
-            return None;
+        if slot.in_flight().is_some() {
+            return Err(InFlight);
         }
-        let was_unsaved = slot.unsaved.is_some();
         slot.forgotten = self.scans.trace();
+        let mut forgotten = None;
         locked.transition(key, |slot| {
-            slot.now = Known::Unknown;
+            let now = std::mem::replace(&mut slot.now, Known::Unknown);
             slot.kept = None;
             slot.load = None;
             slot.unreadable = false;
-            slot.unsaved.take().is_some()
+            forgotten = slot.unsaved.take().map(|_| now);
+            forgotten.is_some()
         });
         locked.prune(key.as_bytes());
-        Some(was_unsaved)
+        Ok(forgotten)
     }
 }
+
+/// The slot's change is being written.
+struct InFlight;

@@ -1,5 +1,6 @@
 //! The flush: a task that the table owns, one at a time; who asks joins or goes with the next.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -20,8 +21,8 @@ type Ending = Result<FlushReport, FlushError>;
 
 /// Who waits for which flush.
 ///
-/// Invariant: while `running`, exactly one task works the rounds off; a round covers every change
-/// up to `scope`, and its waiters are those whose changes it covers.
+/// Invariant: while `running`, exactly one task works the rounds off; a round of everything covers
+/// every change up to `scope`, and its waiters are those whose changes it covers.
 #[derive(Default)]
 pub(crate) struct Flushes(Mutex<State>);
 
@@ -31,15 +32,56 @@ struct State {
     scope: u64,
     waiting: Vec<oneshot::Sender<Ending>>,
     next: Vec<oneshot::Sender<Ending>>,
+    /// Those who want some keys saved, each in a round of its own.
+    some: VecDeque<OfKeys>,
+    /// The round before was of some keys, so that neither kind waits for ever.
+    was_some: bool,
     until_idle: Vec<oneshot::Sender<()>>,
+}
+
+/// Someone who wants some keys saved.
+struct OfKeys {
+    keys: Vec<Key>,
+    waiting: oneshot::Sender<Ending>,
+}
+
+/// What a round is to save.
+enum Round {
+    /// Every change up to this one.
+    All(u64),
+    /// What is unsaved of some keys.
+    Keys(OfKeys),
 }
 
 impl<T: Record> Shared<T> {
     /// Saves every change made before the call; joins a flush under way if that covers them.
     pub(crate) async fn flush(self: &Arc<Self>, scope: u64) -> Ending {
+        self.flushed_by(|state, sender| {
+            if state.running && state.scope >= scope {
+                state.waiting.push(sender);
+            } else {
+                state.next.push(sender);
+            }
+        })
+        .await
+    }
+
+    /// Saves the changes of these keys.
+    pub(crate) async fn flush_some(self: &Arc<Self>, keys: &[Key]) -> Ending {
+        self.flushed_by(|state, waiting| {
+            state.some.push_back(OfKeys { keys: keys.to_vec(), waiting });
+        })
+        .await
+    }
+
+    /// Waits for the round that `queue` asks for.
+    async fn flushed_by(
+        self: &Arc<Self>,
+        queue: impl Fn(&mut State, oneshot::Sender<Ending>),
+    ) -> Ending {
         loop {
             let refuse = |error| FlushError::new(self.name(), FlushReport::default(), error);
-            let (ending, taken) = self.join_flush(scope).map_err(refuse)?;
+            let (ending, taken) = self.join_flush(&queue).map_err(refuse)?;
             match ending.await {
                 Ok(ending) => return ending,
                 Err(_) if !taken => return Err(refuse(super::runtime_ended())),
@@ -52,21 +94,17 @@ impl<T: Record> Shared<T> {
     /// Where the ending will come, and whether there is a task for it.
     fn join_flush(
         self: &Arc<Self>,
-        scope: u64,
+        queue: impl Fn(&mut State, oneshot::Sender<Ending>),
     ) -> Result<(oneshot::Receiver<Ending>, bool), Error> {
         let (sender, receiver) = oneshot::channel();
         let runtime = {
             let mut state = self.flushes.0.lock();
-            if state.running && state.scope >= scope {
-                state.waiting.push(sender);
-                return Ok((receiver, true));
-            }
             let runtime = if state.running { None } else { Some(super::runtime()?) };
+            queue(&mut state, sender);
             if runtime.is_some() {
                 state.running = true;
                 state.scope = 0;
             }
-            state.next.push(sender);
             runtime
         };
         let Some(runtime) = runtime else {
@@ -75,6 +113,10 @@ impl<T: Record> Shared<T> {
         // Not under the lock: a runtime that was shut down drops the task at once, which locks too.
         let task = runtime.spawn(Rounds { shared: Arc::clone(self), ended: false }.run());
         Ok((receiver, !task.is_finished()))
+    }
+
+    pub(crate) fn is_flushing(&self) -> bool {
+        self.flushes.0.lock().running
     }
 
     /// Waits until no flush is under way; begins none.
@@ -91,8 +133,7 @@ impl<T: Record> Shared<T> {
         let _dropped = idle.await;
     }
 
-    async fn round(&self, scope: u64) -> Ending {
-        let keys = self.slots.unsaved_keys(scope);
+    async fn round(&self, keys: Vec<Key>) -> Ending {
         if keys.is_empty() {
             return Ok(FlushReport::default());
         }
@@ -120,6 +161,22 @@ impl<T: Record> Shared<T> {
             report.failed.push(Failed { key, operation, attempts: 0, outcome, error });
         }
         FlushError::new(self.name(), report, error.clone())
+    }
+
+    /// What is unsaved when the time is up.
+    pub(crate) fn left(&self, error: &Error) -> FlushError {
+        let mut report = self.nothing_sent(self.slots.unsaved_keys(u64::MAX), error).into_report();
+        for failed in &mut report.failed {
+            if self.is_in_flight(&failed.key) {
+                failed.outcome = Outcome::OutcomeUnknown;
+            }
+        }
+        FlushError::new(self.name(), report, error.clone())
+    }
+
+    fn is_in_flight(&self, key: &Key) -> bool {
+        let mut locked = self.slots.lock(key.as_bytes());
+        locked.find(key.as_bytes()).is_some_and(|slot| slot.in_flight().is_some())
     }
 
     fn operation(&self, key: &Key) -> Option<Operation> {
@@ -284,12 +341,19 @@ struct Rounds<T: Record> {
 
 impl<T: Record> Rounds<T> {
     async fn run(mut self) {
-        while let Some(scope) = self.begin() {
+        while let Some(round) = self.begin() {
+            let keys = match &round {
+                Round::All(scope) => self.shared.slots.unsaved_keys(*scope),
+                Round::Keys(OfKeys { keys, .. }) => self.shared.slots.unsaved_of(keys),
+            };
             // A panic in the SDK's parts that the user made must not look like a runtime that ended,
             // after which the next one would begin anew, and panic again.
-            let round = AssertUnwindSafe(self.shared.round(scope)).catch_unwind().await;
-            let ending = round.unwrap_or_else(|_| Err(self.shared.panicked()));
-            let waiting = std::mem::take(&mut self.shared.flushes.0.lock().waiting);
+            let ending = AssertUnwindSafe(self.shared.round(keys)).catch_unwind().await;
+            let ending = ending.unwrap_or_else(|_| Err(self.shared.panicked()));
+            let waiting = match round {
+                Round::All(_) => std::mem::take(&mut self.shared.flushes.0.lock().waiting),
+                Round::Keys(OfKeys { waiting, .. }) => vec![waiting],
+            };
             for waiter in waiting {
                 // Who went away needs no report.
                 let _gone = waiter.send(ending.clone());
@@ -297,10 +361,19 @@ impl<T: Record> Rounds<T> {
         }
     }
 
-    /// The scope of the next round, or the end if nobody waits for one.
-    fn begin(&mut self) -> Option<u64> {
+    /// The next round, or the end if nobody waits for one.
+    fn begin(&mut self) -> Option<Round> {
         let mut state = self.shared.flushes.0.lock();
-        if state.next.is_empty() && state.waiting.is_empty() {
+        let all = !state.next.is_empty() || !state.waiting.is_empty();
+        if !(all && state.was_some)
+            && let Some(some) = state.some.pop_front()
+        {
+            // Nobody may join it.
+            (state.scope, state.was_some) = (0, true);
+            return Some(Round::Keys(some));
+        }
+        state.was_some = false;
+        if !all {
             state.running = false;
             state.until_idle.clear();
             self.ended = true;
@@ -310,7 +383,7 @@ impl<T: Record> Rounds<T> {
         state.waiting.extend(next);
         // Read under this lock: who joins later compares with it.
         state.scope = self.shared.slots.newest();
-        Some(state.scope)
+        Some(Round::All(state.scope))
     }
 }
 
@@ -324,6 +397,7 @@ impl<T: Record> Drop for Rounds<T> {
         // Dropped senders tell their waiters to begin anew.
         state.waiting.clear();
         state.next.clear();
+        state.some.clear();
         state.until_idle.clear();
     }
 }

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::DefaultHashBuilder;
 use hashbrown::hash_table::{Entry, HashTable};
 use parking_lot::{Mutex, MutexGuard};
 
-use super::slot::{Known, Slot};
+use super::room::{Mark, Need, Room};
+use super::slot::{Change, Known, Slot};
 use crate::key::Key;
+use crate::load::distinct;
 use crate::record::Record;
 
 /// More shards than any machine has cores to speak of, so that two tasks rarely meet.
@@ -24,7 +26,7 @@ pub(crate) struct Shards<T: Record> {
     hasher: DefaultHashBuilder,
     /// The newest sequence number; numbers are given under a shard's lock.
     seq: AtomicU64,
-    unsaved: AtomicUsize,
+    pub(crate) room: Room,
 }
 
 pub(crate) struct Shard<T: Record> {
@@ -41,13 +43,14 @@ pub(crate) struct Locked<'s, T: Record> {
 }
 
 impl<T: Record> Shards<T> {
-    pub(crate) fn new() -> Self {
+    /// No slots; at most so much may be unsaved.
+    pub(crate) fn new(most: Mark) -> Self {
         let shard = || Mutex::new(Shard { slots: HashTable::new(), unsaved: BTreeMap::new() });
         Self {
             shards: (0..SHARDS).map(|_| shard()).collect(),
             hasher: DefaultHashBuilder::default(),
             seq: AtomicU64::new(0),
-            unsaved: AtomicUsize::new(0),
+            room: Room::new(most),
         }
     }
 
@@ -66,7 +69,7 @@ impl<T: Record> Shards<T> {
     }
 
     pub(crate) fn unsaved_count(&self) -> usize {
-        self.unsaved.load(Ordering::SeqCst)
+        self.room.records()
     }
 
     /// The unsaved keys whose first change is not newer than `scope`, in the order of change.
@@ -83,6 +86,15 @@ impl<T: Record> Shards<T> {
         keys.into_iter().map(|(_, key)| key).collect()
     }
 
+    /// Those of these keys that are unsaved, each once.
+    pub(crate) fn unsaved_of(&self, keys: &[Key]) -> Vec<Key> {
+        let is_unsaved = |key: &Key| {
+            let mut locked = self.lock(key.as_bytes());
+            locked.find(key.as_bytes()).is_some_and(|slot| slot.unsaved.is_some())
+        };
+        distinct(keys.iter().filter(|key| is_unsaved(key)).cloned())
+    }
+
     /// Visits every slot, shard by shard.
     pub(crate) fn each(&self, mut visit: impl FnMut(&Slot<T>)) {
         for shard in &self.shards {
@@ -95,7 +107,6 @@ impl<T: Record> Shards<T> {
         for shard in &self.shards {
             let mut shard = shard.lock();
             if forced {
-                self.unsaved.fetch_sub(shard.unsaved.len(), Ordering::SeqCst);
                 shard.unsaved.clear();
             }
             shard.slots.retain(|slot| {
@@ -103,7 +114,9 @@ impl<T: Record> Shards<T> {
                     return true;
                 }
                 slot.load = None;
-                slot.unsaved = None;
+                if let Some(unsaved) = slot.unsaved.take() {
+                    self.room.left(unsaved.size);
+                }
                 if slot.busy.is_none() {
                     // Else the record that is being changed was loaded with them.
                     slot.kept = None;
@@ -132,18 +145,26 @@ impl<T: Record> Locked<'_, T> {
         }
     }
 
-    /// Publishes a change and gives it its number, both under this lock.
+    /// What room a change of this size needs.
+    pub(crate) fn need(&mut self, key: &Key, size: usize) -> Need {
+        let before = self.find(key.as_bytes()).and_then(|slot| slot.unsaved_size());
+        self.shards.room.need(before, size)
+    }
+
+    /// Publishes a change and gives it its number, both under this lock. The room that it needs was
+    /// taken before.
     /// `complete`: a key of which nothing is known is absent.
-    pub(crate) fn change(&mut self, key: &Key, now: Known<T>, complete: bool) {
+    pub(crate) fn change(&mut self, key: &Key, change: Change<T>, complete: bool) {
         let seq = self.shards.seq.fetch_add(1, Ordering::SeqCst) + 1;
         let slot = self.slot(key);
         if complete && slot.now.is_unknown() && slot.forgotten == 0 && !slot.unreadable {
             slot.now = Known::Absent;
         }
-        if slot.change(now, seq) {
+        let (before, size) = (slot.unsaved_size(), change.size);
+        if slot.change(change, seq) {
             self.shard.unsaved.insert(seq, key.clone());
-            self.shards.unsaved.fetch_add(1, Ordering::SeqCst);
         }
+        self.shards.room.took(before, size);
     }
 
     /// Runs a transition that may make the slot saved; it leaves the list of unsaved keys then.
@@ -151,9 +172,12 @@ impl<T: Record> Locked<'_, T> {
         let Some(slot) = self.find(key.as_bytes()) else {
             return;
         };
-        let first = slot.unsaved.as_ref().map(|unsaved| unsaved.first);
-        if step(slot) && first.is_some_and(|first| self.shard.unsaved.remove(&first).is_some()) {
-            self.shards.unsaved.fetch_sub(1, Ordering::SeqCst);
+        let before = slot.unsaved.as_ref().map(|unsaved| (unsaved.first, unsaved.size));
+        if step(slot)
+            && let Some((first, size)) = before
+            && self.shard.unsaved.remove(&first).is_some()
+        {
+            self.shards.room.left(size);
         }
     }
 

@@ -72,12 +72,20 @@ pub(crate) struct Slot<T: Record> {
     pub(crate) unreadable: bool,
 }
 
+/// A change to be published: what is to be known, and its bytes by DynamoDB's arithmetic.
+pub(crate) struct Change<T> {
+    pub(crate) now: Known<T>,
+    pub(crate) size: usize,
+}
+
 /// A change that the database has not confirmed.
 pub(crate) struct Unsaved<T> {
     /// Of the newest change; strictly rising, given under the shard's lock.
     pub(crate) seq: u64,
     /// Of the change that made the slot unsaved; its place in the shard's list.
     pub(crate) first: u64,
+    /// Bytes of the newest change, by DynamoDB's arithmetic; what it takes of the room.
+    pub(crate) size: usize,
     /// What the database has, as last loaded or written.
     pub(crate) base: Known<T>,
     /// What was sent and is not answered yet.
@@ -126,8 +134,13 @@ impl<T: Record> Slot<T> {
             && !self.unreadable
     }
 
+    /// The size of the unsaved change, if there is one.
+    pub(crate) fn unsaved_size(&self) -> Option<usize> {
+        self.unsaved.as_ref().map(|unsaved| unsaved.size)
+    }
+
     /// Publishes a change; returns whether the slot was saved before.
-    pub(crate) fn change(&mut self, now: Known<T>, seq: u64) -> bool {
+    pub(crate) fn change(&mut self, Change { now, size }: Change<T>, seq: u64) -> bool {
         self.load = None;
         self.forgotten = 0;
         let before = std::mem::replace(&mut self.now, now);
@@ -136,13 +149,14 @@ impl<T: Record> Slot<T> {
             Box::new(Unsaved {
                 seq,
                 first: seq,
+                size,
                 base: before,
                 flight: None,
                 parked: None,
                 doubt: false,
             })
         });
-        unsaved.seq = seq;
+        (unsaved.seq, unsaved.size) = (seq, size);
         unsaved.parked = None;
         if matches!(self.now, Known::Absent) && self.kept.take().is_some() {
             // What comes after the delete is not what was loaded, even if the record is equal; nor

@@ -10,6 +10,8 @@ pub struct Stats {
     pub cached: u64,
     /// Changes that the database has not confirmed.
     pub unsaved: u64,
+    /// Bytes of unsaved records, by DynamoDB's arithmetic.
+    pub unsaved_bytes: u64,
     /// Reads answered from memory, absences included.
     pub hits: u64,
     /// Keys that had to be loaded.

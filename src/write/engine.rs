@@ -144,7 +144,10 @@ impl<'e> Engine<'e> {
     fn take_in(&mut self, answer: Answer) {
         let Answer { batch, on_trial, result } = answer;
         match result {
-            Ok(written) => self.take_written(&batch, &written.unprocessed),
+            Ok(written) => {
+                self.report.done.consumed_capacity += written.capacity;
+                self.take_written(&batch, &written.unprocessed);
+            }
             Err(failure) => match failure.class {
                 Class::Throttled | Class::Transient => self.again(&batch, &failure),
                 Class::Refused => self.take_refused(&batch, &failure, on_trial),

@@ -64,8 +64,14 @@ pub struct FlushReport {
     pub unprocessed: u64,
     /// Bytes of the items sent, by DynamoDB's arithmetic, retries included.
     pub bytes: u64,
+    /// Write units that the service charged, those of indexes included; 0 if it does not say.
+    /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>
+    pub consumed_capacity: f64,
     /// How long it took.
     pub elapsed: Duration,
+    /// Why flushes in the background failed since the last report. What they did not save was
+    /// submitted to this flush again.
+    pub background: Vec<Error>,
 }
 
 impl FlushReport {
@@ -128,6 +134,11 @@ impl FlushError {
             None => Ok(report),
             Some(cause) => Err(Self::new(Some(Arc::clone(table)), report, cause)),
         }
+    }
+
+    pub(crate) fn with_background(mut self, errors: Vec<Error>) -> Self {
+        self.0.report.background = errors;
+        self
     }
 
     /// What was done and what was not.

@@ -5,7 +5,9 @@
 
 #[cfg(feature = "dynamodb-local")]
 mod dynamodb_local;
+mod background;
 mod conditions;
+mod endings;
 mod first_contact;
 mod flush;
 mod flush_faults;

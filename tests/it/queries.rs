@@ -317,7 +317,7 @@ async fn what_a_query_found_can_be_changed_and_saved() {
     let mut found = stage.table.query("chess").first().await.unwrap().unwrap();
     found.rating = 77.0;
     memory.put(found).await.unwrap();
-    memory.flush().await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
     assert_eq!(stage.truth.get(at("p0000")).await.unwrap().unwrap().rating, 77.0);
 }
 

@@ -1,0 +1,217 @@
+//! Flushes that nobody waits for: when much is unsaved, and now and then.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::Shared;
+use super::room::Mark;
+use crate::error::Error;
+use crate::record::Record;
+use crate::write::{FlushError, FlushReport};
+
+/// The pause after a background flush that saved nothing, doubled each time up to the second.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// The most errors that are kept for the next report.
+const MAX_ERRORS: usize = 64;
+
+type Hook = Arc<dyn Fn(&FlushError) + Send + Sync>;
+
+/// When to flush without being asked.
+#[derive(Clone, Default)]
+pub(crate) struct When {
+    /// As soon as this much is unsaved.
+    pub(crate) mark: Mark,
+    /// This long after a change.
+    pub(crate) interval: Option<Duration>,
+    /// What to call when that fails.
+    pub(crate) hook: Option<Hook>,
+}
+
+impl std::fmt::Debug for When {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("When")
+            .field("mark", &self.mark)
+            .field("interval", &self.interval)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The background flushes of a memory table.
+#[derive(Debug, Default)]
+pub(crate) struct Background {
+    /// There is a task that flushes until little enough is unsaved.
+    flushing: AtomicBool,
+    /// There is a task that flushes when the interval has passed.
+    armed: AtomicBool,
+    past: Mutex<Past>,
+}
+
+#[derive(Debug, Default)]
+struct Past {
+    /// What failed since somebody was told.
+    errors: Vec<Error>,
+    /// How long to wait before the next one; zero after one that saved something.
+    pause: Duration,
+    /// How many records were parked at the end of the last one that failed.
+    parked: usize,
+}
+
+impl<T: Record> Shared<T> {
+    /// Looks whether a change that was just published is a reason to flush.
+    pub(super) fn after_change(self: &Arc<Self>) {
+        if self.options.when.mark.is_set() && self.slots.room.has_reached(self.options.when.mark) {
+            self.flush_soon();
+        }
+        if let Some(interval) = self.options.when.interval {
+            self.flush_after(interval);
+        }
+    }
+
+    /// Flushes in the background until little enough is unsaved.
+    pub(super) fn flush_soon(self: &Arc<Self>) {
+        // Without a runtime there is nobody to flush; the next change tries again.
+        let Ok(runtime) = super::runtime() else { return };
+        if !self.background.flushing.swap(true, Ordering::SeqCst) {
+            let task = Task { shared: Arc::downgrade(self), flag: |b| &b.flushing, ended: false };
+            runtime.spawn(task.flush_until_little_is_unsaved());
+        }
+    }
+
+    fn flush_after(self: &Arc<Self>, interval: Duration) {
+        let Ok(runtime) = super::runtime() else { return };
+        if !self.background.armed.swap(true, Ordering::SeqCst) {
+            let task = Task { shared: Arc::downgrade(self), flag: |b| &b.armed, ended: false };
+            runtime.spawn(task.flush_every(interval));
+        }
+    }
+
+    async fn flush_in_background(self: &Arc<Self>) {
+        let ended = self.flush(self.slots.newest()).await;
+        let error = {
+            let mut past = self.background.past.lock();
+            let saved = |report: &FlushReport| report.submitted() > not_saved(report);
+            past.pause = match &ended {
+                Err(error) if !saved(error.report()) => (past.pause * 2).clamp(PAUSE.0, PAUSE.1),
+                _ => Duration::ZERO,
+            };
+            past.news(ended)
+        };
+        let Some(error) = error else { return };
+        tracing::warn!(target: "memory_table", %error, "a background flush failed; what it did not save is still unsaved");
+        if let Some(hook) = &self.options.when.hook {
+            // A hook that panics must not end the flushes.
+            let _panicked = catch_unwind(AssertUnwindSafe(|| hook(&error)));
+        }
+    }
+
+    /// The ending of a flush that somebody asked for, with what failed in the background before.
+    pub(super) fn told(
+        &self,
+        ended: Result<FlushReport, FlushError>,
+    ) -> Result<FlushReport, FlushError> {
+        let errors = std::mem::take(&mut self.background.past.lock().errors);
+        match ended {
+            Ok(report) => Ok(FlushReport { background: errors, ..report }),
+            Err(error) => Err(error.with_background(errors)),
+        }
+    }
+
+    pub(super) fn last_background_error(&self) -> Option<Error> {
+        self.background.past.lock().errors.last().cloned()
+    }
+
+    fn wants_flush(&self) -> bool {
+        self.slots.room.has_reached(self.options.when.mark) || self.slots.room.is_wanted()
+    }
+}
+
+impl Past {
+    /// The error of a flush, unless it says nothing new: what is parked is in every report.
+    fn news(&mut self, ended: Result<FlushReport, FlushError>) -> Option<FlushError> {
+        let parked = std::mem::replace(&mut self.parked, 0);
+        let error = ended.err()?;
+        let report = error.report();
+        self.parked = report.parked.len();
+        if report.failed.is_empty() && !report.parked.is_empty() && self.parked <= parked {
+            return None;
+        }
+        if self.errors.len() == MAX_ERRORS {
+            self.errors.remove(0);
+        }
+        self.errors.push(error.cause().clone());
+        Some(error)
+    }
+}
+
+fn not_saved(report: &FlushReport) -> u64 {
+    u64::try_from(report.not_saved().count()).unwrap_or(u64::MAX)
+}
+
+/// A task of the background; it does not keep the table alive while it waits. Dropped with its
+/// runtime, it lets the next one begin.
+struct Task<T: Record> {
+    shared: Weak<Shared<T>>,
+    /// The flag that says that the task runs.
+    flag: fn(&Background) -> &AtomicBool,
+    /// The flag is down, or belongs to the next task.
+    ended: bool,
+}
+
+impl<T: Record> Task<T> {
+    async fn flush_until_little_is_unsaved(mut self) {
+        loop {
+            let Some(shared) = self.shared.upgrade() else { return };
+            let pause = shared.background.past.lock().pause;
+            drop(shared);
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+            let Some(shared) = self.shared.upgrade() else { return };
+            shared.flush_in_background().await;
+            if self.ends(&shared, !shared.wants_flush(), Shared::wants_flush) {
+                return;
+            }
+        }
+    }
+
+    async fn flush_every(mut self, interval: Duration) {
+        loop {
+            tokio::time::sleep(interval).await;
+            let Some(shared) = self.shared.upgrade() else { return };
+            let unsaved = |shared: &Shared<T>| shared.slots.unsaved_count() > 0;
+            if unsaved(&shared) {
+                shared.flush_in_background().await;
+            }
+            if self.ends(&shared, !unsaved(&shared), unsaved) {
+                return;
+            }
+        }
+    }
+
+    /// Ends the task if it has done its work. A change that comes at the same instant either finds
+    /// the flag down and starts the next task, or is seen here.
+    fn ends(&mut self, shared: &Shared<T>, done: bool, wanted: fn(&Shared<T>) -> bool) -> bool {
+        if !done {
+            return false;
+        }
+        let flag = (self.flag)(&shared.background);
+        flag.store(false, Ordering::SeqCst);
+        if wanted(shared) && !flag.swap(true, Ordering::SeqCst) {
+            return false;
+        }
+        self.ended = true;
+        true
+    }
+}
+
+impl<T: Record> Drop for Task<T> {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.upgrade().filter(|_| !self.ended) {
+            (self.flag)(&shared.background).store(false, Ordering::SeqCst);
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! How a memory table ends: flushed, closed, in a scope, or dropped.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::slot::Known;
+use super::{MemoryTable, Shared};
+use crate::error::{Error, ErrorKind};
+use crate::key::{Key, KeyLookup};
+use crate::record::Record;
+use crate::write::{FlushError, FlushReport};
+
+/// A change that was not saved, handed back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unsaved<T> {
+    /// The record was put or changed.
+    Put(Arc<T>),
+    /// The record of this key was deleted.
+    Delete(Key),
+}
+
+/// Why a [`scope`](MemoryTable::scope) did not end well.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum ScopeError<T, E> {
+    /// The job failed. Nothing was flushed for it, and its changes are here, no more in the table.
+    Job {
+        /// The job's own error.
+        error: E,
+        /// What was unsaved, oldest change first.
+        unsaved: Vec<Unsaved<T>>,
+    },
+    /// The job went well and its changes could not all be saved; they are unsaved in the table.
+    Flush(FlushError),
+}
+
+impl<T, E: fmt::Debug> fmt::Debug for ScopeError<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // The records are not shown.
+            Self::Job { error, unsaved } => f
+                .debug_struct("Job")
+                .field("error", error)
+                .field("unsaved", &unsaved.len())
+                .finish(),
+            Self::Flush(error) => f.debug_tuple("Flush").field(error).finish(),
+        }
+    }
+}
+
+impl<T, E: fmt::Display> fmt::Display for ScopeError<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Job { error, unsaved } => {
+                let count = unsaved.len();
+                write!(f, "{error}; {count} unsaved changes were handed back, none was flushed")
+            }
+            Self::Flush(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<T, E: StdError + 'static> StdError for ScopeError<T, E> {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Job { error, .. } => error.source(),
+            Self::Flush(error) => error.source(),
+        }
+    }
+}
+
+impl<T: Record> MemoryTable<T> {
+    /// Saves the changes of some keys only; the rest stays unsaved. The report is of these keys.
+    ///
+    /// It waits for a flush under way, since a key is in one request at a time.
+    ///
+    /// # Errors
+    ///
+    /// As for [`flush`](Self::flush). A key that DynamoDB refuses is the
+    /// [`cause`](FlushError::cause), and nothing is sent.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`flush`](Self::flush).
+    pub async fn flush_keys<K, I>(&self, keys: I) -> Result<FlushReport, FlushError>
+    where
+        K: KeyLookup<T::Key>,
+        I: IntoIterator<Item = K>,
+    {
+        let checked = keys.into_iter().map(|key| self.shared.table.checked_key(&key));
+        let refuse = |error| FlushError::new(self.shared.name(), FlushReport::default(), error);
+        let keys: Vec<Key> = checked.collect::<Result<_, _>>().map_err(refuse)?;
+        self.shared.told(self.shared.flush_some(&keys).await)
+    }
+
+    /// Saves everything and closes the table to changes.
+    ///
+    /// # Errors
+    ///
+    /// As for [`flush`](Self::flush); the table is open again then, and nothing is lost.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the flush goes on, and the table is open again.
+    pub async fn close(&self) -> Result<FlushReport, FlushError> {
+        let closing = self.shared.closed.begin();
+        // Locks each shard once: a change that saw the table open is published now.
+        let _published = self.shared.slots.unsaved_keys(0);
+        let report = self.flush().await?;
+        closing.succeed();
+        Ok(report)
+    }
+
+    /// As [`close`](Self::close), for at most so long.
+    ///
+    /// # Errors
+    ///
+    /// As for [`close`](Self::close). When the time is up, an error of kind [`ErrorKind::Timeout`]
+    /// whose report lists what is still unsaved; what is in flight may be saved all the same. The
+    /// flush goes on, and the table is open again.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`close`](Self::close).
+    pub async fn close_within(&self, deadline: Duration) -> Result<FlushReport, FlushError> {
+        match tokio::time::timeout(deadline, self.close()).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                let text = format!("not everything was saved within {} s", deadline.as_secs_f64());
+                let error = Error::new(ErrorKind::Timeout, text)
+                    .during("close")
+                    .advise("the flush goes on; `close` again, or keep what is left elsewhere");
+                self.shared.told(Err(self.shared.left(&self.shared.place(error))))
+            }
+        }
+    }
+
+    /// Runs a job on the table, then flushes if it went well.
+    ///
+    /// If it fails, nothing is flushed: its changes, and all others that are unsaved, are taken out of
+    /// the table and handed back. A change that a background flush wrote before is in the database.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use memory_table::{Database, Error, MemoryTable, Record, ScopeError};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Record, Serialize, Deserialize, Clone)]
+    /// # #[record(table = "players")]
+    /// # struct Player { #[record(partition_key)] name: String, #[serde(default)] rating: f64 }
+    /// # let players = Database::embedded()?.table::<Player>();
+    /// # players.create_if_missing().await?;
+    /// let memory = MemoryTable::new(players);
+    /// let (_, report) = memory
+    ///     .scope(async |players| players.update("ada", |player| player.rating = 7.0).await)
+    ///     .await?;
+    /// assert_eq!(report.written, 1);
+    ///
+    /// let failed = memory
+    ///     .scope(async |players| {
+    ///         players.update("bob", |player| player.rating = 8.0).await.map_err(|e| e.to_string())?;
+    ///         Err::<(), _>("no more matches".to_owned())
+    ///     })
+    ///     .await;
+    /// assert!(matches!(failed, Err(ScopeError::Job { unsaved, .. }) if unsaved.len() == 1));
+    /// assert!(memory.get("bob").await?.is_none());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ScopeError::Job`] with the job's error, [`ScopeError::Flush`] with that of the flush.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, what the job changed until then is unsaved in the table.
+    pub async fn scope<R, E>(
+        &self,
+        job: impl AsyncFnOnce(&Self) -> Result<R, E>,
+    ) -> Result<(R, FlushReport), ScopeError<T, E>> {
+        match job(self).await {
+            Ok(output) => {
+                let report = self.flush().await.map_err(ScopeError::Flush)?;
+                Ok((output, report))
+            }
+            Err(error) => Err(ScopeError::Job { error, unsaved: self.take_unsaved().await }),
+        }
+    }
+
+    /// Takes every unsaved change out of the table, oldest first. Their records are loaded anew when
+    /// they are asked for.
+    ///
+    /// A change that is being written at this moment is waited for first; if it is saved by that, it
+    /// is not among them.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the changes that were taken out until then are lost.
+    pub async fn take_unsaved(&self) -> Vec<Unsaved<T>> {
+        let mut taken = Vec::new();
+        for key in self.unsaved() {
+            // Only from inside the record's own update there is no turn to be had.
+            let Ok(_turn) = self.turn(&key).await else { continue };
+            let change = self.shared.forget_settled(&key).await;
+            taken.extend(change.and_then(|now| match now {
+                Known::Record(record) => Some(Unsaved::Put(record)),
+                Known::Absent => Some(Unsaved::Delete(key)),
+                Known::Unknown => None,
+            }));
+        }
+        taken
+    }
+}
+
+/// Keys named in the warning of a drop.
+const NAMED: usize = 5;
+
+/// What the users' handles hold, so that the last of them can warn.
+pub(super) struct Handle<T: Record>(pub(super) Arc<Shared<T>>);
+
+impl<T: Record> Drop for Handle<T> {
+    fn drop(&mut self) {
+        let keys = self.0.slots.unsaved_keys(u64::MAX);
+        if keys.is_empty() {
+            return;
+        }
+        let first: Vec<String> = keys.iter().take(NAMED).map(Key::to_string).collect();
+        let (table, unsaved) = (self.0.table.name().unwrap_or_default(), keys.len());
+        let first = first.join(", ");
+        if self.0.is_flushing() {
+            tracing::error!(
+                table,
+                unsaved,
+                first,
+                "a memory table was dropped with unsaved changes while it was flushed; what the flush does not save is lost; call `close` first"
+            );
+        } else {
+            tracing::error!(
+                table,
+                unsaved,
+                first,
+                "a memory table was dropped with unsaved changes, which are lost; call `close` first"
+            );
+        }
+    }
+}
