@@ -57,12 +57,13 @@ async fn as_many_bytes_as_the_mark_are_flushed_without_being_asked() {
 #[tokio::test(start_paused = true)]
 async fn what_is_unsaved_is_flushed_when_the_interval_has_passed() {
     let (stage, memory) = built(|b| b.flush_interval(Duration::from_secs(30))).await;
-    for round in 1..=3 {
+    for round in 1..=3_u8 {
         memory.put(player("ada", f64::from(round))).await.unwrap();
+        let round = usize::from(round);
         sleep(Duration::from_secs(29)).await;
-        assert_eq!(stage.writes(), round as usize - 1);
+        assert_eq!(stage.writes(), round - 1);
         sleep(Duration::from_secs(2)).await;
-        assert_eq!((stage.writes(), memory.unsaved().len()), (round as usize, 0));
+        assert_eq!((stage.writes(), memory.unsaved().len()), (round, 0));
         sleep(Duration::from_secs(600)).await;
     }
     let requests = stage.writes();

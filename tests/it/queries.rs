@@ -52,7 +52,7 @@ async fn a_query_finds_a_partition_in_the_order_of_its_sort_keys() {
     assert_eq!(found(query().sort_key().between(1, 3)).await, [1, 2, 3]);
     assert_eq!(found(stage.table.query("bob")).await, [2]);
     assert_eq!(found(stage.table.query("nobody")).await, [0; 0]);
-    let other = stage.table.query(String::from("bob")).sort_key().eq(&2).first().await.unwrap();
+    let other = stage.table.query(String::from("bob")).sort_key().eq(2).first().await.unwrap();
     assert_eq!(other, Some(visit("bob", 2)));
 }
 
