@@ -285,6 +285,13 @@ fn value_of(kind: u8, bytes: &[u8]) -> KeyValue<'_> {
     }
 }
 
+/// A key is looked up by its bytes, which hash as it does.
+impl std::borrow::Borrow<[u8]> for Key {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.hash(state);

@@ -2,6 +2,7 @@
 
 mod background;
 mod builder;
+mod capacity;
 mod closed;
 mod change;
 mod end;
@@ -18,7 +19,7 @@ mod stats;
 mod turn;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore};
@@ -36,6 +37,7 @@ use crate::retry::Patience;
 use crate::table::{BadItems, Table};
 use crate::write::{FlushError, FlushReport, Limits};
 use background::{Background, When};
+use capacity::{Bound, Capacity, SLOT_BYTES};
 use closed::Closed;
 use end::Handle;
 use fence::Fences;
@@ -136,6 +138,8 @@ pub(crate) struct Shared<T: Record> {
     settled: Notify,
     closed: Closed,
     background: Background,
+    /// What decides which clean slot to let go; without it none is.
+    bound: Option<Bound>,
     tally: Tally,
     /// The requests of this memory table, apart from those of its table.
     counters: Arc<Counters>,
@@ -161,6 +165,8 @@ struct Options {
     most_unsaved: Mark,
     /// How long a change waits for room.
     put_timeout: Duration,
+    /// How much is kept in memory.
+    capacity: Option<Capacity>,
 }
 
 impl Options {
@@ -176,6 +182,7 @@ impl Options {
             when: When::default(),
             most_unsaved: Mark::default(),
             put_timeout: PUT_TIMEOUT,
+            capacity: None,
         }
     }
 }
@@ -220,6 +227,7 @@ impl<T: Record> Shared<T> {
                 if permit.try_take(need) {
                     permit.spend(need);
                     self.publish(locked, key, change)?;
+                    self.unregister(key);
                     break;
                 }
                 need
@@ -327,10 +335,20 @@ impl<T: Record> MemoryTable<T> {
         let reads = Semaphore::new(options.limits.requests_in_flight);
         let fences = Fences::new(options.late_write_window);
         let most = options.most_unsaved;
-        let shared = Arc::new(Shared {
+        let bound = options.capacity.map(|capacity| {
+            let unsaved = match capacity {
+                Capacity::Records(_) => most.records,
+                Capacity::Bytes(_) => most.bytes,
+            };
+            (capacity, capacity.count().saturating_sub(unsaved.unwrap_or(0)))
+        });
+        let in_bytes = matches!(bound, Some((Capacity::Bytes(_), _)));
+        let beside = if in_bytes { SLOT_BYTES } else { 0 };
+        let shared = Arc::new_cyclic(|shared| Shared {
+            bound: bound.map(|(capacity, clean)| Bound::new(capacity, clean, Weak::clone(shared))),
             table,
             options,
-            slots: Shards::new(most),
+            slots: Shards::new(most, beside),
             flushes: flush::Flushes::default(),
             fences,
             reads,
@@ -435,6 +453,7 @@ impl<T: Record> MemoryTable<T> {
         let mut stats = Stats {
             cached,
             unsaved: u64::try_from(self.shared.slots.unsaved_count()).unwrap_or(u64::MAX),
+            evicted: self.shared.bound.as_ref().map_or(0, Bound::evicted),
             unsaved_bytes: u64::try_from(self.shared.slots.room.bytes()).unwrap_or(u64::MAX),
             read_requests: Counters::of(&counters.read_requests),
             write_requests: Counters::of(&counters.write_requests),

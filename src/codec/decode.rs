@@ -10,7 +10,7 @@ use self::name::{NameReader, visit_text};
 use super::CodecError;
 use super::encode::form;
 use super::kept::Kept;
-use super::tree::{Fields, Node, field, parse_item, write_fields};
+use super::tree::{Fields, Node, field, fields_size, parse_item, write_fields};
 use crate::key::{Key, KeyValue};
 use crate::number::Decimal;
 use crate::record::Record;
@@ -22,6 +22,8 @@ pub(crate) struct Decoded<T> {
     pub(crate) record: T,
     /// What the item has and the record's type does not know.
     pub(crate) kept: Option<Kept>,
+    /// Bytes of the item, by DynamoDB's arithmetic.
+    pub(crate) size: usize,
 }
 
 /// Decodes an item, keeping what its type does not know.
@@ -33,7 +35,7 @@ pub(crate) fn decode<T: Record>(json: &[u8]) -> Result<Decoded<T>, CodecError> {
     // However large: what is stored can be read, though saving it may be refused.
     let again = form(&record)?;
     let kept = Kept::of::<T>(&fields, &again.json, &declared)?;
-    Ok(Decoded { key, record, kept })
+    Ok(Decoded { key, record, kept, size: fields_size(&fields) })
 }
 
 /// Decodes some attributes of an item.

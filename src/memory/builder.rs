@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::capacity::Capacity;
 use super::room::Mark;
 use super::{MemoryTable, Options};
 use crate::error::{Error, ErrorKind};
@@ -36,12 +37,13 @@ use crate::write::FlushError;
 pub struct MemoryTableBuilder<T> {
     table: Table<T>,
     options: Options,
+    capacities: Vec<Capacity>,
 }
 
 impl<T: Record> MemoryTableBuilder<T> {
     pub(super) fn new(table: Table<T>) -> Self {
         let options = Options::defaults(&table);
-        Self { table, options }
+        Self { table, options, capacities: Vec::new() }
     }
 
     /// How long to go on without progress before a flush or a load gives up; progress of any item
@@ -109,6 +111,33 @@ impl<T: Record> MemoryTableBuilder<T> {
     /// mostly landed by then. Zero waits for nothing.
     pub fn late_write_window(mut self, window: Duration) -> Self {
         self.options.late_write_window = window;
+        self
+    }
+
+    /// Keeps at most this many records and remembered absences in memory, unsaved ones included; what
+    /// was not asked for lately is let go and loaded anew.
+    ///
+    /// Unsaved records are never let go, so a part of the capacity is theirs:
+    /// [`max_unsaved_records`](Self::max_unsaved_records), by default half of it. Records that are
+    /// being changed or loaded come on top, one each. Change records by `update`, which loads them
+    /// anew: a `put` of one that was let go replaces the whole item, attributes that the record's type
+    /// does not know included. After `load_all` what is not in memory counts as absent only until
+    /// something is let go.
+    ///
+    /// Default: no bound, as a batch job reads each item once.
+    pub fn capacity_records(mut self, records: usize) -> Self {
+        self.capacities.push(Capacity::Records(records));
+        self
+    }
+
+    /// Keeps records of at most this many bytes in memory: item sizes by DynamoDB's arithmetic, and
+    /// 256 bytes for each record or absence, unsaved ones too. Half of it is for unsaved records unless
+    /// [`max_unsaved_bytes`](Self::max_unsaved_bytes) says otherwise. As
+    /// [`capacity_records`](Self::capacity_records) otherwise, in place of it.
+    ///
+    /// Default: no bound.
+    pub fn capacity_bytes(mut self, bytes: usize) -> Self {
+        self.capacities.push(Capacity::Bytes(bytes));
         self
     }
 
@@ -194,6 +223,20 @@ impl<T: Record> MemoryTableBuilder<T> {
         }
         if !(1..=1_000_000).contains(&self.options.segments) {
             return refuse("`scan_segments` must be 1 to 1,000,000");
+        }
+        self.options.capacity = match self.capacities[..] {
+            [] => None,
+            [capacity] => Some(capacity),
+            _ => return refuse("a memory table has one capacity, in records or in bytes"),
+        };
+        if let Some(capacity) = self.options.capacity {
+            let unsaved = match capacity {
+                Capacity::Records(_) => &mut self.options.most_unsaved.records,
+                Capacity::Bytes(_) => &mut self.options.most_unsaved.bytes,
+            };
+            if *unsaved.get_or_insert(capacity.count() / 2) >= capacity.count() {
+                return refuse("the capacity must be 2 or more, and more than what may be unsaved");
+            }
         }
         let Mark { records, bytes } = self.options.most_unsaved;
         if records == Some(0) || bytes == Some(0) {

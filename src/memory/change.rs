@@ -231,6 +231,7 @@ impl<T: Record> Shared<T> {
             tokio::pin!(settled);
             settled.as_mut().enable();
             if let Ok(forgotten) = self.forget(key) {
+                self.unregister(key);
                 return forgotten;
             }
             settled.await;
@@ -253,6 +254,7 @@ impl<T: Record> Shared<T> {
             slot.kept = None;
             slot.load = None;
             slot.unreadable = false;
+            slot.registered = 0;
             forgotten = slot.unsaved.take().map(|_| now);
             forgotten.is_some()
         });

@@ -299,6 +299,7 @@ impl<T: Record> Changes for Shared<T> {
             Ok(Some(action)) => self.held_or_sent(Write { key: key.clone(), action }, sent.seq),
             Ok(None) => {
                 self.slots.lock(key.as_bytes()).transition(key, super::slot::Slot::unchanged);
+                self.register(key);
                 self.tally.unchanged();
                 self.settled.notify_waiters();
                 Take::Unchanged
@@ -328,6 +329,7 @@ impl<T: Record> Changes for Shared<T> {
             }
             slot.settle(settled)
         });
+        self.register(key);
         self.settled.notify_waiters();
     }
 }

@@ -1,5 +1,6 @@
 //! Loads: one request per key however many ask, and no result that overwrites a change.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -8,51 +9,61 @@ use tokio::sync::watch;
 
 use super::Shared;
 use super::slot::{Known, Slot};
-use crate::codec::Decoded;
+use crate::codec::{Decoded, Kept};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
+use crate::link::Link;
 use crate::load;
 use crate::record::Record;
 use crate::store::MAX_BATCH_GET;
 
-/// How a load ended: the keys whose items could not be read, or why nothing came.
-type Ending = Result<Arc<Vec<(Key, Error)>>, Error>;
-
-pub(super) type Waiting = watch::Receiver<Option<Ending>>;
-
-/// A load under way, shared by the slots that it is for and by all that wait for it.
-pub(crate) struct Load {
-    ended: watch::Sender<Option<Ending>>,
+/// What a load found.
+pub(super) struct Loaded<T> {
+    /// The keys whose items could not be read.
+    bad: Vec<(Key, Error)>,
+    /// The keys that have no record.
+    absent: HashSet<Key>,
+    /// The record of a load of one key. It may be let go before anyone looks for it.
+    only: Option<Known<T>>,
 }
 
-impl Load {
+type Ending<T> = Result<Arc<Loaded<T>>, Error>;
+
+pub(super) type Waiting<T> = watch::Receiver<Option<Ending<T>>>;
+
+/// A load under way, shared by the slots that it is for and by all that wait for it.
+pub(crate) struct Load<T> {
+    ended: watch::Sender<Option<Ending<T>>>,
+}
+
+impl<T> Load<T> {
     fn new() -> Arc<Self> {
         Arc::new(Self { ended: watch::channel(None).0 })
     }
 }
 
-/// Waits for a load; `Ok` means that the slot must be looked at again.
-async fn ended(mut waiting: Waiting, key: &Key) -> Result<(), Error> {
+/// Waits for a load; `None` if it ended with its runtime before it was done.
+async fn ended<T>(mut waiting: Waiting<T>, key: &Key) -> Result<Option<Arc<Loaded<T>>>, Error> {
     let ending = match waiting.wait_for(Option::is_some).await {
         Ok(ending) => ending.clone(),
-        // Its runtime ended before the load did: the next one who asks loads anew.
-        Err(_) => return Ok(()),
+        // The next one who asks loads anew.
+        Err(_) => return Ok(None),
     };
-    match ending {
-        None => Ok(()),
-        Some(Ok(bad)) => {
-            bad.iter().find(|(at, _)| at == key).map_or(Ok(()), |(_, error)| Err(error.clone()))
-        }
-        Some(Err(error)) => Err(error),
+    let Some(loaded) = ending.transpose()? else {
+        return Ok(None);
+    };
+    match loaded.bad.iter().find(|(at, _)| at == key) {
+        Some((_, error)) => Err(error.clone()),
+        None => Ok(Some(loaded)),
     }
 }
 
 /// What a slot says to someone who wants its record.
 enum Look<T> {
     Known(Option<Arc<T>>),
-    Loading(Arc<Load>),
+    Loading(Arc<Load<T>>),
     /// The load made for it is the slot's from now on, and is to be run.
-    Claimed(Arc<Load>),
+    Claimed(Arc<Load<T>>),
 }
 
 impl<T: Record> Shared<T> {
@@ -89,7 +100,13 @@ impl<T: Record> Shared<T> {
                     waiting
                 }
             };
-            self.loaded(waiting, key).await?;
+            let loaded = self.loaded(waiting, key).await?;
+            if let Some(found) = loaded.and_then(|loaded| loaded.only.clone())
+                && self.known(key).is_none()
+            {
+                // Let go again already.
+                return Ok(found.record());
+            }
         }
     }
 
@@ -100,7 +117,9 @@ impl<T: Record> Shared<T> {
         if known.is_unknown() {
             return None;
         }
+        drop(locked);
         self.tally.hit();
+        self.touch(key);
         Some(known)
     }
 
@@ -110,7 +129,7 @@ impl<T: Record> Shared<T> {
         self: &Arc<Self>,
         keys: Vec<Key>,
         records: &mut u64,
-    ) -> Result<Vec<(Waiting, Key)>, Error> {
+    ) -> Result<Vec<(Waiting<T>, Key)>, Error> {
         let mut waiting = Vec::new();
         let mut claims = Vec::new();
         let mut claim = self.claim(Load::new(), Vec::new());
@@ -138,15 +157,27 @@ impl<T: Record> Shared<T> {
     }
 
     /// Waits for a load. Its error does not matter if the record is known all the same.
-    pub(super) async fn loaded(&self, waiting: Waiting, key: &Key) -> Result<(), Error> {
+    async fn loaded(
+        &self,
+        waiting: Waiting<T>,
+        key: &Key,
+    ) -> Result<Option<Arc<Loaded<T>>>, Error> {
         match ended(waiting, key).await {
-            Err(error) if !self.is_known(key) => Err(error.on_key(key)),
-            _ => Ok(()),
+            Err(error) if self.known(key).is_none() => Err(error.on_key(key)),
+            Err(_) => Ok(None),
+            Ok(loaded) => Ok(loaded),
         }
     }
 
-    fn is_known(&self, key: &Key) -> bool {
-        self.known(key).is_some()
+    /// Waits for a load; whether there is a record, or `None` if the load ended with its runtime.
+    pub(super) async fn exists(
+        &self,
+        waiting: Waiting<T>,
+        key: &Key,
+    ) -> Result<Option<bool>, Error> {
+        let loaded = self.loaded(waiting, key).await?;
+        let known = self.known(key);
+        Ok(known.or_else(|| loaded.map(|loaded| !loaded.absent.contains(key))))
     }
 
     /// Whether there is a record of a key; `None` if nothing is known.
@@ -177,7 +208,7 @@ impl<T: Record> Shared<T> {
         self.fetch_uncounted(key).await
     }
 
-    fn look(&self, key: &Key, load: impl FnOnce() -> Arc<Load>) -> Look<T> {
+    fn look(&self, key: &Key, load: impl FnOnce() -> Arc<Load<T>>) -> Look<T> {
         let mut locked = self.slots.lock(key.as_bytes());
         let slot = locked.find(key.as_bytes());
         if let Some(slot) = &slot {
@@ -204,28 +235,30 @@ impl<T: Record> Shared<T> {
         }
     }
 
-    fn claim(self: &Arc<Self>, load: Arc<Load>, keys: Vec<Key>) -> Claim<T> {
+    fn claim(self: &Arc<Self>, load: Arc<Load<T>>, keys: Vec<Key>) -> Claim<T> {
         Claim { shared: Arc::clone(self), load, keys }
     }
 
-    /// Takes a loaded record in, unless the slot was touched since.
-    fn store(&self, load: &Arc<Load>, key: &Key, found: Option<Decoded<T>>) {
-        let mut locked = self.slots.lock(key.as_bytes());
-        let Some(slot) = locked.find(key.as_bytes()) else {
-            return;
-        };
-        if !slot.load.as_ref().is_some_and(|current| Arc::ptr_eq(current, load)) {
-            return;
+    /// Takes a loaded record in, unless the slot was touched since; returns what was found.
+    fn store(&self, load: &Arc<Load<T>>, key: &Key, found: Option<Decoded<T>>) -> Known<T> {
+        let found = Stored::of(found);
+        let now = found.now.clone();
+        {
+            let mut locked = self.slots.lock(key.as_bytes());
+            if let Some(slot) = locked.find(key.as_bytes())
+                && slot.load.as_ref().is_some_and(|current| Arc::ptr_eq(current, load))
+            {
+                slot.load = None;
+                found.put_into(slot);
+            }
         }
-        slot.load = None;
-        slot.forgotten = 0;
-        slot.unreadable = false;
-        (slot.now, slot.kept) = known(found);
+        self.register(key);
+        now
     }
 
     /// The stored item of a key does not fit the type. Unless the slot was touched since, no change
     /// may replace it.
-    fn store_unreadable(&self, load: &Arc<Load>, key: &Key) {
+    fn store_unreadable(&self, load: &Arc<Load<T>>, key: &Key) {
         let mut locked = self.slots.lock(key.as_bytes());
         if let Some(slot) = locked.find(key.as_bytes())
             && slot.load.as_ref().is_some_and(|current| Arc::ptr_eq(current, load))
@@ -243,30 +276,52 @@ impl<T: Record> Shared<T> {
         key: &Key,
         found: Option<Decoded<T>>,
     ) {
-        let mut locked = self.slots.lock(key.as_bytes());
-        // Reset since the page was asked for: it may be older than what was forgotten.
-        if self.scans.resets() != resets {
-            return;
-        }
-        let slot = locked.slot(key);
-        if slot.now.is_unknown() && slot.forgotten < scan {
-            slot.unreadable = found.is_none();
-            if let Some(decoded) = found {
-                slot.forgotten = 0;
-                // A load of the same key is of no use any more; were it left to bring the record and
-                // failed, the record would count as absent.
-                slot.load = None;
-                (slot.now, slot.kept) = known(Some(decoded));
+        let found = found.map(|found| Stored::of(Some(found)));
+        {
+            let mut locked = self.slots.lock(key.as_bytes());
+            // Reset since the page was asked for: it may be older than what was forgotten.
+            if self.scans.resets() != resets {
+                return;
             }
+            let slot = locked.slot(key);
+            if slot.now.is_unknown() && slot.forgotten < scan {
+                match found {
+                    // A load of the same key is of no use any more; were it left to bring the record
+                    // and failed, the record would count as absent.
+                    Some(found) => {
+                        slot.load = None;
+                        found.put_into(slot);
+                    }
+                    None => slot.unreadable = true,
+                }
+            }
+            locked.prune(key.as_bytes());
         }
-        locked.prune(key.as_bytes());
+        self.register(key);
     }
 }
 
-fn known<T>(found: Option<Decoded<T>>) -> (Known<T>, Option<Arc<crate::codec::Kept>>) {
-    match found {
-        None => (Known::Absent, None),
-        Some(decoded) => (Known::Record(Arc::new(decoded.record)), decoded.kept.map(Arc::new)),
+/// What was found for a key, as a slot has it.
+struct Stored<T> {
+    now: Known<T>,
+    kept: Option<Arc<Kept>>,
+    size: usize,
+}
+
+impl<T: Record> Stored<T> {
+    fn of(found: Option<Decoded<T>>) -> Self {
+        match found {
+            None => Self { now: Known::Absent, kept: None, size: 0 },
+            Some(Decoded { record, kept, size, .. }) => {
+                Self { now: Known::Record(Arc::new(record)), kept: kept.map(Arc::new), size }
+            }
+        }
+    }
+
+    fn put_into(self, slot: &mut Slot<T>) {
+        slot.forgotten = 0;
+        slot.unreadable = false;
+        (slot.now, slot.kept, slot.size) = (self.now, self.kept, self.size);
     }
 }
 
@@ -288,32 +343,39 @@ fn spawn_load<T: Record>(claim: Claim<T>) -> Result<(), Error> {
 /// The keys of a load; dropped, whatever came of it, none of them stays loading.
 struct Claim<T: Record> {
     shared: Arc<Shared<T>>,
-    load: Arc<Load>,
+    load: Arc<Load<T>>,
     keys: Vec<Key>,
 }
 
 impl<T: Record> Claim<T> {
-    async fn run(&self) -> Ending {
+    async fn run(&self) -> Ending<T> {
         // The semaphore is never closed.
         let _permit = self.shared.reads.acquire().await;
         let link = self.shared.ready().await?;
-        let consistent = self.shared.options.consistent;
-        if let [key] = &self.keys[..] {
-            match load::get(&link, key, consistent).await {
-                Ok(found) => self.shared.store(&self.load, key, found),
-                Err(error) => {
-                    if error.kind() == ErrorKind::InvalidItem {
-                        self.shared.store_unreadable(&self.load, key);
-                    }
-                    return Err(error);
-                }
-            }
-            return Ok(Arc::default());
+        match &self.keys[..] {
+            [key] => self.run_one(&link, key).await,
+            keys => self.run_many(&link, keys).await,
         }
-        let mut absent: std::collections::HashSet<&Key> = self.keys.iter().collect();
+    }
+
+    async fn run_one(&self, link: &Link, key: &Key) -> Ending<T> {
+        let found = load::get(link, key, self.shared.options.consistent).await;
+        let found = found.inspect_err(|error| {
+            if error.kind() == ErrorKind::InvalidItem {
+                self.shared.store_unreadable(&self.load, key);
+            }
+        })?;
+        let absent = found.is_none().then(|| key.clone()).into_iter().collect();
+        let only = Some(self.shared.store(&self.load, key, found));
+        Ok(Arc::new(Loaded { bad: Vec::new(), absent, only }))
+    }
+
+    async fn run_many(&self, link: &Link, keys: &[Key]) -> Ending<T> {
+        let mut absent: HashSet<Key> = keys.iter().cloned().collect();
         let mut bad = Vec::new();
-        let mut records = Vec::with_capacity(self.keys.len());
-        let ended = load::chunk::<T>(&link, &self.keys, consistent, &mut records).await;
+        let mut records = Vec::with_capacity(keys.len());
+        let consistent = self.shared.options.consistent;
+        let ended = load::chunk::<T>(link, keys, consistent, &mut records).await;
         for read in records {
             match read {
                 Ok(decoded) => {
@@ -333,10 +395,10 @@ impl<T: Record> Claim<T> {
         }
         // What came before the error is cached; what did not is unknown, not absent.
         ended?;
-        for key in absent {
+        for key in &absent {
             self.shared.store(&self.load, key, None);
         }
-        Ok(Arc::new(bad))
+        Ok(Arc::new(Loaded { bad, absent, only: None }))
     }
 }
 

@@ -208,16 +208,14 @@ impl<T: Record> Shared<T> {
             let mut result = Ok(());
             keys = Vec::new();
             for (waiting, key) in waiting {
-                match self.loaded(waiting, &key).await {
+                match self.exists(waiting, &key).await {
+                    Ok(Some(exists)) => report.records += u64::from(exists),
+                    // Its load ended with another runtime: it is for us to load.
+                    Ok(None) => keys.push(key),
                     Err(error) if error.kind() == ErrorKind::InvalidItem => {
                         result = result.and(report.took_bad(error, policy));
                     }
                     Err(error) => result = result.and(Err(error)),
-                    Ok(()) => match self.known(&key) {
-                        Some(exists) => report.records += u64::from(exists),
-                        // Its load ended with another runtime: it is for us to load.
-                        None => keys.push(key),
-                    },
                 }
             }
             result?;
@@ -246,8 +244,9 @@ impl<T: Record> Shared<T> {
                 Error::new(ErrorKind::Service, "a load was ended before its end").caused_by(error)
             })??);
         }
-        if whole {
-            scan.completed(self.options.absent_after_load_all);
+        scan.completed(whole && self.options.absent_after_load_all);
+        if self.bound.is_some() && self.scans.needs_no_trace() {
+            self.slots.forget_traces();
         }
         Ok(report)
     }

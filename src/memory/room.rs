@@ -27,6 +27,8 @@ pub(crate) struct Room {
     bytes: AtomicUsize,
     free_records: Option<Semaphore>,
     free_bytes: Option<(Semaphore, usize)>,
+    /// What a record takes of the room beside its bytes.
+    beside: usize,
     waiting: AtomicUsize,
 }
 
@@ -45,13 +47,15 @@ pub(crate) struct Permit<'r> {
 }
 
 impl Room {
-    pub(crate) fn new(most: Mark) -> Self {
+    /// Room for so much; each record takes `beside` bytes more than it has.
+    pub(crate) fn new(most: Mark, beside: usize) -> Self {
         let semaphore = |count: usize| Semaphore::new(count.min(Semaphore::MAX_PERMITS));
         Self {
             records: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             free_records: most.records.map(semaphore),
             free_bytes: most.bytes.map(|bytes| (semaphore(bytes), bytes)),
+            beside,
             waiting: AtomicUsize::new(0),
         }
     }
@@ -89,6 +93,7 @@ impl Room {
 
     /// A record that is larger than all the room there is takes all of it.
     fn clamped(&self, bytes: usize) -> usize {
+        let bytes = bytes.saturating_add(self.beside);
         self.free_bytes.as_ref().map_or(bytes, |(_, most)| bytes.min(*most))
     }
 
@@ -202,7 +207,7 @@ mod tests {
     use super::*;
 
     fn small() -> Room {
-        Room::new(Mark { records: Some(2), bytes: Some(100) })
+        Room::new(Mark { records: Some(2), bytes: Some(100) }, 0)
     }
 
     fn publish(room: &Room, before: Option<usize>, size: usize) -> bool {
@@ -249,6 +254,17 @@ mod tests {
         assert!(publish(&room, None, 90));
         assert!(!publish(&room, None, 20));
         assert!(publish(&room, None, 10), "the record that was taken is free again");
+    }
+
+    #[test]
+    fn what_a_record_takes_beside_its_bytes_counts() {
+        let room = Room::new(Mark { records: None, bytes: Some(100) }, 40);
+        assert!(publish(&room, None, 10));
+        assert!(!publish(&room, None, 11));
+        assert!(publish(&room, None, 10));
+        assert_eq!(room.bytes(), 20);
+        room.left(10);
+        assert!(publish(&room, Some(10), 60));
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! Whether the whole table was loaded, so that what is not in memory is absent.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 #[derive(Debug, Default)]
 pub(crate) struct Scans {
@@ -10,6 +10,8 @@ pub(crate) struct Scans {
     running: AtomicUsize,
     begun: AtomicU64,
     resets: AtomicU64,
+    /// A record was let go since the last reset: what has no slot is not absent by that.
+    lossy: AtomicBool,
 }
 
 impl Scans {
@@ -17,7 +19,17 @@ impl Scans {
     pub(crate) fn is_complete(&self) -> bool {
         // In this order: what was complete is looked at first.
         let complete = self.complete.load(Ordering::SeqCst);
-        complete == self.resets() + 1
+        complete == self.resets() + 1 && !self.lossy.load(Ordering::SeqCst)
+    }
+
+    /// A slot is about to be let go.
+    pub(crate) fn evicted(&self) {
+        self.lossy.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether traces are of use to nobody.
+    pub(crate) fn needs_no_trace(&self) -> bool {
+        !self.is_complete() && self.running.load(Ordering::SeqCst) == 0
     }
 
     /// The trace that a key leaves that is forgotten, or 0: without one it would count as absent, or
@@ -33,6 +45,7 @@ impl Scans {
 
     /// Everything is forgotten.
     pub(crate) fn reset(&self) {
+        self.lossy.store(false, Ordering::SeqCst);
         self.resets.fetch_add(1, Ordering::SeqCst);
     }
 

@@ -43,14 +43,14 @@ pub(crate) struct Locked<'s, T: Record> {
 }
 
 impl<T: Record> Shards<T> {
-    /// No slots; at most so much may be unsaved.
-    pub(crate) fn new(most: Mark) -> Self {
+    /// No slots; at most so much may be unsaved, each record counting `beside` bytes more than it has.
+    pub(crate) fn new(most: Mark, beside: usize) -> Self {
         let shard = || Mutex::new(Shard { slots: HashTable::new(), unsaved: BTreeMap::new() });
         Self {
             shards: (0..SHARDS).map(|_| shard()).collect(),
             hasher: DefaultHashBuilder::default(),
             seq: AtomicU64::new(0),
-            room: Room::new(most),
+            room: Room::new(most, beside),
         }
     }
 
@@ -102,6 +102,18 @@ impl<T: Record> Shards<T> {
         }
     }
 
+    /// Drops the traces of slots that hold nothing else.
+    pub(crate) fn forget_traces(&self) {
+        for shard in &self.shards {
+            shard.lock().slots.retain(|slot| {
+                if slot.now.is_unknown() {
+                    slot.forgotten = 0;
+                }
+                !slot.is_vacant()
+            });
+        }
+    }
+
     /// Forgets every slot; unless forced, not those that are unsaved or being changed.
     pub(crate) fn clear(&self, forced: bool) {
         for shard in &self.shards {
@@ -123,6 +135,7 @@ impl<T: Record> Shards<T> {
                 }
                 slot.forgotten = 0;
                 slot.unreadable = false;
+                slot.registered = 0;
                 slot.now = Known::Unknown;
                 !slot.is_vacant()
             });

@@ -61,7 +61,11 @@ pub(crate) struct Slot<T: Record> {
     pub(crate) key: Key,
     pub(crate) now: Known<T>,
     pub(crate) kept: Option<Arc<Kept>>,
-    pub(crate) load: Option<Arc<Load>>,
+    /// Bytes of what is known, by DynamoDB's arithmetic.
+    pub(crate) size: usize,
+    /// The number under which the policy knows the slot; 0 if it does not. Only a clean slot has one.
+    pub(crate) registered: u64,
+    pub(crate) load: Option<Arc<Load<T>>>,
     pub(crate) unsaved: Option<Box<Unsaved<T>>>,
     pub(crate) busy: Option<Box<Busy<T>>>,
     /// Forgotten on purpose: not to be taken for absent, nor from a scan that began before. The
@@ -116,6 +120,8 @@ impl<T: Record> Slot<T> {
             key,
             now: Known::Unknown,
             kept: None,
+            size: 0,
+            registered: 0,
             load: None,
             unsaved: None,
             busy: None,
@@ -139,10 +145,17 @@ impl<T: Record> Slot<T> {
         self.unsaved.as_ref().map(|unsaved| unsaved.size)
     }
 
+    /// Whether nobody changes, loads or saves the record.
+    pub(crate) const fn is_idle(&self) -> bool {
+        self.load.is_none() && self.unsaved.is_none() && self.busy.is_none()
+    }
+
     /// Publishes a change; returns whether the slot was saved before.
     pub(crate) fn change(&mut self, Change { now, size }: Change<T>, seq: u64) -> bool {
         self.load = None;
         self.forgotten = 0;
+        self.registered = 0;
+        self.size = size;
         let before = std::mem::replace(&mut self.now, now);
         let newly = self.unsaved.is_none();
         let unsaved = self.unsaved.get_or_insert_with(|| {

@@ -12,6 +12,8 @@ pub struct Stats {
     pub unsaved: u64,
     /// Bytes of unsaved records, by DynamoDB's arithmetic.
     pub unsaved_bytes: u64,
+    /// Records and absences that were let go to stay within the capacity.
+    pub evicted: u64,
     /// Reads answered from memory, absences included.
     pub hits: u64,
     /// Keys that had to be loaded.

@@ -92,6 +92,8 @@ impl<T: Record> Drop for Turn<T> {
             };
             let Some(next) = next else {
                 self.held = false;
+                // It may have become clean, or was not let go, while it was this one's turn.
+                self.shared.register(&self.key);
                 return;
             };
             let turn = Self { shared: Arc::clone(&self.shared), key: self.key.clone(), held: true };

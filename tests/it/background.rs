@@ -164,7 +164,7 @@ async fn what_is_unsaved_never_exceeds_the_hard_marks() {
                 match number % 3 {
                     0 => memory.put(player(&name, 1.0)).await.unwrap(),
                     1 => {
-                        drop(memory.update(at(&name), |p| p.text = "x".repeat(200)).await.unwrap())
+                        memory.update(at(&name), |p| p.text = "x".repeat(200)).await.unwrap();
                     }
                     _ => memory.delete(at(&name)).await.unwrap(),
                 }

@@ -6,6 +6,7 @@
 #[cfg(feature = "dynamodb-local")]
 mod dynamodb_local;
 mod background;
+mod capacity;
 mod conditions;
 mod endings;
 mod first_contact;
