@@ -17,6 +17,7 @@ mod shards;
 mod slot;
 mod stats;
 mod turn;
+mod wrote;
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -47,6 +48,7 @@ use shards::{Locked, Shards};
 use slot::{Change, Known, Slot};
 use stats::Tally;
 use turn::Turn;
+use wrote::Wrote;
 
 /// A table in memory: reads each item once, keeps changes unsaved, and flushes them in batches.
 ///
@@ -138,6 +140,7 @@ pub(crate) struct Shared<T: Record> {
     settled: Notify,
     closed: Closed,
     background: Background,
+    wrote: Wrote,
     /// What decides which clean slot to let go; without it none is.
     bound: Option<Bound>,
     tally: Tally,
@@ -347,7 +350,6 @@ impl<T: Record> MemoryTable<T> {
         let shared = Arc::new_cyclic(|shared| Shared {
             bound: bound.map(|(capacity, clean)| Bound::new(capacity, clean, Weak::clone(shared))),
             table,
-            options,
             slots: Shards::new(most, beside),
             flushes: flush::Flushes::default(),
             fences,
@@ -356,6 +358,8 @@ impl<T: Record> MemoryTable<T> {
             settled: Notify::new(),
             closed: Closed::default(),
             background: Background::default(),
+            wrote: Wrote::new(options.consistent),
+            options,
             tally: Tally::default(),
             counters: Arc::default(),
         });

@@ -90,6 +90,19 @@ impl<T: Record> MemoryTableBuilder<T> {
         self
     }
 
+    /// Loads records by eventually consistent reads, which cost half the read units and may miss
+    /// writes of the last second by others. What this memory table wrote is still read consistently,
+    /// so it never goes back behind its own writes; for that it remembers 8 bytes for each key that it
+    /// wrote.
+    ///
+    /// Default: consistent reads, at twice the read units: what is let go and loaded anew is never
+    /// older than before.
+    /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html>
+    pub fn eventually_consistent_loads(mut self) -> Self {
+        self.options.consistent = false;
+        self
+    }
+
     /// What becomes of stored items that do not fit the record's type, when many are loaded at once:
     /// by `load_all`, `load`, `load_segment` and `prefetch`.
     ///

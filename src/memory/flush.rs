@@ -200,7 +200,8 @@ impl<T: Record> Shared<T> {
             (Known::Record(now), _) => {
                 self.item(now, key, sent.kept.as_deref()).map(Action::Put).map(Some)
             }
-            (_, Known::Absent) => Ok(None),
+            // An absence that was read eventually may be none.
+            (_, Known::Absent) if self.options.consistent => Ok(None),
             _ => Ok(Some(Action::Delete(key_json::<T>(key)))),
         }
     }
@@ -240,7 +241,10 @@ impl<T: Record> Shared<T> {
     /// A newer value than one of unknown outcome waits, and is not in flight meanwhile.
     fn held_or_sent(&self, write: Write, seq: u64) -> Take {
         match self.fences.holds(&write.key, seq) {
-            None => Take::Write(write),
+            None => {
+                self.note_write(&write.key);
+                Take::Write(write)
+            }
             Some(until) => {
                 self.settle(&write.key, Settled::Pending(Outcome::NotWritten));
                 Take::Held(write, until)

@@ -185,15 +185,15 @@ impl<T: Record> Shared<T> {
         let mut locked = self.slots.lock(key.as_bytes());
         match locked.find(key.as_bytes()) {
             Some(slot) if !slot.now.is_unknown() => Some(matches!(slot.now, Known::Record(_))),
-            slot => self.is_absent(slot.as_deref()).then_some(false),
+            slot => self.is_absent(key, slot.as_deref()).then_some(false),
         }
     }
 
     /// Whether a key of which nothing is known counts as absent: the whole table was loaded, and the
     /// key was not forgotten since.
-    fn is_absent(&self, slot: Option<&Slot<T>>) -> bool {
+    fn is_absent(&self, key: &Key, slot: Option<&Slot<T>>) -> bool {
         let unheard_of = |slot: &Slot<T>| slot.forgotten == 0 && !slot.unreadable;
-        self.scans.is_complete() && slot.is_none_or(unheard_of)
+        self.scans.is_complete() && slot.is_none_or(unheard_of) && !self.may_be_behind(key)
     }
 
     /// Loads a record anew, also if it is known.
@@ -219,7 +219,7 @@ impl<T: Record> Shared<T> {
                 return Look::Loading(Arc::clone(other));
             }
         }
-        if self.is_absent(slot.as_deref()) {
+        if self.is_absent(key, slot.as_deref()) {
             return Look::Known(None);
         }
         let load = load();
@@ -280,7 +280,7 @@ impl<T: Record> Shared<T> {
         {
             let mut locked = self.slots.lock(key.as_bytes());
             // Reset since the page was asked for: it may be older than what was forgotten.
-            if self.scans.resets() != resets {
+            if self.scans.resets() != resets || self.may_be_behind(key) {
                 return;
             }
             let slot = locked.slot(key);
@@ -359,7 +359,7 @@ impl<T: Record> Claim<T> {
     }
 
     async fn run_one(&self, link: &Link, key: &Key) -> Ending<T> {
-        let found = load::get(link, key, self.shared.options.consistent).await;
+        let found = load::get(link, key, self.shared.reads_consistently(&self.keys)).await;
         let found = found.inspect_err(|error| {
             if error.kind() == ErrorKind::InvalidItem {
                 self.shared.store_unreadable(&self.load, key);
@@ -374,7 +374,7 @@ impl<T: Record> Claim<T> {
         let mut absent: HashSet<Key> = keys.iter().cloned().collect();
         let mut bad = Vec::new();
         let mut records = Vec::with_capacity(keys.len());
-        let consistent = self.shared.options.consistent;
+        let consistent = self.shared.reads_consistently(keys);
         let ended = load::chunk::<T>(link, keys, consistent, &mut records).await;
         for read in records {
             match read {

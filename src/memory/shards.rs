@@ -54,6 +54,10 @@ impl<T: Record> Shards<T> {
         }
     }
 
+    pub(crate) fn hash(&self, key: &Key) -> u64 {
+        self.hasher.hash_one(key.as_bytes())
+    }
+
     /// Locks the shard of a key, given by its bytes.
     pub(crate) fn lock(&self, key: &[u8]) -> Locked<'_, T> {
         let hash = self.hasher.hash_one(key);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use memory_table::ErrorKind;
 use memory_table::aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::support::faults::ServiceError;
+use crate::support::faults::{Request, ServiceError};
 use crate::support::{Fault, Gate, Player, Stage, at, named, player, stage};
 
 /// Stores an item that is no player: its rating is text.
@@ -509,4 +509,46 @@ async fn a_second_load_all_brings_back_what_was_discarded_and_a_reset_forgets_th
     assert_eq!(memory.load_all().await.unwrap().records, 2);
     assert_eq!(memory.records().len(), 2);
     assert_eq!(stage.faults.count("GetItem"), 0);
+}
+
+#[tokio::test]
+async fn loads_can_be_eventually_consistent_but_not_of_what_this_table_wrote() {
+    let (stage, _) = stage(4).await;
+    let memory = stage.builder().eventually_consistent_loads().build().unwrap();
+    let consistent = |request: &Request| match &*request.operation {
+        "BatchGetItem" => {
+            let tables = request.body["RequestItems"].as_object().unwrap();
+            tables.values().next().unwrap()["ConsistentRead"] == true
+        }
+        _ => request.body["ConsistentRead"] == true,
+    };
+    let last = |operation: &str| consistent(stage.faults.requests(operation).last().unwrap());
+    memory.get(at("p0000")).await.unwrap();
+    assert!(!last("GetItem"));
+    memory.prefetch([at("p0001"), at("p0002")]).await.unwrap();
+    assert!(!last("BatchGetItem"));
+    memory.update(at("p0000"), |player| player.rating = 5.0).await.unwrap();
+    memory.update(at("p0001"), |player| player.rating = 6.0).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 2);
+    memory.reset().await.unwrap();
+    memory.get(at("p0000")).await.unwrap();
+    assert!(last("GetItem"));
+    memory.prefetch([at("p0001"), at("p0002")]).await.unwrap();
+    assert!(last("BatchGetItem"));
+    memory.reset().await.unwrap();
+    memory.load_all().await.unwrap();
+    assert!(!last("Scan"));
+    assert_eq!(memory.records().len(), 2, "what the scan says of the others may be old");
+    assert_eq!(memory.get(at("p0001")).await.unwrap().unwrap().rating, 6.0);
+    assert!(last("GetItem"));
+}
+
+#[tokio::test]
+async fn an_absence_that_was_read_eventually_is_not_relied_on() {
+    let (stage, _) = stage(0).await;
+    let memory = stage.builder().eventually_consistent_loads().build().unwrap();
+    assert!(memory.get(at("ada")).await.unwrap().is_none());
+    memory.put(player("ada", 1.0)).await.unwrap();
+    memory.delete(at("ada")).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().deleted, 1);
 }

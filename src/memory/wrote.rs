@@ -1,0 +1,40 @@
+//! Which keys this table wrote, so that they are never read behind its own writes.
+
+use std::collections::HashSet;
+
+use parking_lot::Mutex;
+
+use super::Shared;
+use crate::key::Key;
+use crate::record::Record;
+
+/// The hashes of keys that were sent, where loads are eventually consistent; else nothing. Two keys
+/// of one hash cost a consistent read too many.
+#[derive(Debug, Default)]
+pub(crate) struct Wrote(Option<Mutex<HashSet<u64>>>);
+
+impl Wrote {
+    /// Remembers keys unless all loads are consistent.
+    pub(crate) fn new(consistent: bool) -> Self {
+        Self((!consistent).then(Mutex::default))
+    }
+}
+
+impl<T: Record> Shared<T> {
+    /// The key is about to be sent.
+    pub(super) fn note_write(&self, key: &Key) {
+        if let Some(hashes) = &self.wrote.0 {
+            hashes.lock().insert(self.slots.hash(key));
+        }
+    }
+
+    /// Whether what an eventually consistent read says of a key may be behind what this table wrote.
+    pub(super) fn may_be_behind(&self, key: &Key) -> bool {
+        self.wrote.0.as_ref().is_some_and(|hashes| hashes.lock().contains(&self.slots.hash(key)))
+    }
+
+    /// Whether these keys are to be read consistently.
+    pub(super) fn reads_consistently(&self, keys: &[Key]) -> bool {
+        self.options.consistent || keys.iter().any(|key| self.may_be_behind(key))
+    }
+}
