@@ -160,6 +160,8 @@ struct Options {
     segments: u32,
     consistent: bool,
     absent_after_load_all: bool,
+    /// What is not known is absent to those who ask, but not to what is saved.
+    assume_absent: bool,
     bad_items: BadItems,
     late_write_window: Duration,
     /// When to flush without being asked.
@@ -180,6 +182,7 @@ impl Options {
             segments: 4,
             consistent: true,
             absent_after_load_all: true,
+            assume_absent: false,
             bad_items: BadItems::Fail,
             late_write_window: table.database().attempt_timeout().min(LATE_WRITE_WINDOW),
             when: When::default(),

@@ -113,6 +113,17 @@ impl<T: Record> MemoryTableBuilder<T> {
         self
     }
 
+    /// Takes every key of which nothing is known for absent, without a request: for jobs that compute
+    /// all records anew. What they put replaces whatever the table has.
+    ///
+    /// `refresh`, `prefetch` and `load` still read.
+    ///
+    /// Default: what is not known is loaded.
+    pub fn assume_absent(mut self) -> Self {
+        self.options.assume_absent = true;
+        self
+    }
+
     /// How long a newer value of a record waits after a request with an older one whose answer is
     /// missing (a timeout, a broken connection, a failure of the service).
     ///

@@ -85,6 +85,10 @@ impl<T: Record> Shared<T> {
         key: &Key,
         mut count: bool,
     ) -> Result<Option<Arc<T>>, Error> {
+        if self.options.assume_absent && self.is_unheard_of(key) {
+            self.tally.hit();
+            return Ok(None);
+        }
         loop {
             let look = self.look(key, Load::new);
             // A call is a hit, a miss or joined, whatever it finds when it looks again.
@@ -194,6 +198,14 @@ impl<T: Record> Shared<T> {
     fn is_absent(&self, key: &Key, slot: Option<&Slot<T>>) -> bool {
         let unheard_of = |slot: &Slot<T>| slot.forgotten == 0 && !slot.unreadable;
         self.scans.is_complete() && slot.is_none_or(unheard_of) && !self.may_be_behind(key)
+    }
+
+    /// Whether nothing is known of a key, nor being loaded.
+    fn is_unheard_of(&self, key: &Key) -> bool {
+        let mut locked = self.slots.lock(key.as_bytes());
+        let unheard_of =
+            |slot: &mut Slot<T>| slot.now.is_unknown() && slot.load.is_none() && !slot.unreadable;
+        locked.find(key.as_bytes()).is_none_or(unheard_of)
     }
 
     /// Loads a record anew, also if it is known.

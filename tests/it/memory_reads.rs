@@ -552,3 +552,20 @@ async fn an_absence_that_was_read_eventually_is_not_relied_on() {
     memory.delete(at("ada")).await.unwrap();
     assert_eq!(memory.flush().await.unwrap().deleted, 1);
 }
+
+#[tokio::test]
+async fn what_is_not_known_can_be_assumed_absent() {
+    let (stage, _) = stage(4).await;
+    let memory = stage.builder().assume_absent().build().unwrap();
+    assert!(memory.get(at("p0001")).await.unwrap().is_none());
+    assert_eq!(memory.get_or_default(at("p0001")).await.unwrap().rating, 0.0);
+    memory.update(at("p0001"), |player| player.rating += 7.0).await.unwrap();
+    memory.delete(at("p0002")).await.unwrap();
+    assert_eq!(stage.reads(), 0);
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, report.deleted), (1, 1), "it may be there after all");
+    assert_eq!(stage.truth.get(at("p0001")).await.unwrap().unwrap().rating, 7.0);
+    assert_eq!(memory.refresh(at("p0003")).await.unwrap().unwrap().rating, 3.0);
+    assert_eq!(memory.prefetch([at("p0000")]).await.unwrap().records, 1);
+    assert_eq!(memory.get(at("p0000")).await.unwrap().unwrap().rating, 0.0);
+}
