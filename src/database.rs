@@ -199,6 +199,15 @@ impl Database {
         Self { inner: Arc::new(inner), prefix: Arc::from(""), patience: DEFAULT_PATIENCE }
     }
 
+    /// The same database over another HTTP client, as if never asked before.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn over(&self, http: aws_sdk_dynamodb::config::SharedHttpClient) -> Self {
+        let config = self.inner.client.config().to_builder().http_client(http);
+        let client = Client::from_conf(config.build());
+        let new = Self::assemble(client, self.inner.embedded, Some(self.attempt_timeout()));
+        Self { inner: new.inner, ..self.clone() }
+    }
+
     /// The same database with a prefix for the names of its tables, such as `staging_`.
     ///
     /// It replaces a prefix set before. The client of [`client`](Self::client) knows no prefix.

@@ -47,6 +47,7 @@
 //!
 //! - `embedded`: the embedded database, [`Database::embedded`]; compiles SQLite.
 //! - `chrono`, `jiff`: instants of these crates as attributes and keys, see [`instant`].
+//! - `test-util`: faults by script or by chance, for tests: the module `testing`.
 //!
 //! # Layers
 //!
@@ -76,6 +77,8 @@ mod load;
 mod write;
 mod table;
 mod memory;
+#[cfg(feature = "test-util")]
+pub mod testing;
 
 pub use aws_sdk_dynamodb;
 pub use memory_table_derive::{KeyAttribute, Record};

@@ -14,6 +14,8 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 
 pub use batch::BatchWrite;
 pub use create::CreateIfMissing;
+#[cfg(feature = "test-util")]
+pub(crate) use create::delete_named;
 pub use scan::Scan;
 
 use crate::codec::encode;

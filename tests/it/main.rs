@@ -18,3 +18,4 @@ mod patience;
 mod server;
 mod support;
 mod table;
+mod testing;
