@@ -85,7 +85,7 @@ pub use memory_table_derive::{KeyAttribute, Record};
 
 pub use condition::{AttributeType, Condition, Field, attribute};
 pub use database::{BillingMode, Database, DatabaseBuilder, TableDescription, TableStatus};
-pub use error::{Error, ErrorKind};
+pub use error::{Error, ErrorKind, ThrottlingReason};
 pub use key::{
     AttributeLookup, Binary, CompositeKey, Key, KeyAttribute, KeyError, KeyKind, KeyLookup, KeyRef,
     KeyShape, KeyValue, PartitionKey,

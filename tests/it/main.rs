@@ -5,6 +5,7 @@
 
 #[cfg(feature = "dynamodb-local")]
 mod dynamodb_local;
+mod codes;
 mod conditions;
 mod first_contact;
 mod flush;
@@ -15,6 +16,7 @@ mod lookups;
 mod memory_reads;
 mod memory_writes;
 mod patience;
+mod retries;
 mod server;
 mod support;
 mod table;
