@@ -94,6 +94,9 @@ impl Faults {
     ///
     /// The database that was given stays as it is, for looking at what is stored and for writing
     /// behind the back of the other.
+    ///
+    /// For batches the keys of their tables are asked for, past the record: one DescribeTable for
+    /// each table that was not created here.
     #[must_use]
     pub fn around(database: &Database) -> (Database, Self) {
         let config = database.client().config();

@@ -25,10 +25,14 @@ impl History {
         self.on.store(true, Ordering::Relaxed);
     }
 
+    pub(super) fn is_on(&self) -> bool {
+        self.on.load(Ordering::Relaxed)
+    }
+
     /// Reads the items that a request is going to write.
     pub(super) async fn look(&self, request: &Request, schemas: &Schemas, raw: &Raw) -> Before {
         let mut before = Vec::new();
-        if !self.on.load(Ordering::Relaxed) || !request.is_write() {
+        if !self.is_on() || !request.is_write() {
             return before;
         }
         for (table, entry) in request.entries() {

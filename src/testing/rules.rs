@@ -30,13 +30,16 @@ pub(super) struct Flight {
 }
 
 impl Rules {
+    /// Whether there are rules for a request.
+    pub(super) fn concern(request: &Request) -> bool {
+        most(request).is_some()
+    }
+
     /// A request is sent; it is in flight until the value returned is dropped.
     pub(super) fn begin(self: &Arc<Self>, request: &Request, schemas: &Schemas) -> Flight {
         let mut flight = Flight { rules: Arc::clone(self), keys: Vec::new() };
-        let most = match &*request.operation {
-            "BatchWriteItem" => MAX_WRITES,
-            "BatchGetItem" => MAX_READS,
-            _ => return flight,
+        let Some(most) = most(request) else {
+            return flight;
         };
         let entries = request.entries();
         let keys: Vec<String> =
@@ -57,6 +60,15 @@ impl Rules {
     /// What was wrong.
     pub(super) fn broken(&self) -> Vec<String> {
         self.0.lock().broken.clone()
+    }
+}
+
+/// The most entries of a request.
+fn most(request: &Request) -> Option<usize> {
+    match &*request.operation {
+        "BatchWriteItem" => Some(MAX_WRITES),
+        "BatchGetItem" => Some(MAX_READS),
+        _ => None,
     }
 }
 

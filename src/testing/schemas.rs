@@ -8,17 +8,17 @@ use serde_json::{Map, Value, json};
 use super::raw::Raw;
 use super::request::Request;
 
-/// The names of the key attributes of each table; none where the service did not say.
+/// The names of the key attributes of each table, as far as the service said them.
 #[derive(Debug, Default)]
 pub(super) struct Schemas(Mutex<HashMap<String, Vec<String>>>);
 
 impl Schemas {
-    /// Takes in what a request says of a table, and asks for what it does not.
-    pub(super) async fn learn(&self, request: &Request, raw: &Raw) {
+    /// Takes in what a request says of a table, and asks for what it does not, if that is wanted.
+    pub(super) async fn learn(&self, request: &Request, wanted: bool, raw: &Raw) {
         match (&*request.operation, request.body["TableName"].as_str()) {
             ("CreateTable", Some(table)) => self.set(table, &request.body),
             ("DeleteTable", Some(table)) => drop(self.0.lock().remove(table)),
-            _ => {
+            _ if wanted => {
                 for (table, _) in request.entries() {
                     if !self.0.lock().contains_key(table) {
                         let asked = json!({ "TableName": table });
@@ -27,23 +27,28 @@ impl Schemas {
                     }
                 }
             }
+            _ => {}
         }
     }
 
     fn set(&self, table: &str, described: &Value) {
         let elements = described["KeySchema"].as_array().into_iter().flatten();
         let names = elements.filter_map(|element| element["AttributeName"].as_str());
-        self.0.lock().insert(table.to_owned(), names.map(str::to_owned).collect());
+        let names: Vec<String> = names.map(str::to_owned).collect();
+        // A table that cannot be described now may be made later.
+        if !names.is_empty() {
+            self.0.lock().insert(table.to_owned(), names);
+        }
     }
 
-    /// The key of an item.
+    /// The key of an item; the whole item, if the keys of its table are not known.
     pub(super) fn key(&self, table: &str, item: &Value) -> Value {
         match self.0.lock().get(table) {
-            Some(names) if !names.is_empty() => {
+            Some(names) => {
                 let attributes = names.iter().map(|name| (name.clone(), item[name].clone()));
                 Value::Object(attributes.collect::<Map<_, _>>())
             }
-            _ => item.clone(),
+            None => item.clone(),
         }
     }
 

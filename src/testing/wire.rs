@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::config::http::{HttpRequest, HttpResponse};
 use aws_sdk_dynamodb::config::{HttpClient, RuntimeComponents, SharedHttpClient};
@@ -19,6 +20,7 @@ use super::fault::{Applies, Fault, Reply, Step};
 use super::faults::State;
 use super::raw::{read, read_json, write};
 use super::request::Request;
+use super::rules::Rules;
 
 /// The SDK's own HTTP client, which no configuration hands out where none is set.
 pub(super) fn default_client() -> SharedHttpClient {
@@ -78,8 +80,9 @@ impl FaultyConnector {
     async fn run(self, http: HttpRequest) -> Answer {
         let mut request = Request::read(&http);
         let fault = self.state.arrived(&mut request);
-        self.state.schemas.learn(&request, &self.state.raw).await;
-        let _flight = self.state.rules.begin(&request, &self.state.schemas);
+        let State { raw, rules, schemas, history, .. } = &*self.state;
+        schemas.learn(&request, history.is_on() || Rules::concern(&request), raw).await;
+        let _flight = rules.begin(&request, schemas);
         match fault {
             None => self.apply(&request, http).await,
             Some(fault) => self.meet(fault, request, http).await,
@@ -90,29 +93,25 @@ impl FaultyConnector {
         self.take_steps(&fault.before, &request).await;
         let applied = match fault.applies {
             Applies::Not => None,
-            Applies::Whole => Some(self.apply(&request, http).await?),
             Applies::Late(late) => {
-                let (connector, request) = (self.clone(), request.clone());
-                tokio::spawn(async move {
-                    tokio::time::sleep(late).await;
-                    connector.apply(&request, http).await
-                });
+                self.apply_later(late, request.clone(), http);
                 None
             }
+            Applies::Whole => Some(self.apply(&request, http).await?),
             Applies::Without(left) => Some(self.apply_part(&*left, request.clone()).await?),
-            Applies::Page(items) => {
-                let mut body = request.body.clone();
-                let asked = body["Limit"].as_u64().unwrap_or(u64::MAX);
-                body["Limit"] = asked.min(items.into()).into();
-                Some(self.state.raw.send(&request.operation, &body).await?)
-            }
-            Applies::Stale(writes) => {
-                let found = self.apply(&request, http).await?;
-                Some(self.turn_back(&request, found, writes).await?)
-            }
+            Applies::Page(items) => Some(self.apply_page(&request, items).await?),
+            Applies::Stale(writes) => Some(self.apply_stale(&request, http, writes).await?),
         };
         self.take_steps(&fault.after, &request).await;
         reply(&fault.reply, applied).await
+    }
+
+    fn apply_later(&self, late: Duration, request: Request, http: HttpRequest) {
+        let connector = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(late).await;
+            connector.apply(&request, http).await
+        });
     }
 
     /// Passes a request on, and remembers what the items were before.
@@ -152,7 +151,15 @@ impl FaultyConnector {
         Ok(applied)
     }
 
-    async fn turn_back(&self, request: &Request, found: HttpResponse, writes: usize) -> Answer {
+    async fn apply_page(&self, request: &Request, items: u32) -> Answer {
+        let mut body = request.body.clone();
+        let asked = body["Limit"].as_u64().unwrap_or(u64::MAX);
+        body["Limit"] = asked.min(items.into()).into();
+        self.state.raw.send(&request.operation, &body).await
+    }
+
+    async fn apply_stale(&self, request: &Request, http: HttpRequest, writes: usize) -> Answer {
+        let found = self.apply(request, http).await?;
         if !found.status().is_success() {
             return Ok(found);
         }

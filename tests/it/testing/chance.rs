@@ -140,6 +140,10 @@ async fn requests_that_break_the_rules_are_told() {
     let (database, faults, table) = lenient().await;
     let send = |puts| database.client().batch_write_item().request_items(&table, puts).send();
     send(vec![put_request("a", 1), put_request("b", 1)]).await.unwrap();
+    // Nobody says which the keys of this table are, so different items are different.
+    let missing = database.client().batch_write_item();
+    let puts = vec![put_request("a", 1), put_request("b", 1)];
+    assert!(missing.request_items("missing", puts).send().await.is_err());
     assert_eq!(faults.broken_rules(), [] as [String; 0]);
     // The embedded database refuses these; that they were sent is what counts.
     assert!(send(vec![put_request("a", 1), put_request("a", 2)]).await.is_err());

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use memory_table::aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use memory_table::aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use memory_table::testing::Fault;
 
-use super::{Item, Raw, key};
+use super::{Item, Raw, item, key};
 use crate::support::{at, named};
 
 const NAMES: [&str; 4] = ["changed", "deleted", "new", "old"];
@@ -109,6 +110,10 @@ async fn a_read_lags_behind_by_as_many_writes_as_said() {
     }
     raw.next("PutItem", Fault::throttled());
     raw.put("old", 4).await.unwrap_err();
+    // The service itself refuses this one.
+    let again = raw.client.put_item().table_name(&raw.table).set_item(Some(item("old", 5)));
+    let again = again.condition_expression("attribute_not_exists(game)").send().await;
+    assert_eq!(again.unwrap_err().code(), Some("ConditionalCheckFailedException"));
     assert_eq!(raw.get(false).await, ratings([("old", 1)]), "what failed is no write");
     raw.stage.faults.always("GetItem", Fault::stale_by(1));
     assert_eq!(raw.get(false).await, ratings([("old", 2)]));
