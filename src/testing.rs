@@ -16,8 +16,6 @@
 //! The third BatchWriteItem leaves half of its items unprocessed:
 //!
 //! ```
-//! # #[cfg(not(feature = "embedded"))] fn main() {}
-//! # #[cfg(feature = "embedded")]
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # use memory_table::{MemoryTable, Record};
 //! # use serde::{Deserialize, Serialize};
@@ -50,8 +48,6 @@
 //! [`Chaos`] draws the faults, and the same seed draws the same:
 //!
 //! ```
-//! # #[cfg(not(feature = "embedded"))] fn main() {}
-//! # #[cfg(feature = "embedded")]
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # use memory_table::{MemoryTable, Record};
 //! # use serde::{Deserialize, Serialize};

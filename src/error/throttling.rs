@@ -8,6 +8,31 @@ use std::fmt;
 /// ``TableWriteKeyRangeThroughputExceeded of table `players` ``.
 ///
 /// See [`Error::throttling_reasons`](crate::Error::throttling_reasons).
+///
+/// # Example
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), memory_table::Error> {
+/// # use memory_table::{Database, Record};
+/// # use memory_table::testing::{Fault, Faults};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Record, Serialize, Deserialize, Clone, Debug)]
+/// # #[record(table = "players")]
+/// # struct Player { #[record(partition_key)] name: String }
+/// # let (database, faults) = Faults::around(&Database::embedded()?);
+/// # let arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/players";
+/// # let fault = Fault::throttled().because("TableReadKeyRangeThroughputExceeded", arn);
+/// # let players = database.with_patience(std::time::Duration::ZERO).table::<Player>();
+/// # players.create_if_missing().await?;
+/// # faults.always("GetItem", fault);
+/// // Too much for one partition key, whatever the table has.
+/// let error = players.get("ada").await.unwrap_err();
+/// let reason = &error.throttling_reasons()[0];
+/// assert_eq!(reason.reason, "TableReadKeyRangeThroughputExceeded");
+/// assert!(!reason.is_account_limit());
+/// assert_eq!(reason.to_string(), "TableReadKeyRangeThroughputExceeded of table `players`");
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ThrottlingReason {

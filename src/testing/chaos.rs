@@ -21,8 +21,6 @@ use super::request::Request;
 /// answers with 500 or resets one in ten, half of them after it has applied them:
 ///
 /// ```
-/// # #[cfg(not(feature = "embedded"))] fn main() {}
-/// # #[cfg(feature = "embedded")]
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # use memory_table::{MemoryTable, Record};
 /// # use serde::{Deserialize, Serialize};

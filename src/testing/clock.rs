@@ -23,8 +23,6 @@ use crate::error::{Error, ErrorKind};
 /// # Example
 ///
 /// ```
-/// # #[cfg(not(feature = "embedded"))] fn main() {}
-/// # #[cfg(feature = "embedded")]
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use std::time::Duration;
 /// use memory_table::Database;

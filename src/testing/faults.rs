@@ -48,8 +48,6 @@ type Script = Arc<dyn Fn(&Request) -> Option<Fault> + Send + Sync>;
 /// # Example
 ///
 /// ```
-/// # #[cfg(not(feature = "embedded"))] fn main() {}
-/// # #[cfg(feature = "embedded")]
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use memory_table::Database;
 /// use memory_table::testing::{Fault, Faults};

@@ -17,8 +17,6 @@ const NEVER: Duration = Duration::from_secs(120);
 /// # Example
 ///
 /// ```
-/// # #[cfg(not(feature = "embedded"))] fn main() {}
-/// # #[cfg(feature = "embedded")]
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use memory_table::Database;
 /// use memory_table::testing::Faults;

@@ -20,8 +20,6 @@ const DELETE_LIMIT: Duration = Duration::from_secs(300);
 /// # Example
 ///
 /// ```
-/// # #[cfg(not(feature = "embedded"))] fn main() {}
-/// # #[cfg(feature = "embedded")]
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # use memory_table::Record;
 /// # use serde::{Deserialize, Serialize};

@@ -9,8 +9,6 @@ use serde_json::{Map, Value};
 /// # Example
 ///
 /// ```
-/// # #[cfg(not(feature = "embedded"))] fn main() {}
-/// # #[cfg(feature = "embedded")]
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use memory_table::Database;
 /// use memory_table::testing::Faults;

@@ -108,7 +108,7 @@ impl<T: Record> Stage<T> {
 
     /// How many reading requests were sent.
     pub fn reads(&self) -> usize {
-        ["GetItem", "BatchGetItem", "Scan"]
+        ["GetItem", "BatchGetItem", "Query", "Scan"]
             .map(|operation| self.faults.count(operation))
             .iter()
             .sum()
