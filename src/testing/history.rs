@@ -66,14 +66,11 @@ impl History {
         match &*request.operation {
             "GetItem" if lags(table) => turn_item(answer, was(table, &request.body["Key"])),
             "BatchGetItem" => {
-                for (table, key) in request.entries() {
-                    if let Some(image) = was(table, key).filter(|_| lags(table)) {
-                        let place = schemas.place(table, key);
-                        let found = answer["Responses"][table].as_array_mut();
-                        let Some(found) = found else { continue };
-                        found.retain(|item| schemas.place(table, item) != place);
-                        found.extend(Some(image).filter(|image| !image.is_null()));
-                    }
+                let lagging = request.entries().into_iter().filter(|(table, _)| lags(table));
+                for (table, key) in lagging {
+                    let same =
+                        |item: &Value| schemas.place(table, item) == schemas.place(table, key);
+                    turn_found(&mut answer["Responses"][table], was(table, key), same);
                 }
             }
             "Scan" | "Query" if lags(table) => turn_page(answer, |item| was(table, item)),
@@ -97,6 +94,13 @@ fn turn_item(answer: &mut Value, was: Option<Value>) {
         Some(Value::Null) => drop(answer.remove("Item")),
         Some(item) => drop(answer.insert("Item".to_owned(), item)),
         None => {}
+    }
+}
+
+fn turn_found(found: &mut Value, was: Option<Value>, same: impl Fn(&Value) -> bool) {
+    if let (Some(found), Some(was)) = (found.as_array_mut(), was) {
+        found.retain(|item| !same(item));
+        found.extend(Some(was).filter(|item| !item.is_null()));
     }
 }
 
