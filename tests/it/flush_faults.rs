@@ -40,9 +40,12 @@ fn keys_of<'r>(requests: impl IntoIterator<Item = &'r Request>) -> Vec<String> {
     keys
 }
 
-#[tokio::test]
+/// Under a paused clock: answers that come at different times go again at different times.
+#[tokio::test(start_paused = true)]
 async fn unprocessed_items_are_sent_again() {
-    let (stage, memory) = changed(30).await;
+    let stage = Stage::<Player>::embedded().await;
+    let memory = stage.memory();
+    put_all(&memory, 30).await;
     stage.faults.next(WRITE, Fault::unprocessed_if(|item| name(item) < "p0010"));
     stage.faults.next(WRITE, Fault::unprocessed());
     let report = memory.flush().await.unwrap();
