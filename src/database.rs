@@ -1,10 +1,12 @@
 //! Where the tables are: AWS, a local server, or the embedded database.
 
 mod builder;
+mod codes;
 pub(crate) mod contact;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod failure;
+mod reasons;
 mod schema;
 mod sdk;
 
@@ -41,10 +43,20 @@ pub(crate) const DEFAULT_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 ///
 /// # Retries
 ///
-/// Calls through [`Table`] and [`MemoryTable`](crate::MemoryTable) are retried by this crate, by
-/// time without progress; their requests go through a client with the SDK's own retries off, so
-/// attempts do not multiply and a throttled flush does not use up the retries of other clients in
-/// the process. [`client`](Self::client) hands out the SDK's client with the SDK's retries.
+/// Each call is retried by one layer, so that attempts do not multiply:
+///
+/// | Calls | Retried by | Until |
+/// |---|---|---|
+/// | of [`Table`], [`MemoryTable`](crate::MemoryTable) | this crate | patience ends: a time without progress, 60 s by default |
+/// | of [`client`](Self::client) | the SDK | its number of attempts, 3 by default |
+///
+/// This crate's requests go through a client with the SDK's retries off. They take nothing from the
+/// budget of retries that all SDK clients of a process and region share, so a flush that is
+/// throttled for a minute leaves other clients theirs. Below both, an attempt ends after the
+/// attempt timeout, 15 s by default; connections and sockets retry nothing.
+///
+/// Throttles, failures of the service and of the connection are sent again; what the service
+/// refuses is not; a missing table, missing permission and bad credentials end the call at once.
 ///
 /// # The first answer
 ///
@@ -197,6 +209,15 @@ impl Database {
             schemas: Mutex::default(),
         };
         Self { inner: Arc::new(inner), prefix: Arc::from(""), patience: DEFAULT_PATIENCE }
+    }
+
+    /// The same database over another HTTP client, as if never asked before.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn over(&self, http: aws_sdk_dynamodb::config::SharedHttpClient) -> Self {
+        let config = self.inner.client.config().to_builder().http_client(http);
+        let client = Client::from_conf(config.build());
+        let new = Self::assemble(client, self.inner.embedded, Some(self.attempt_timeout()));
+        Self { inner: new.inner, ..self.clone() }
     }
 
     /// The same database with a prefix for the names of its tables, such as `staging_`.

@@ -1,8 +1,12 @@
 //! The one error type: what failed, on which table and key, why, and what to do.
 
+mod throttling;
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
+
+pub use throttling::ThrottlingReason;
 
 use crate::key::Key;
 
@@ -76,6 +80,7 @@ struct Inner {
     unsent: bool,
     code: Option<String>,
     request_id: Option<String>,
+    throttled_for: Vec<ThrottlingReason>,
     advice: Option<String>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
@@ -92,6 +97,7 @@ impl Error {
             unsent: false,
             code: None,
             request_id: None,
+            throttled_for: Vec::new(),
             advice: None,
             source: None,
         }))
@@ -132,6 +138,10 @@ impl Error {
             inner.code = code;
             inner.request_id = request_id;
         })
+    }
+
+    pub(crate) fn throttled_for(self, reasons: Vec<ThrottlingReason>) -> Self {
+        self.change(|inner| inner.throttled_for = reasons)
     }
 
     pub(crate) fn advise(self, advice: impl Into<String>) -> Self {
@@ -183,6 +193,14 @@ impl Error {
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()
     }
+
+    /// Why the service throttled, as far as it says so: which limit of which table or index.
+    ///
+    /// Empty for other errors, and for items left unprocessed, of which the service says nothing.
+    #[must_use]
+    pub fn throttling_reasons(&self) -> &[ThrottlingReason] {
+        &self.0.throttled_for
+    }
 }
 
 impl fmt::Display for Error {
@@ -203,6 +221,9 @@ impl fmt::Display for Error {
             f.write_str(": ")?;
         }
         f.write_str(&inner.message)?;
+        for (place, reason) in inner.throttled_for.iter().enumerate() {
+            write!(f, "{}{reason}", if place == 0 { ": " } else { "; " })?;
+        }
         if let Some(code) = &inner.code {
             write!(f, " ({code}")?;
             if let Some(id) = &inner.request_id {

@@ -47,6 +47,7 @@
 //!
 //! - `embedded`: the embedded database, [`Database::embedded`]; compiles SQLite.
 //! - `chrono`, `jiff`: instants of these crates as attributes and keys, see [`instant`].
+//! - `test-util`: faults by script or by chance, for tests: the module `testing`.
 //!
 //! # Layers
 //!
@@ -78,13 +79,15 @@ mod load;
 mod write;
 mod table;
 mod memory;
+#[cfg(feature = "test-util")]
+pub mod testing;
 
 pub use aws_sdk_dynamodb;
 pub use memory_table_derive::{KeyAttribute, Record};
 
 pub use condition::{AttributeType, Condition, Field, attribute};
 pub use database::{BillingMode, Database, DatabaseBuilder, TableDescription, TableStatus};
-pub use error::{BoxError, Error, ErrorKind};
+pub use error::{BoxError, Error, ErrorKind, ThrottlingReason};
 pub use index::{AllAttributes, Index, IndexAttribute, SomeAttributes};
 pub use key::{
     AttributeLookup, Binary, CompositeKey, Key, KeyAttribute, KeyError, KeyKind, KeyLookup, KeyRef,

@@ -15,6 +15,8 @@ use std::time::Duration;
 pub use batch::BatchWrite;
 pub use batch_get::{BatchGet, Found};
 pub use create::CreateIfMissing;
+#[cfg(feature = "test-util")]
+pub(crate) use create::delete_named;
 pub use query::{IndexTable, Query, SortKey};
 pub use read::cursor::Cursor;
 pub use read::shape::{IndexShape, Selected, Shape, Unselected, Whole};

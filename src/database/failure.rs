@@ -7,109 +7,10 @@ use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::RequestId;
 
+use super::codes::{CANCELED_FOR_NOW, Meaning, meaning_of};
+use super::reasons;
 use crate::error::{BoxError, Error, ErrorKind};
 use crate::store::{Class, Failure, Outcome};
-
-/// What an error code of the service means.
-struct Meaning {
-    class: Class,
-    outcome: Outcome,
-    kind: ErrorKind,
-    text: &'static str,
-    advice: Option<&'static str>,
-}
-
-const fn meaning(class: Class, outcome: Outcome, kind: ErrorKind, text: &'static str) -> Meaning {
-    Meaning { class, outcome, kind, text, advice: None }
-}
-
-const fn advised(kind: ErrorKind, text: &'static str, advice: &'static str) -> Meaning {
-    Meaning { class: Class::Fatal, outcome: Outcome::NotWritten, kind, text, advice: Some(advice) }
-}
-
-/// Every error code that the data and table calls answer with.
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>
-fn meaning_of(code: &str, status: u16) -> Meaning {
-    use Class::{Refused, Throttled, Transient};
-    use Outcome::{NotWritten, OutcomeUnknown};
-    match code {
-        "ProvisionedThroughputExceededException"
-        | "ThrottlingException"
-        | "Throttling"
-        | "RequestLimitExceeded"
-        | "SlowDown" => meaning(
-            Throttled,
-            NotWritten,
-            ErrorKind::Throttled,
-            "the service throttled the request",
-        ),
-        "LimitExceededException" => meaning(
-            Throttled,
-            NotWritten,
-            ErrorKind::Throttled,
-            "the service's limit of tables that are created, changed or deleted at once is reached",
-        ),
-        "TransactionConflictException"
-        | "TransactionInProgressException"
-        | "ReplicatedWriteConflictException" => meaning(
-            Transient,
-            NotWritten,
-            ErrorKind::Service,
-            "another write of the item was in progress",
-        ),
-        "InternalServerError"
-        | "InternalServerErrorException"
-        | "InternalFailure"
-        | "ServiceUnavailable"
-        | "ServiceUnavailableException" => {
-            meaning(Transient, OutcomeUnknown, ErrorKind::Service, "the service failed")
-        }
-        "ResourceNotFoundException" => advised(
-            ErrorKind::TableNotFound,
-            "the table does not exist here",
-            "create it with `create_if_missing`, or check name, prefix, region and endpoint",
-        ),
-        "AccessDeniedException" | "AccessDenied" | "NotAuthorized" | "OptInRequired" => advised(
-            ErrorKind::AccessDenied,
-            "these credentials may not do this",
-            "allow the action for this table in the IAM policy",
-        ),
-        "ExpiredTokenException" | "ExpiredToken" => advised(
-            ErrorKind::Credentials,
-            "the credentials have expired",
-            "renew them and run again",
-        ),
-        "UnrecognizedClientException" | "InvalidClientTokenId" | "InvalidAccessKeyId" => advised(
-            ErrorKind::Credentials,
-            "the service does not know this access key",
-            "check AWS_ACCESS_KEY_ID and AWS_SESSION_TOKEN, or the profile in AWS_PROFILE",
-        ),
-        "InvalidSignatureException"
-        | "SignatureDoesNotMatch"
-        | "IncompleteSignature"
-        | "RequestExpired"
-        | "RequestTimeTooSkewed" => advised(
-            ErrorKind::Credentials,
-            "the service refused the signature",
-            "check AWS_SECRET_ACCESS_KEY and the clock of this machine",
-        ),
-        "MissingAuthenticationToken" | "MissingAuthenticationTokenException" => advised(
-            ErrorKind::Credentials,
-            "the request carried no credentials",
-            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
-        ),
-        _ if status >= 500 => {
-            meaning(Transient, OutcomeUnknown, ErrorKind::Service, "the service failed")
-        }
-        _ if status == 429 => meaning(
-            Throttled,
-            NotWritten,
-            ErrorKind::Throttled,
-            "the service throttled the request",
-        ),
-        _ => meaning(Refused, NotWritten, ErrorKind::Refused, "the service refused the request"),
-    }
-}
 
 /// Sorts an SDK error of a request to an endpoint; the error itself stays the source.
 pub(crate) fn failure<E>(error: SdkError<E, HttpResponse>, endpoint: Option<&str>) -> Failure
@@ -148,18 +49,19 @@ where
 {
     let code = error.code().map(str::to_owned);
     let status = error.raw_response().map_or(0, |response| response.status().as_u16());
-    let meaning = meaning_of(code.as_deref().unwrap_or_default(), status);
+    let meaning = match code.as_deref().unwrap_or_default() {
+        "TransactionCanceledException" if reasons::pass(error.raw_response()) => &CANCELED_FOR_NOW,
+        code => meaning_of(code, status),
+    };
     let request_id = error.request_id().map(str::to_owned);
+    let throttled = reasons::of_throttle(error.raw_response());
     let text = match error.message() {
         // The service's own words say what is wrong with a request; for the rest ours say more.
         Some(message) if meaning.class == Class::Refused => format!("{}: {message}", meaning.text),
         _ => meaning.text.to_owned(),
     };
-    let mut ours = Error::new(meaning.kind, text).with_code(code, request_id).caused_by(error);
-    if let Some(advice) = meaning.advice {
-        ours = ours.advise(advice);
-    }
-    Failure { class: meaning.class, outcome: meaning.outcome, error: ours }
+    let ours = Error::new(meaning.kind, text).with_code(code, request_id);
+    sorted(meaning, ours.throttled_for(throttled).caused_by(error))
 }
 
 /// An error without a code of DynamoDB: of something before it, or in its place.
@@ -172,27 +74,37 @@ where
     let named = named(endpoint);
     let (meaning, text) = match status {
         // A page of a web server, or half an answer of DynamoDB: what was sent may be done.
-        200..300 => (
-            meaning(Class::Transient, Outcome::OutcomeUnknown, ErrorKind::Connection, ""),
-            format!("the answer of {named} could not be read"),
-        ),
-        408 => (
-            meaning(Class::Transient, Outcome::OutcomeUnknown, ErrorKind::Connection, ""),
-            format!("{named} did not get the request in time"),
-        ),
+        200..300 => (&UNREADABLE, format!("the answer of {named} could not be read")),
+        408 => (&UNREADABLE, format!("{named} did not get the request in time")),
         429 | 500.. => (meaning_of("", status), format!("{named} failed")),
         // A batch that is too long for a proxy may pass in parts.
         413 => (meaning_of("", status), format!("the request is too long for {named}")),
-        _ => (
-            advised(ErrorKind::Connection, "", CHECK_KIND),
-            format!("{named} refused the request, and not as DynamoDB does"),
-        ),
+        _ => (&FOREIGN, format!("{named} refused the request, and not as DynamoDB does")),
     };
-    let ours = Error::new(meaning.kind, text)
-        .with_code(Some(format!("HTTP {status}")), request_id)
-        .advise(CHECK_KIND)
-        .caused_by(error);
-    Failure { class: meaning.class, outcome: meaning.outcome, error: ours }
+    let ours = Error::new(meaning.kind, text);
+    let ours = ours.with_code(Some(format!("HTTP {status}")), request_id).caused_by(error);
+    let Failure { class, outcome, error } = sorted(meaning, ours);
+    Failure { class, outcome, error: error.advise(CHECK_KIND) }
+}
+
+/// An answer that says nothing of what became of the request.
+const UNREADABLE: Meaning = Meaning {
+    codes: &[],
+    class: Class::Transient,
+    outcome: Outcome::OutcomeUnknown,
+    kind: ErrorKind::Connection,
+    text: "",
+    advice: "",
+};
+
+/// A refusal of something that is no DynamoDB.
+const FOREIGN: Meaning =
+    Meaning { class: Class::Fatal, outcome: Outcome::NotWritten, ..UNREADABLE };
+
+fn sorted(meaning: &Meaning, error: Error) -> Failure {
+    let advised = !meaning.advice.is_empty();
+    let error = if advised { error.advise(meaning.advice) } else { error };
+    Failure { class: meaning.class, outcome: meaning.outcome, error }
 }
 
 fn transient(

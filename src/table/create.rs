@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::{
 use tokio::time::Instant;
 
 use super::Table;
-use crate::database::TableStatus;
+use crate::database::{Database, TableStatus};
 use crate::error::{Error, ErrorKind};
 use crate::key::{KeyKind, KeyShape};
 use crate::record::Record;
@@ -170,40 +170,47 @@ fn timed_out(name: &Arc<str>, state: &str, after: Duration) -> Error {
     Error::new(ErrorKind::Timeout, text).on_table(name).advise("wait and call again; it goes on")
 }
 
-/// Deletes a table and waits until it is gone.
+/// Deletes a table and waits until it is gone; whether it was there.
 pub(super) async fn delete<T: Record>(table: &Table<T>, timeout: Duration) -> Result<bool, Error> {
-    let name = table.name.clone()?;
-    let database = &table.database;
+    delete_named(&table.database, &table.name.clone()?, timeout).await
+}
+
+/// Deletes a table by its full name and waits until it is gone; whether it was there.
+pub(crate) async fn delete_named(
+    database: &Database,
+    name: &Arc<str>,
+    timeout: Duration,
+) -> Result<bool, Error> {
     let patience = database.default_patience();
     let started = Instant::now();
     let mut attempts = patience.attempts();
     loop {
-        let call = Box::pin(database.single().delete_table().table_name(&*name).send());
+        let call = Box::pin(database.single().delete_table().table_name(&**name).send());
         let sent = async { database.contact().heard(call.await) };
         let failed = match attempts.attempt(sent).await {
             Ok(_) => break,
             Err(failed) if failed.error.kind() == ErrorKind::TableNotFound => {
-                database.forget_schema(&name);
+                database.forget_schema(name);
                 // A table that a lost answer deleted was there all the same.
                 return Ok(attempts.sent > 1);
             }
             // Being created, changed or deleted: the service says so until that is done.
             Err(failed) if failed.error.code() == Some("ResourceInUseException") => {
                 if started.elapsed() >= timeout {
-                    return Err(failed.error.during("DeleteTable").on_table(&name));
+                    return Err(failed.error.during("DeleteTable").on_table(name));
                 }
                 tokio::time::sleep(POLL.1).await;
                 continue;
             }
             Err(failed) => failed,
         };
-        attempts.wait(failed).await.map_err(|error| error.during("DeleteTable").on_table(&name))?;
+        attempts.wait(failed).await.map_err(|error| error.during("DeleteTable").on_table(name))?;
     }
-    database.forget_schema(&name);
+    database.forget_schema(name);
     let mut pause = POLL.0;
-    while database.describe(&name, &patience).await?.is_some() {
+    while database.describe(name, &patience).await?.is_some() {
         if started.elapsed() >= timeout {
-            return Err(timed_out(&name, "gone", started.elapsed()).during("DeleteTable"));
+            return Err(timed_out(name, "gone", started.elapsed()).during("DeleteTable"));
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(POLL.1);

@@ -7,7 +7,6 @@ use std::time::Duration;
 use memory_table::{ErrorKind, MemoryTable, MemoryTableBuilder};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::support::faults::ServiceError;
 use super::support::{Fault, Player, Stage, at, named, player, players};
 
 /// A memory table on the embedded database, for a paused clock.
@@ -83,7 +82,7 @@ async fn a_background_flush_that_fails_is_heard_of_and_tried_again() {
         })
     })
     .await;
-    stage.faults.always("BatchWriteItem", Fault::Error(ServiceError::DENIED));
+    stage.faults.always("BatchWriteItem", Fault::access_denied());
     for player in players(3) {
         memory.put(player).await.unwrap();
     }
@@ -104,7 +103,7 @@ async fn a_background_flush_that_fails_is_heard_of_and_tried_again() {
 async fn a_failed_flush_or_close_says_what_failed_in_the_background_too() {
     let (stage, memory) =
         built(|b| b.patience(Duration::ZERO).flush_interval(Duration::from_secs(1))).await;
-    stage.faults.always("BatchWriteItem", Fault::Error(ServiceError::DENIED));
+    stage.faults.always("BatchWriteItem", Fault::access_denied());
     memory.put(player("ada", 1.0)).await.unwrap();
     sleep(Duration::from_millis(1500)).await;
     let error = memory.close().await.unwrap_err();
@@ -122,7 +121,7 @@ async fn parked_records_are_told_of_once_in_the_background() {
         })
     })
     .await;
-    stage.faults.always("BatchWriteItem", Fault::Error(ServiceError::INVALID));
+    stage.faults.always("BatchWriteItem", Fault::invalid());
     memory.put(player("bad", 1.0)).await.unwrap();
     sleep(Duration::from_secs(100)).await;
     assert_eq!(heard.load(Ordering::SeqCst), 1);
@@ -186,7 +185,7 @@ async fn a_change_that_finds_no_room_in_time_is_an_error_and_changes_nothing() {
         b.max_unsaved_records(1).patience(Duration::ZERO).put_timeout(Duration::from_secs(7))
     })
     .await;
-    stage.faults.always("BatchWriteItem", Fault::Error(ServiceError::DENIED));
+    stage.faults.always("BatchWriteItem", Fault::access_denied());
     memory.put(player("ada", 1.0)).await.unwrap();
     let before = Instant::now();
     let error = memory.put(player("bob", 1.0)).await.unwrap_err();

@@ -172,7 +172,7 @@ async fn a_scan_under_way_does_not_bring_back_what_was_changed_and_let_go() {
 async fn a_waiting_change_gets_room_from_a_flush_of_its_own() {
     let stage = Stage::<Player>::embedded().await;
     let memory = stage.builder().capacity_records(4).build().unwrap();
-    stage.faults.always("BatchWriteItem", Fault::Delay(Duration::from_secs(1)));
+    stage.faults.always("BatchWriteItem", Fault::none().delayed(Duration::from_secs(1)));
     for player in players(50) {
         memory.put(player).await.unwrap();
     }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use memory_table::{ErrorKind, Outcome, ScopeError, Unsaved};
 
-use super::support::faults::ServiceError;
 use super::support::{Fault, Player, Stage, at, failed_keys, player, players, stage, texts};
 
 #[tokio::test]
@@ -62,7 +61,7 @@ async fn flush_keys_names_what_it_could_not_save() {
     for player in players(3) {
         memory.put(player).await.unwrap();
     }
-    stage.faults.next("BatchWriteItem", Fault::Error(ServiceError::THROTTLED));
+    stage.faults.next("BatchWriteItem", Fault::throttled());
     let error = memory.flush_keys([at("p0001")]).await.unwrap_err();
     assert_eq!(failed_keys(&error.report().failed), [r#"("chess", "p0001")"#]);
     assert_eq!(memory.unsaved().len(), 3);
@@ -76,7 +75,7 @@ async fn close_within_returns_what_is_left_when_the_time_is_up() {
         memory.put(player).await.unwrap();
     }
     let gate = stage.faults.hold_next("BatchWriteItem");
-    stage.faults.next("BatchWriteItem", Fault::Delay(Duration::from_secs(1)));
+    stage.faults.next("BatchWriteItem", Fault::none().delayed(Duration::from_secs(1)));
     let error = memory.close_within(Duration::from_secs(3)).await.unwrap_err();
     assert_eq!(error.cause().kind(), ErrorKind::Timeout);
     assert!(error.to_string().contains("within 3 s"), "{error}");
@@ -134,7 +133,7 @@ async fn a_scope_hands_the_unsaved_changes_back_when_its_job_failed() {
 async fn a_scope_whose_flush_failed_loses_nothing() {
     let (stage, _) = stage(0).await;
     let memory = stage.impatient();
-    stage.faults.next("BatchWriteItem", Fault::Error(ServiceError::THROTTLED));
+    stage.faults.next("BatchWriteItem", Fault::throttled());
     let job = memory.scope(async |table| table.put(player("new", 1.0)).await);
     let error = job.await.unwrap_err();
     let ScopeError::Flush(flush) = &error else { panic!("{error:?}") };

@@ -1,10 +1,10 @@
 //! Flushes of a service or a network that fails: what is sent again, what is given up, and what
 //! the error says of it.
 
+use memory_table::testing::Request;
 use memory_table::{ErrorKind, MemoryTable, Operation, Outcome};
 use serde_json::Value;
 
-use crate::support::faults::{Request, ServiceError};
 use crate::support::{Fault, Gate, Player, Stage, at, failed_keys, named, player, players, texts};
 
 const WRITE: &str = "BatchWriteItem";
@@ -40,11 +40,14 @@ fn keys_of<'r>(requests: impl IntoIterator<Item = &'r Request>) -> Vec<String> {
     keys
 }
 
-#[tokio::test]
+/// Under a paused clock: answers that come at different times go again at different times.
+#[tokio::test(start_paused = true)]
 async fn unprocessed_items_are_sent_again() {
-    let (stage, memory) = changed(30).await;
-    stage.faults.next(WRITE, Fault::leave(|item| name(item) < "p0010"));
-    stage.faults.next(WRITE, Fault::leave_all());
+    let stage = Stage::<Player>::embedded().await;
+    let memory = stage.memory();
+    put_all(&memory, 30).await;
+    stage.faults.next(WRITE, Fault::unprocessed_if(|item| name(item) < "p0010"));
+    stage.faults.next(WRITE, Fault::unprocessed());
     let report = memory.flush().await.unwrap();
     assert_eq!((report.written, report.unprocessed), (30, 15));
     // All that came back goes together again.
@@ -60,7 +63,7 @@ async fn unprocessed_items_are_sent_again() {
 async fn unprocessed_items_are_sent_again_with_their_current_value() {
     let (stage, memory) = changed(2).await;
     let gate = Gate::new();
-    stage.faults.next(WRITE, Fault::HoldThenLeave(gate.clone()));
+    stage.faults.next(WRITE, Fault::unprocessed().held_at(&gate));
     let (flushed, ()) = tokio::join!(memory.flush(), async {
         gate.reached().await;
         memory.put(player("p0000", 50.0)).await.unwrap();
@@ -79,7 +82,7 @@ async fn an_item_left_unprocessed_and_changed_back_needs_no_write() {
     assert_eq!(memory.flush().await.unwrap().written, 2);
     memory.put(player("p0001", 50.0)).await.unwrap();
     let gate = Gate::new();
-    stage.faults.next(WRITE, Fault::HoldThenLeave(gate.clone()));
+    stage.faults.next(WRITE, Fault::unprocessed().held_at(&gate));
     let (flushed, ()) = tokio::join!(memory.flush(), async {
         gate.reached().await;
         memory.put(player("p0001", 1.0)).await.unwrap();
@@ -93,12 +96,12 @@ async fn an_item_left_unprocessed_and_changed_back_needs_no_write() {
 #[tokio::test]
 async fn failures_that_pass_are_retried() {
     let passing = [
-        Fault::Error(ServiceError::THROTTLED),
-        Fault::Error(ServiceError::FAILED),
-        Fault::AppliedThen(ServiceError::FAILED),
-        Fault::Refused,
-        Fault::Broken,
-        Fault::AnswerLost,
+        Fault::throttled(),
+        Fault::failed(),
+        Fault::failed().after_applying(),
+        Fault::connection_refused(),
+        Fault::connection_reset(),
+        Fault::connection_reset().after_applying(),
     ];
     for fault in passing {
         let (stage, memory) = changed(3).await;
@@ -118,7 +121,7 @@ async fn the_error_names_exactly_what_was_not_answered() {
     let stage = Stage::<Player>::new().await;
     let memory = stage.impatient();
     put_all(&memory, 337).await;
-    stage.faults.script(WRITE, |request| (request.number > 7).then_some(Fault::Broken));
+    stage.faults.script(WRITE, |request| (request.number > 7).then_some(Fault::connection_reset()));
     let error = memory.flush().await.unwrap_err();
     let report = error.report();
     assert_eq!((report.written, report.requests, stage.writes()), (175, 14, 14));
@@ -143,7 +146,7 @@ async fn the_error_says_what_the_report_says() {
     let stage = Stage::<Player>::new().await;
     let memory = stage.impatient();
     put_all(&memory, 12).await;
-    stage.faults.always(WRITE, Fault::Error(ServiceError::THROTTLED));
+    stage.faults.always(WRITE, Fault::throttled());
     let error = memory.flush().await.unwrap_err();
     let table = stage.table.name().unwrap();
     let text = error.to_string();
@@ -163,14 +166,14 @@ async fn the_error_says_what_the_report_says() {
 #[tokio::test]
 async fn an_outcome_is_unknown_only_where_the_answer_is_missing() {
     let cases = [
-        (Fault::Error(ServiceError::THROTTLED), Outcome::NotWritten),
-        (Fault::Refused, Outcome::NotWritten),
-        (Fault::leave_all(), Outcome::NotWritten),
-        (Fault::Error(ServiceError::DENIED), Outcome::NotWritten),
-        (Fault::Broken, Outcome::OutcomeUnknown),
-        (Fault::AnswerLost, Outcome::OutcomeUnknown),
-        (Fault::Error(ServiceError::FAILED), Outcome::OutcomeUnknown),
-        (Fault::AppliedThen(ServiceError::FAILED), Outcome::OutcomeUnknown),
+        (Fault::throttled(), Outcome::NotWritten),
+        (Fault::connection_refused(), Outcome::NotWritten),
+        (Fault::unprocessed(), Outcome::NotWritten),
+        (Fault::access_denied(), Outcome::NotWritten),
+        (Fault::connection_reset(), Outcome::OutcomeUnknown),
+        (Fault::connection_reset().after_applying(), Outcome::OutcomeUnknown),
+        (Fault::failed(), Outcome::OutcomeUnknown),
+        (Fault::failed().after_applying(), Outcome::OutcomeUnknown),
     ];
     for (fault, outcome) in cases {
         let stage = Stage::<Player>::new().await;
@@ -192,7 +195,7 @@ async fn a_change_taken_back_after_an_unknown_outcome_is_written() {
     stage.truth.put(&player("a", 1.0)).await.unwrap();
     let memory = stage.impatient();
     memory.update(at("a"), |player| player.rating = 2.0).await.unwrap();
-    stage.faults.next(WRITE, Fault::AnswerLost);
+    stage.faults.next(WRITE, Fault::connection_reset().after_applying());
     let error = memory.flush().await.unwrap_err();
     assert_eq!(error.report().failed[0].outcome, Outcome::OutcomeUnknown);
     assert_eq!(stored_rating(&stage, "a").await, Some(2.0));
@@ -207,7 +210,7 @@ async fn a_delete_after_an_unknown_outcome_of_a_new_record_is_sent() {
     let memory = stage.impatient();
     assert!(memory.get(at("a")).await.unwrap().is_none());
     memory.put(player("a", 2.0)).await.unwrap();
-    stage.faults.next(WRITE, Fault::AnswerLost);
+    stage.faults.next(WRITE, Fault::connection_reset().after_applying());
     assert!(memory.flush().await.is_err());
     memory.delete(at("a")).await.unwrap();
     assert_eq!(memory.flush().await.unwrap().deleted, 1);
@@ -221,10 +224,10 @@ async fn a_doubt_outlasts_the_flush_and_ends_with_a_confirmed_write() {
     let memory = stage.impatient();
     memory.put(player("a", 1.0)).await.unwrap();
     for (fault, outcome) in [
-        (Fault::Refused, Outcome::NotWritten),
-        (Fault::AnswerLost, Outcome::OutcomeUnknown),
-        (Fault::Error(ServiceError::THROTTLED), Outcome::OutcomeUnknown),
-        (Fault::Error(ServiceError::DENIED), Outcome::OutcomeUnknown),
+        (Fault::connection_refused(), Outcome::NotWritten),
+        (Fault::connection_reset().after_applying(), Outcome::OutcomeUnknown),
+        (Fault::throttled(), Outcome::OutcomeUnknown),
+        (Fault::access_denied(), Outcome::OutcomeUnknown),
     ] {
         stage.faults.next(WRITE, fault);
         let error = memory.flush().await.unwrap_err();
@@ -232,7 +235,7 @@ async fn a_doubt_outlasts_the_flush_and_ends_with_a_confirmed_write() {
     }
     assert_eq!(memory.flush().await.unwrap().written, 1);
     memory.put(player("a", 2.0)).await.unwrap();
-    stage.faults.next(WRITE, Fault::Refused);
+    stage.faults.next(WRITE, Fault::connection_refused());
     let error = memory.flush().await.unwrap_err();
     assert_eq!(error.report().failed[0].outcome, Outcome::NotWritten);
 }
@@ -241,7 +244,7 @@ async fn a_doubt_outlasts_the_flush_and_ends_with_a_confirmed_write() {
 fn poisoned(stage: &Stage<Player>, poison: &'static str) {
     stage.faults.script(WRITE, move |request| {
         let bad = request.entries().iter().any(|(_, item)| name(item) == poison);
-        bad.then_some(Fault::Error(ServiceError::INVALID))
+        bad.then_some(Fault::invalid())
     });
 }
 
@@ -293,16 +296,16 @@ async fn a_parked_record_that_is_discarded_is_gone() {
 #[tokio::test]
 async fn what_no_retry_can_mend_stops_the_flush_at_once() {
     let cases = [
-        (ServiceError::NO_TABLE, ErrorKind::TableNotFound),
-        (ServiceError::DENIED, ErrorKind::AccessDenied),
-        (ServiceError::EXPIRED, ErrorKind::Credentials),
+        (Fault::table_not_found(), ErrorKind::TableNotFound),
+        (Fault::access_denied(), ErrorKind::AccessDenied),
+        (Fault::expired_token(), ErrorKind::Credentials),
     ];
     for (fault, kind) in cases {
         let stage = Stage::<Player>::new().await;
         let memory = stage.builder().requests_in_flight(1).build().unwrap();
         put_all(&memory, 60).await;
         memory.delete(at("p0059")).await.unwrap();
-        stage.faults.always(WRITE, Fault::Error(fault));
+        stage.faults.always(WRITE, fault);
         let error = memory.flush().await.unwrap_err();
         assert_eq!((error.cause().kind(), stage.writes()), (kind, 1));
         let report = error.report();
@@ -325,7 +328,7 @@ async fn a_flush_that_stops_keeps_parked_records_parked() {
     poisoned(&stage, "p0000");
     assert!(memory.flush().await.is_err());
     memory.put(player("new", 1.0)).await.unwrap();
-    stage.faults.always(WRITE, Fault::Error(ServiceError::DENIED));
+    stage.faults.always(WRITE, Fault::access_denied());
     let error = memory.flush().await.unwrap_err();
     assert_eq!((error.report().parked.len(), error.report().failed.len()), (1, 1));
     assert_eq!(error.report().parked[0].error.kind(), ErrorKind::Refused);
@@ -337,7 +340,7 @@ async fn what_is_in_flight_when_the_flush_stops_is_taken_in() {
     let memory = stage.builder().requests_in_flight(2).build().unwrap();
     put_all(&memory, 75).await;
     let gate = stage.faults.hold_next_answer(WRITE);
-    stage.faults.next(WRITE, Fault::Error(ServiceError::DENIED));
+    stage.faults.next(WRITE, Fault::access_denied());
     let (flushed, ()) = tokio::join!(memory.flush(), async {
         gate.reached().await;
         gate.open();
@@ -363,7 +366,7 @@ async fn a_close_that_fails_leaves_the_table_open() {
     let stage = Stage::<Player>::new().await;
     let memory = stage.impatient();
     memory.put(player("a", 1.0)).await.unwrap();
-    stage.faults.next(WRITE, Fault::Error(ServiceError::THROTTLED));
+    stage.faults.next(WRITE, Fault::throttled());
     assert!(memory.close().await.is_err());
     memory.put(player("b", 1.0)).await.unwrap();
     assert_eq!(memory.close().await.unwrap().written, 2);
@@ -396,7 +399,7 @@ async fn everyone_who_joined_gets_the_error() {
     let memory = stage.impatient();
     memory.put(player("a", 1.0)).await.unwrap();
     let gate = Gate::new();
-    stage.faults.next(WRITE, Fault::HoldThenError(gate.clone(), ServiceError::THROTTLED));
+    stage.faults.next(WRITE, Fault::throttled().held_at(&gate));
     let (first, second) = tokio::join!(memory.flush(), async {
         gate.reached().await;
         tokio::join!(memory.flush(), async { gate.open() }).0
@@ -423,7 +426,7 @@ async fn one_bad_network_moment_does_not_hold_back_other_requests() {
 #[tokio::test]
 async fn a_table_that_refuses_everything_stops_the_flush_and_parks_nothing() {
     let (stage, memory) = changed(300).await;
-    stage.faults.always(WRITE, Fault::Error(ServiceError::INVALID));
+    stage.faults.always(WRITE, Fault::invalid());
     let error = memory.flush().await.unwrap_err();
     let report = error.report();
     assert_eq!((report.failed.len(), report.parked.len(), report.submitted()), (300, 0, 300));
@@ -442,7 +445,7 @@ async fn many_refused_items_are_parked_as_soon_as_anything_is_written() {
     stage.faults.script(WRITE, |request| {
         let bad = |item: &Value| name(item) < "p0090";
         let refused = request.entries().iter().any(|(_, item)| bad(item));
-        refused.then_some(Fault::Error(ServiceError::INVALID))
+        refused.then_some(Fault::invalid())
     });
     let report = memory.flush().await.unwrap_err().into_report();
     let (written, parked, failed) = (report.written, report.parked.len(), report.failed.len());
@@ -457,8 +460,8 @@ async fn a_flush_that_stops_in_the_middle_of_a_bisect_reports_everything() {
     let (stage, memory) = changed(100).await;
     stage.faults.script(WRITE, |request| {
         let alone = request.entries().len() == 1;
-        let error = if alone { ServiceError::EXPIRED } else { ServiceError::INVALID };
-        Some(Fault::Error(error))
+        let error = if alone { Fault::expired_token() } else { Fault::invalid() };
+        Some(error)
     });
     let report = memory.flush().await.unwrap_err().into_report();
     assert_eq!((report.failed.len(), report.parked.len(), report.submitted()), (100, 0, 100));

@@ -7,6 +7,7 @@
 mod dynamodb_local;
 mod background;
 mod capacity;
+mod codes;
 mod conditions;
 mod endings;
 mod first_contact;
@@ -20,6 +21,8 @@ mod memory_reads;
 mod memory_writes;
 mod patience;
 mod queries;
+mod retries;
 mod server;
 mod support;
 mod table;
+mod testing;

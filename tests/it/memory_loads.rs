@@ -9,7 +9,7 @@ use super::support::{Fault, Player, Stage, Team, at, named, player, stage};
 async fn load_takes_in_what_a_query_finds() {
     let (stage, memory) = stage(20).await;
     stage.truth.put(&Player { game: "go".into(), ..player("eve", 1.0) }).await.unwrap();
-    stage.faults.always("Query", Fault::Page(4));
+    stage.faults.always("Query", Fault::short_page(4));
     let found = memory.load(stage.table.query("chess").sort_key().lt("p0010")).await.unwrap();
     assert_eq!((found.records, found.skipped, found.bad.len()), (10, 0, 0));
     assert_eq!(stage.faults.count("Query"), 3);

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use memory_table::ErrorKind;
 use memory_table::aws_sdk_dynamodb::types::AttributeValue;
+use memory_table::testing::Request;
+use memory_table::{Database, ErrorKind, MemoryTable};
 
-use crate::support::faults::{Request, ServiceError};
 use crate::support::{Fault, Gate, Player, Stage, at, named, player, stage};
 
 /// Stores an item that is no player: its rating is text.
@@ -70,7 +70,7 @@ async fn absent_keys_are_remembered() {
 #[tokio::test]
 async fn errors_are_not_remembered() {
     let (stage, memory) = stage(1).await;
-    stage.faults.next("GetItem", Fault::Error(ServiceError::DENIED));
+    stage.faults.next("GetItem", Fault::access_denied());
     let error = memory.get(at("p0000")).await.unwrap_err();
     assert_eq!((error.kind(), error.operation()), (ErrorKind::AccessDenied, Some("GetItem")));
     assert_eq!(error.key().unwrap().to_string(), r#"("chess", "p0000")"#);
@@ -80,7 +80,7 @@ async fn errors_are_not_remembered() {
 #[tokio::test]
 async fn everyone_who_waits_gets_the_error() {
     let (stage, memory) = stage(1).await;
-    stage.faults.next("GetItem", Fault::Error(ServiceError::DENIED));
+    stage.faults.next("GetItem", Fault::access_denied());
     let (one, two) = tokio::join!(memory.get(at("p0000")), memory.get(at("p0000")));
     assert_eq!(one.unwrap_err().kind(), ErrorKind::AccessDenied);
     assert_eq!(two.unwrap_err().kind(), ErrorKind::AccessDenied);
@@ -91,11 +91,11 @@ async fn everyone_who_waits_gets_the_error() {
 async fn reads_are_retried() {
     let (stage, memory) = stage(1).await;
     for fault in [
-        Fault::Error(ServiceError::THROTTLED),
-        Fault::Error(ServiceError::FAILED),
-        Fault::Broken,
-        Fault::Refused,
-        Fault::AnswerLost,
+        Fault::throttled(),
+        Fault::failed(),
+        Fault::connection_reset(),
+        Fault::connection_refused(),
+        Fault::connection_reset().after_applying(),
     ] {
         stage.faults.next("GetItem", fault);
     }
@@ -177,9 +177,9 @@ async fn prefetch_of_nothing_costs_nothing() {
 #[tokio::test]
 async fn unprocessed_keys_are_asked_for_again() {
     let (stage, memory) = stage(100).await;
-    stage.faults.next("BatchGetItem", Fault::leave_all());
+    stage.faults.next("BatchGetItem", Fault::unprocessed());
     let later = |key: &serde_json::Value| key["name"]["S"].as_str().unwrap() >= "p0040";
-    stage.faults.next("BatchGetItem", Fault::leave(later));
+    stage.faults.next("BatchGetItem", Fault::unprocessed_if(later));
     let names: Vec<String> = (0..100).map(named).collect();
     memory.prefetch(names.iter().map(|name| at(name))).await.unwrap();
     let sent = stage.faults.requests("BatchGetItem");
@@ -192,8 +192,8 @@ async fn unprocessed_keys_are_asked_for_again() {
 async fn keys_that_came_before_the_error_are_cached() {
     let (stage, memory) = stage(100).await;
     let later = |key: &serde_json::Value| key["name"]["S"].as_str().unwrap() >= "p0040";
-    stage.faults.next("BatchGetItem", Fault::leave(later));
-    stage.faults.next("BatchGetItem", Fault::Error(ServiceError::DENIED));
+    stage.faults.next("BatchGetItem", Fault::unprocessed_if(later));
+    stage.faults.next("BatchGetItem", Fault::access_denied());
     let names: Vec<String> = (0..100).map(named).collect();
     let error = memory.prefetch(names.iter().map(|name| at(name))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AccessDenied);
@@ -247,8 +247,11 @@ async fn absence_after_load_all_can_be_switched_off() {
 #[tokio::test]
 async fn load_all_reads_every_page_of_every_segment() {
     let (stage, _) = stage(100).await;
-    stage.faults.always("Scan", Fault::Page(7));
-    let memory = stage.builder().scan_segments(3).build().unwrap();
+    stage.faults.always("Scan", Fault::short_page(7));
+    // By its client alone it is a database like any other, whose segments are read.
+    let database = stage.table.database();
+    let database = Database::from_client(database.client().clone()).with_prefix(database.prefix());
+    let memory = MemoryTable::builder(database.table::<Player>()).scan_segments(3).build().unwrap();
     assert_eq!(memory.load_all().await.unwrap().records, 100);
     assert_eq!(memory.records().len(), 100);
     let requests = stage.faults.requests("Scan");
@@ -259,7 +262,7 @@ async fn load_all_reads_every_page_of_every_segment() {
 #[tokio::test]
 async fn a_failed_load_all_says_nothing_of_absence() {
     let (stage, memory) = stage(3).await;
-    stage.faults.always("Scan", Fault::Error(ServiceError::DENIED));
+    stage.faults.always("Scan", Fault::access_denied());
     assert_eq!(memory.load_all().await.unwrap_err().kind(), ErrorKind::AccessDenied);
     assert!(memory.get(at("p0001")).await.unwrap().is_some());
 }
@@ -306,7 +309,7 @@ async fn what_load_all_did_not_see_is_deleted_without_a_request() {
 async fn a_record_whose_load_fails_during_load_all_is_not_absent() {
     let (stage, memory) = stage(2).await;
     let gate = Gate::new();
-    stage.faults.next("GetItem", Fault::HoldThenError(gate.clone(), ServiceError::DENIED));
+    stage.faults.next("GetItem", Fault::access_denied().held_at(&gate));
     let (loaded, ()) = tokio::join!(memory.get(at("p0001")), async {
         gate.reached().await;
         memory.load_all().await.unwrap();
@@ -344,7 +347,7 @@ async fn refresh_is_an_error_while_the_record_is_unsaved() {
 async fn a_failed_refresh_leaves_the_record() {
     let (stage, memory) = stage(1).await;
     memory.get(at("p0000")).await.unwrap();
-    stage.faults.next("GetItem", Fault::Error(ServiceError::DENIED));
+    stage.faults.next("GetItem", Fault::access_denied());
     assert_eq!(memory.refresh(at("p0000")).await.unwrap_err().kind(), ErrorKind::AccessDenied);
     assert!(memory.get(at("p0000")).await.unwrap().is_some());
     assert_eq!(stage.reads(), 2);

@@ -5,7 +5,6 @@ use std::time::Duration;
 use memory_table::{ErrorKind, MemoryTable, Outcome};
 use tokio::time::Instant;
 
-use crate::support::faults::ServiceError;
 use crate::support::{Fault, Player, Stage, at, named, player, players};
 
 const WRITE: &str = "BatchWriteItem";
@@ -24,7 +23,7 @@ async fn changed(count: u16) -> (Stage<Player>, MemoryTable<Player>) {
 #[tokio::test(start_paused = true)]
 async fn a_flush_without_progress_ends_after_a_minute() {
     let (stage, memory) = changed(30).await;
-    stage.faults.always(WRITE, Fault::Error(ServiceError::THROTTLED));
+    stage.faults.always(WRITE, Fault::throttled());
     let began = Instant::now();
     let error = memory.flush().await.unwrap_err();
     let took = began.elapsed();
@@ -49,7 +48,7 @@ async fn progress_of_any_item_renews_patience() {
     // One item a request: far longer than a minute for all, never a minute for one.
     stage.faults.script(WRITE, |request| {
         let first = request.entries()[0].1.clone();
-        Some(Fault::leave(move |item| *item != first))
+        Some(Fault::unprocessed_if(move |item| *item != first))
     });
     let began = Instant::now();
     let report = memory.flush().await.unwrap();
@@ -63,7 +62,7 @@ async fn an_outage_shorter_than_patience_is_waited_out() {
     let (stage, memory) = changed(30).await;
     let began = Instant::now();
     stage.faults.script(WRITE, move |_| {
-        (began.elapsed() < Duration::from_secs(50)).then_some(Fault::Refused)
+        (began.elapsed() < Duration::from_secs(50)).then_some(Fault::connection_refused())
     });
     let report = memory.flush().await.unwrap();
     assert_eq!((report.written, memory.unsaved().len()), (30, 0));
@@ -73,7 +72,7 @@ async fn an_outage_shorter_than_patience_is_waited_out() {
 #[tokio::test(start_paused = true)]
 async fn everything_is_written_after_thirty_days_of_failure() {
     let (stage, memory) = changed(30).await;
-    stage.faults.always(WRITE, Fault::Refused);
+    stage.faults.always(WRITE, Fault::connection_refused());
     for day in 0..30 {
         assert_eq!(memory.flush().await.unwrap_err().report().failed.len(), 30, "day {day}");
         tokio::time::advance(Duration::from_secs(24 * 60 * 60)).await;
@@ -87,8 +86,8 @@ async fn everything_is_written_after_thirty_days_of_failure() {
 #[tokio::test(start_paused = true)]
 async fn doubt_of_an_earlier_attempt_is_not_forgotten() {
     let (stage, memory) = changed(1).await;
-    stage.faults.next(WRITE, Fault::AppliedThen(ServiceError::FAILED));
-    stage.faults.always(WRITE, Fault::Error(ServiceError::THROTTLED));
+    stage.faults.next(WRITE, Fault::failed().after_applying());
+    stage.faults.always(WRITE, Fault::throttled());
     let error = memory.flush().await.unwrap_err();
     let failed = &error.report().failed[0];
     assert!(stage.truth.get_consistent(at("p0000")).await.unwrap().is_some());
@@ -99,8 +98,8 @@ async fn doubt_of_an_earlier_attempt_is_not_forgotten() {
 #[tokio::test(start_paused = true)]
 async fn a_flush_that_stops_does_not_forget_doubt() {
     let (stage, memory) = changed(1).await;
-    stage.faults.next(WRITE, Fault::AnswerLost);
-    stage.faults.always(WRITE, Fault::Error(ServiceError::DENIED));
+    stage.faults.next(WRITE, Fault::connection_reset().after_applying());
+    stage.faults.always(WRITE, Fault::access_denied());
     let error = memory.flush().await.unwrap_err();
     assert_eq!(error.report().failed[0].outcome, Outcome::OutcomeUnknown);
     assert_eq!(error.report().failed[0].attempts, 2);
@@ -118,7 +117,7 @@ async fn a_request_that_hangs_is_given_up_and_sent_again() {
 #[tokio::test(start_paused = true)]
 async fn the_report_says_how_long_it_took() {
     let (stage, memory) = changed(1).await;
-    stage.faults.next(WRITE, Fault::Delay(Duration::from_secs(3)));
+    stage.faults.next(WRITE, Fault::none().delayed(Duration::from_secs(3)));
     let elapsed = memory.flush().await.unwrap().elapsed;
     assert!((3.0..3.1).contains(&elapsed.as_secs_f64()), "{elapsed:?}");
 }
@@ -126,9 +125,9 @@ async fn the_report_says_how_long_it_took() {
 #[tokio::test(start_paused = true)]
 async fn loads_have_the_same_patience() {
     let (stage, memory) = changed(0).await;
-    stage.faults.always("GetItem", Fault::Error(ServiceError::THROTTLED));
-    stage.faults.always("BatchGetItem", Fault::leave_all());
-    stage.faults.always("Scan", Fault::Broken);
+    stage.faults.always("GetItem", Fault::throttled());
+    stage.faults.always("BatchGetItem", Fault::unprocessed());
+    stage.faults.always("Scan", Fault::connection_reset());
     let began = Instant::now();
     let error = memory.get(at("a")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Throttled);
@@ -144,7 +143,7 @@ async fn loads_have_the_same_patience() {
 #[tokio::test(start_paused = true)]
 async fn patience_can_be_set_for_a_database_and_for_a_memory_table() {
     let (stage, _) = changed(0).await;
-    stage.faults.always(WRITE, Fault::Error(ServiceError::THROTTLED));
+    stage.faults.always(WRITE, Fault::throttled());
     let ten = stage.table.database().with_patience(Duration::from_secs(10)).table::<Player>();
     let of_database = MemoryTable::new(ten.clone());
     let own = MemoryTable::builder(ten).patience(Duration::from_secs(20)).build().unwrap();
@@ -185,7 +184,7 @@ async fn stored(stage: &Stage<Player>) -> Option<f64> {
 async fn a_newer_value_waits_until_an_older_write_without_an_answer_has_landed() {
     let (stage, memory) = fenced().await;
     memory.put(player("a", 1.0)).await.unwrap();
-    stage.faults.next(WRITE, Fault::LandsLate(Duration::from_secs(4)));
+    stage.faults.next(WRITE, Fault::connection_reset().applied_late(Duration::from_secs(4)));
     memory.flush().await.unwrap_err();
 
     let began = Instant::now();
@@ -203,7 +202,7 @@ async fn a_newer_value_waits_until_an_older_write_without_an_answer_has_landed()
 async fn the_fence_outlasts_the_confirmation_of_the_same_value() {
     let (stage, memory) = fenced().await;
     memory.put(player("a", 1.0)).await.unwrap();
-    stage.faults.next(WRITE, Fault::LandsLate(Duration::from_secs(4)));
+    stage.faults.next(WRITE, Fault::connection_reset().applied_late(Duration::from_secs(4)));
     memory.flush().await.unwrap_err();
 
     let began = Instant::now();
@@ -223,7 +222,7 @@ async fn the_late_write_window_can_be_set() {
     let builder = MemoryTable::builder(stage.table.clone()).late_write_window(window);
     let memory = builder.patience(Duration::ZERO).build().unwrap();
     memory.put(player("a", 1.0)).await.unwrap();
-    stage.faults.next(WRITE, Fault::Broken);
+    stage.faults.next(WRITE, Fault::connection_reset());
     memory.flush().await.unwrap_err();
     let began = Instant::now();
     memory.delete(at("a")).await.unwrap();

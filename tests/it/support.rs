@@ -1,23 +1,18 @@
 //! What the tests share.
 
-pub mod faults;
-mod gate;
 pub mod logs;
 mod records;
-mod request;
-mod watch;
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use memory_table::testing::UniquePrefix;
 use memory_table::{
     Database, Failed, Key, MemoryTable, MemoryTableBuilder, Record, RetryPolicy, Table,
 };
 
-pub use faults::{Fault, Faults};
-pub use gate::Gate;
+pub use memory_table::testing::{Fault, Faults, Gate};
 pub use records::{Player, Team, at, named, player, players};
 
 /// Where the DynamoDB server under test is; the embedded database is tested without it.
@@ -42,7 +37,7 @@ pub fn database() -> Database {
     match std::env::var(ENDPOINT) {
         Ok(url) if !url.is_empty() => {
             let database = Database::local(&url).expect("the endpoint of the tests is a URL");
-            database.with_prefix(&unique_prefix())
+            UniquePrefix::on(&database).keep()
         }
         _ => embedded(),
     }
@@ -53,11 +48,11 @@ pub fn embedded() -> Database {
     Database::embedded().expect("SQLite starts")
 }
 
-fn unique_prefix() -> String {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
-    let call = NEXT.fetch_add(1, Ordering::Relaxed);
-    format!("it_{}_{}_{call}_", since.as_nanos(), std::process::id())
+/// The same database with faults, and with the service's rules enforced.
+pub fn faulty(database: &Database) -> (Database, Faults) {
+    let (database, faults) = Faults::around(database);
+    faults.enforce_rules();
+    (database, faults)
 }
 
 /// A table on a database that does as the test says, and the same table past all that.
@@ -84,7 +79,7 @@ impl<T: Record> Stage<T> {
     /// A new table on a database.
     pub async fn on(database: Database) -> Self {
         let truth = database.table::<T>();
-        let (scripted, faults) = Faults::around(&database);
+        let (scripted, faults) = faulty(&database);
         let table = scripted.table::<T>();
         table.create_if_missing().await.expect("the table is created");
         Self { table, truth, faults }

@@ -9,15 +9,15 @@ use memory_table::{
 use serde::{Deserialize, Serialize};
 use tracing::Level;
 
-use crate::support::faults::ServiceError;
 use crate::support::logs::Logs;
 use crate::support::{
-    Fault, Faults, Player, Stage, Team, at, database, embedded, failed_keys, named, player, players,
+    Fault, Faults, Player, Stage, Team, at, database, embedded, failed_keys, faulty, named, player,
+    players,
 };
 
 /// The same table through a database that knows nothing of it yet.
 fn anew<T: Record>(stage: &Stage<T>) -> (memory_table::Table<T>, Faults) {
-    let (database, faults) = Faults::around(stage.truth.database());
+    let (database, faults) = faulty(stage.truth.database());
     (database.table::<T>(), faults)
 }
 
@@ -99,9 +99,9 @@ async fn single_calls_refuse_what_cannot_be_without_a_request() {
 async fn single_calls_are_retried() {
     let stage = Stage::<Player>::embedded().await;
     for operation in ["PutItem", "GetItem", "DeleteItem"] {
-        stage.faults.next(operation, Fault::Error(ServiceError::THROTTLED));
-        stage.faults.next(operation, Fault::Error(ServiceError::FAILED));
-        stage.faults.next(operation, Fault::Broken);
+        stage.faults.next(operation, Fault::throttled());
+        stage.faults.next(operation, Fault::failed());
+        stage.faults.next(operation, Fault::connection_reset());
     }
     stage.table.put(&player("a", 1.0)).await.unwrap();
     assert!(stage.table.get(at("a")).await.unwrap().is_some());
@@ -109,7 +109,7 @@ async fn single_calls_are_retried() {
     for operation in ["PutItem", "GetItem", "DeleteItem"] {
         assert_eq!(stage.faults.count(operation), 4);
     }
-    stage.faults.always("PutItem", Fault::Error(ServiceError::INVALID));
+    stage.faults.always("PutItem", Fault::invalid());
     let error = stage.table.put(&player("a", 1.0)).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Refused, 1));
     assert_eq!(error.key().unwrap().to_string(), r#"("chess", "a")"#);
@@ -135,9 +135,9 @@ async fn batch_get_asks_again_for_unprocessed_keys() {
     let report = stage.truth.batch_write().puts(players(100)).await.unwrap();
     assert_eq!(report.written, 100);
     let later = |key: &serde_json::Value| key["name"]["S"].as_str().unwrap() >= "p0040";
-    stage.faults.next("BatchGetItem", Fault::leave(later));
-    stage.faults.next("BatchGetItem", Fault::leave_all());
-    stage.faults.next("BatchGetItem", Fault::Error(ServiceError::THROTTLED));
+    stage.faults.next("BatchGetItem", Fault::unprocessed_if(later));
+    stage.faults.next("BatchGetItem", Fault::unprocessed());
+    stage.faults.next("BatchGetItem", Fault::throttled());
     let names: Vec<String> = (0..100).map(named).collect();
     let found = stage.table.batch_get(names.iter().map(|name| at(name))).await.unwrap();
     assert_eq!((found.len(), stage.faults.count("BatchGetItem")), (100, 4));
@@ -171,11 +171,11 @@ async fn batch_write_reports_what_cannot_be_stored_and_writes_the_others() {
 #[tokio::test(start_paused = true)]
 async fn batch_write_retries_and_gives_up_like_a_flush() {
     let stage = Stage::<Player>::embedded().await;
-    stage.faults.next("BatchWriteItem", Fault::leave_all());
-    stage.faults.next("BatchWriteItem", Fault::AnswerLost);
+    stage.faults.next("BatchWriteItem", Fault::unprocessed());
+    stage.faults.next("BatchWriteItem", Fault::connection_reset().after_applying());
     let report = stage.table.batch_write().puts(players(3)).await.unwrap();
     assert_eq!((report.written, report.requests, report.unprocessed), (3, 3, 3));
-    stage.faults.always("BatchWriteItem", Fault::Error(ServiceError::THROTTLED));
+    stage.faults.always("BatchWriteItem", Fault::throttled());
     let error = stage.table.batch_write().puts(players(3)).await.unwrap_err();
     assert_eq!(error.report().failed.len(), 3);
     assert!(error.report().elapsed >= Duration::from_secs(60));
@@ -186,7 +186,7 @@ async fn a_scan_gives_each_record_once_in_any_number_of_parts() {
     let stage = Stage::<Player>::new().await;
     let report = stage.truth.batch_write().puts(players(60)).await.unwrap();
     assert_eq!(report.written, 60);
-    stage.faults.always("Scan", Fault::Page(7));
+    stage.faults.always("Scan", Fault::short_page(7));
     for segments in [1, 2, 5] {
         let scan = stage.table.scan().consistent().segments(segments);
         let all: Vec<Player> = scan.stream().try_collect().await.unwrap();
@@ -201,7 +201,7 @@ async fn a_scan_reads_no_further_than_it_is_polled() {
     let stage = Stage::<Player>::new().await;
     let report = stage.truth.batch_write().puts(players(30)).await.unwrap();
     assert_eq!(report.written, 30);
-    stage.faults.always("Scan", Fault::Page(10));
+    stage.faults.always("Scan", Fault::short_page(10));
     let mut stream = stage.table.scan().stream();
     assert_eq!(stage.faults.count("Scan"), 0);
     for _ in 0..10 {
@@ -217,8 +217,8 @@ async fn a_scan_ends_after_the_error_of_a_request() {
     let stage = Stage::<Player>::new().await;
     let report = stage.truth.batch_write().puts(players(30)).await.unwrap();
     assert_eq!(report.written, 30);
-    stage.faults.next("Scan", Fault::Page(10));
-    stage.faults.next("Scan", Fault::Error(ServiceError::DENIED));
+    stage.faults.next("Scan", Fault::short_page(10));
+    stage.faults.next("Scan", Fault::access_denied());
     let mut stream = stage.table.scan().stream();
     for _ in 0..10 {
         assert!(stream.try_next().await.unwrap().is_some());
@@ -237,7 +237,7 @@ struct OtherKeys {
 #[tokio::test]
 async fn a_table_with_other_keys_is_said_before_anything_is_sent() {
     let stage = Stage::<Player>::new().await;
-    let (database, faults) = Faults::around(stage.truth.database());
+    let (database, faults) = faulty(stage.truth.database());
     let wrong = database.table::<OtherKeys>();
     let expected = "the table has partition key `game`, a string (S), and sort key `name`, a \
         string (S), the record has partition key `id`, a number (N), and no sort key; change \
@@ -284,7 +284,7 @@ async fn a_table_is_described_once_for_a_database() {
 async fn where_describing_is_denied_the_comparison_is_skipped_with_a_warning() {
     let stage = Stage::<Player>::new().await;
     let (table, faults) = anew(&stage);
-    faults.always("DescribeTable", Fault::Error(ServiceError::DENIED));
+    faults.always("DescribeTable", Fault::access_denied());
     let logs = Logs::listen();
     table.put(&player("a", 1.0)).await.unwrap();
     assert!(table.get_consistent(at("a")).await.unwrap().is_some());
@@ -332,7 +332,7 @@ async fn prefixes_live_side_by_side() {
 
 #[tokio::test]
 async fn names_that_are_none_are_refused_without_a_request() {
-    let (database, faults) = Faults::around(&embedded());
+    let (database, faults) = faulty(&embedded());
     let long = "x".repeat(256);
     for name in ["", "ab", "my table", "tëams", "a/b", &long] {
         let table = database.table_named::<Team>(name);

@@ -1,0 +1,94 @@
+//! Why the service throttled a request, as it says it.
+
+use std::fmt;
+
+/// One of the reasons that the service gives for a throttle.
+///
+/// `Display` is the reason with the table or index, for people:
+/// ``TableWriteKeyRangeThroughputExceeded of table `players` ``.
+///
+/// See [`Error::throttling_reasons`](crate::Error::throttling_reasons).
+///
+/// # Example
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), memory_table::Error> {
+/// # use memory_table::{Database, Record};
+/// # use memory_table::testing::{Fault, Faults};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Record, Serialize, Deserialize, Clone, Debug)]
+/// # #[record(table = "players")]
+/// # struct Player { #[record(partition_key)] name: String }
+/// # let (database, faults) = Faults::around(&Database::embedded()?);
+/// # let arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/players";
+/// # let fault = Fault::throttled().because("TableReadKeyRangeThroughputExceeded", arn);
+/// # let players = database.with_patience(std::time::Duration::ZERO).table::<Player>();
+/// # players.create_if_missing().await?;
+/// # faults.always("GetItem", fault);
+/// // Too much for one partition key, whatever the table has.
+/// let error = players.get("ada").await.unwrap_err();
+/// let reason = &error.throttling_reasons()[0];
+/// assert_eq!(reason.reason, "TableReadKeyRangeThroughputExceeded");
+/// assert!(!reason.is_account_limit());
+/// assert_eq!(reason.to_string(), "TableReadKeyRangeThroughputExceeded of table `players`");
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct ThrottlingReason {
+    /// What is throttled, reads or writes, and which limit was met, in one word such as
+    /// `TableWriteProvisionedThroughputExceeded` or `IndexReadKeyRangeThroughputExceeded`.
+    pub reason: String,
+    /// The ARN of the table or index, if the service said it.
+    pub resource: Option<String>,
+}
+
+impl ThrottlingReason {
+    /// Whether it is the quota of the account that was met, which no setting of the table raises.
+    #[must_use]
+    pub fn is_account_limit(&self) -> bool {
+        self.reason.ends_with("AccountLimitExceeded")
+    }
+}
+
+impl fmt::Display for ThrottlingReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)?;
+        if let Some(resource) = &self.resource {
+            // arn:aws:dynamodb:REGION:ACCOUNT:table/NAME, and /index/NAME behind it.
+            let mut parts = resource.split('/');
+            match (parts.next(), parts.next(), parts.next(), parts.next()) {
+                (_, Some(table), Some("index"), Some(index)) => {
+                    write!(f, " of index `{index}` of table `{table}`")?;
+                }
+                (_, Some(table), ..) => write!(f, " of table `{table}`")?,
+                _ => write!(f, " of `{resource}`")?,
+            }
+        }
+        if self.is_account_limit() { f.write_str(", the account's limit") } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_names_its_table_or_index() {
+        let arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/players";
+        let text = |reason: &str, resource: Option<&str>| {
+            let resource = resource.map(str::to_owned);
+            ThrottlingReason { reason: reason.to_owned(), resource }.to_string()
+        };
+        assert_eq!(text("R", Some(arn)), "R of table `players`");
+        assert_eq!(
+            text("R", Some(&format!("{arn}/index/by_rating"))),
+            "R of index `by_rating` of table `players`"
+        );
+        assert_eq!(text("R", Some("somewhere")), "R of `somewhere`");
+        assert_eq!(
+            text("TableReadAccountLimitExceeded", None),
+            "TableReadAccountLimitExceeded, the account's limit"
+        );
+    }
+}
