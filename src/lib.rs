@@ -47,6 +47,7 @@
 //!
 //! - `embedded`: the embedded database, [`Database::embedded`]; compiles SQLite.
 //! - `chrono`, `jiff`: instants of these crates as attributes and keys, see [`instant`].
+//! - `uuid`: UUIDs as keys; stored as their text.
 //!
 //! # Layers
 //!
@@ -79,6 +80,8 @@ mod memory;
 
 pub use aws_sdk_dynamodb;
 pub use memory_table_derive::{KeyAttribute, Record};
+/// For code of your own that builds `AttributeValue`s for the raw client; its SDK is this one.
+pub use serde_dynamo;
 
 pub use condition::{AttributeType, Condition, Field, attribute};
 pub use database::{BillingMode, Database, DatabaseBuilder, TableDescription, TableStatus};
@@ -92,7 +95,7 @@ pub use record::{FromKey, Record};
 pub use retry::RetryPolicy;
 pub use store::{Operation, Outcome};
 pub use table::{BatchWrite, CreateIfMissing, Scan, Table};
-pub use types::{Instant, InstantType, Number, Set, instant, set};
+pub use types::{Attributes, Instant, InstantType, Number, Set, instant, set};
 pub use write::{Failed, FlushError, FlushReport};
 
 // Lets the derives' `::memory_table` paths resolve in this crate's own tests.
