@@ -17,4 +17,5 @@ mod memory_writes;
 mod patience;
 mod server;
 mod support;
+mod survival;
 mod table;

@@ -3,6 +3,7 @@
 pub mod faults;
 mod gate;
 pub mod logs;
+pub mod random;
 mod records;
 mod request;
 mod watch;
