@@ -5,10 +5,12 @@
 
 #[cfg(feature = "dynamodb-local")]
 mod dynamodb_local;
+mod codec_agreement;
 mod conditions;
 mod first_contact;
 mod flush;
 mod flush_faults;
+mod key_types;
 mod leaderboard;
 mod leaderboard_faults;
 mod lookups;
@@ -19,3 +21,4 @@ mod server;
 mod support;
 mod survival;
 mod table;
+mod types;
