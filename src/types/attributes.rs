@@ -144,6 +144,7 @@ impl From<HashMap<String, AttributeValue>> for Attributes {
     }
 }
 
+#[expect(clippy::implicit_hasher, reason = "the SDK's items have the default one")]
 impl From<Attributes> for HashMap<String, AttributeValue> {
     fn from(attributes: Attributes) -> Self {
         attributes.0

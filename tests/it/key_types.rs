@@ -85,7 +85,7 @@ where
     assert_eq!(table.get_consistent(equal.clone()).await.expect("read"), Some(record.clone()));
     assert_eq!(table.get_consistent(other.clone()).await.expect("read"), None);
     let both = table.batch_get([equal.clone(), other.clone()]).await.expect("read");
-    assert_eq!(both.into_values().collect::<Vec<_>>(), [record.clone()]);
+    assert_eq!(both.into_values().collect::<Vec<_>>(), std::slice::from_ref(&record));
 
     let memory = MemoryTable::new(table.clone());
     memory.update(equal.clone(), |record| *count(record) += 1).await.expect("changed");
