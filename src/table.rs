@@ -224,6 +224,8 @@ impl<T: Record> Table<T> {
             let mut records = Vec::with_capacity(chunk.len());
             load::chunk::<T>(link, chunk, false, &mut records).await.map(|()| records)
         });
+        // Collected, since a stream over the closure itself is not seen to be `Send`.
+        let chunks: Vec<_> = chunks.collect();
         let chunks = stream::iter(chunks).buffer_unordered(DEFAULT_IN_FLIGHT);
         let chunks: Vec<_> = chunks.try_collect().await?;
         let mut found = HashMap::with_capacity(keys.len());

@@ -21,6 +21,8 @@ const RECORDS: &str = "MEMORY_TABLE_TEST_RECORDS";
 const DEFAULT_RECORDS: u32 = 2_000;
 /// Records written and read by one pair of calls; the next ones replace them.
 const BATCH: u32 = 100;
+/// Batches under way at once, so that a long run uses the cores that there are.
+const WORKERS: u32 = 4;
 
 #[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[record(table = "survivors")]
@@ -286,6 +288,26 @@ async fn survive(table: &Table<Everything>, records: &[Everything]) {
     }
 }
 
+/// Many batches, one after the other, under keys that no other worker has.
+async fn survive_many(table: Table<Everything>, worker: u32, mut left: u32) {
+    let mut runner = TestRunner::default();
+    while left > 0 {
+        let size = left.min(BATCH);
+        let first = worker * BATCH;
+        survive(&table, &records(&mut runner, first..first + size)).await;
+        left -= size;
+    }
+}
+
+fn records(runner: &mut TestRunner, ids: std::ops::Range<u32>) -> Vec<Everything> {
+    let strategy = everything();
+    let records = ids.map(|id| {
+        let record = strategy.new_tree(runner).expect("a record").current();
+        Everything { id, ..record }
+    });
+    records.collect()
+}
+
 #[test]
 fn random_records_survive_encode_and_decode() {
     let config = Config { failure_persistence: None, ..Config::default() };
@@ -300,23 +322,18 @@ fn random_records_survive_encode_and_decode() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn random_records_survive_store_and_load() {
     let wanted = std::env::var(RECORDS).ok().filter(|text| !text.is_empty());
     let wanted = wanted.map_or(DEFAULT_RECORDS, |text| text.parse().expect("a number of records"));
     let table = database().table::<Everything>();
     table.create_if_missing().await.expect("created");
-    let (strategy, mut runner) = (everything(), TestRunner::default());
-    let mut left = wanted;
-    while left > 0 {
-        let batch = left.min(BATCH);
-        let records: Vec<_> = (0..batch)
-            .map(|id| {
-                let record = strategy.new_tree(&mut runner).expect("a record").current();
-                Everything { id, ..record }
-            })
-            .collect();
-        survive(&table, &records).await;
-        left -= batch;
+    let mut workers = tokio::task::JoinSet::new();
+    for worker in 0..WORKERS {
+        let share = wanted / WORKERS + u32::from(worker < wanted % WORKERS);
+        workers.spawn(survive_many(table.clone(), worker, share));
+    }
+    while let Some(ended) = workers.join_next().await {
+        ended.expect("all records of the worker survived");
     }
 }
