@@ -14,8 +14,10 @@ pub(crate) mod tree;
 use std::borrow::Cow;
 use std::fmt;
 
-pub(crate) use attribute_value::{item_to_json, json_to_item};
-pub(crate) use decode::{Decoded, decode, decode_part, item_key, key_of_item};
+pub(crate) use attribute_value::{item_to_json, json_to_item, same_sdk_items};
+pub(crate) use decode::{
+    Carried, Decoded, decode, decode_part, hidden_number, is_ours, item_key, key_of_item,
+};
 pub(crate) use encode::{EncodedItem, encode, encode_value, key_json};
 pub(crate) use kept::Kept;
 
@@ -37,6 +39,17 @@ pub(crate) struct CodecError {
     /// From the innermost part outwards.
     path: Vec<PathPart>,
     why: Cow<'static, str>,
+    uncarried: Uncarried,
+}
+
+/// Whether an error is about a value that serde's buffers cannot carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Uncarried {
+    No,
+    /// No variant of an enum fits, which may be so for such a value.
+    Perhaps,
+    /// A type refused such a value.
+    Refused,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +60,13 @@ enum PathPart {
 
 impl CodecError {
     pub(crate) fn new(why: impl Into<Cow<'static, str>>) -> Self {
-        Self { path: Vec::new(), why: why.into() }
+        Self { path: Vec::new(), why: why.into(), uncarried: Uncarried::No }
+    }
+
+    fn too_long(type_name: &str) -> Self {
+        Self::new(format!(
+            "the number has more digits than {type_name} holds; read it into a `memory_table::Number`"
+        ))
     }
 
     fn at(mut self, name: &str) -> Self {
@@ -63,19 +82,26 @@ impl CodecError {
 
 impl fmt::Display for CodecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.path.is_empty() {
-            f.write_str("attribute `")?;
-            for (index, part) in self.path.iter().rev().enumerate() {
-                match part {
-                    PathPart::Name(name) if index == 0 => f.write_str(name)?,
-                    PathPart::Name(name) => write!(f, ".{name}")?,
-                    PathPart::Index(at) => write!(f, "[{at}]")?,
-                }
-            }
-            f.write_str("`: ")?;
-        }
+        write_path(f, self.path.iter().rev())?;
         f.write_str(&self.why)
     }
+}
+
+/// Writes a path, given from its outermost part inwards, as the beginning of a sentence.
+fn write_path<'p>(
+    f: &mut fmt::Formatter<'_>,
+    path: impl Iterator<Item = &'p PathPart>,
+) -> fmt::Result {
+    let mut empty = true;
+    for part in path {
+        match part {
+            PathPart::Name(name) if empty => write!(f, "attribute `{name}")?,
+            PathPart::Name(name) => write!(f, ".{name}")?,
+            PathPart::Index(at) => write!(f, "[{at}]")?,
+        }
+        empty = false;
+    }
+    if empty { Ok(()) } else { f.write_str("`: ") }
 }
 
 impl std::error::Error for CodecError {}
@@ -88,12 +114,21 @@ impl serde::ser::Error for CodecError {
 
 impl serde::de::Error for CodecError {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::new(message.to_string())
+        let why = message.to_string();
+        // Serde's own words, which hide the errors of the variants.
+        let no_variant = why.starts_with("data did not match any variant");
+        let uncarried = if no_variant { Uncarried::Perhaps } else { Uncarried::No };
+        Self { uncarried, ..Self::new(why) }
     }
 
     // Serde's own texts show the value found; contents of records do not belong into errors.
     fn invalid_type(found: serde::de::Unexpected<'_>, expected: &dyn serde::de::Expected) -> Self {
-        Self::new(format!("expected {expected}, found {}", kind_of(found)))
+        let why = format!("expected {expected}, found {}", kind_of(found));
+        let refused = matches!(found, serde::de::Unexpected::NewtypeStruct);
+        Self {
+            uncarried: if refused { Uncarried::Refused } else { Uncarried::No },
+            ..Self::new(why)
+        }
     }
 
     fn invalid_value(found: serde::de::Unexpected<'_>, expected: &dyn serde::de::Expected) -> Self {

@@ -48,6 +48,7 @@
 //! - `embedded`: the embedded database, [`Database::embedded`]; compiles SQLite.
 //! - `chrono`, `jiff`: instants of these crates as attributes and keys, see [`instant`].
 //! - `test-util`: faults by script or by chance, for tests: the module `testing`.
+//! - `uuid`: UUIDs as keys; stored as their text.
 //!
 //! # Layers
 //!
@@ -84,6 +85,8 @@ pub mod testing;
 
 pub use aws_sdk_dynamodb;
 pub use memory_table_derive::{KeyAttribute, Record};
+/// For code of your own that builds `AttributeValue`s for the raw client; its SDK is this one.
+pub use serde_dynamo;
 
 pub use condition::{AttributeType, Condition, Field, attribute};
 pub use database::{BillingMode, Database, DatabaseBuilder, TableDescription, TableStatus};
@@ -104,7 +107,7 @@ pub use table::{
     BadItems, BatchGet, BatchWrite, CreateIfMissing, Cursor, Found, IndexShape, IndexTable, Page,
     Query, Scan, Selected, Shape, SortKey, Table, Unselected, Whole,
 };
-pub use types::{Instant, InstantType, Number, Set, instant, set};
+pub use types::{Attributes, Instant, InstantType, Number, Set, instant, set};
 pub use write::{Failed, FlushError, FlushReport};
 
 // Lets the derives' `::memory_table` paths resolve in this crate's own tests.

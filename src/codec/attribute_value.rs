@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::CodecError;
-use super::tree::{Fields, Node, parse_item, write_fields};
+use super::tree::{Fields, Node, parse_item, same_fields, write_fields};
 
 /// An item as the SDK has it.
 pub(crate) type SdkItem = HashMap<String, AttributeValue>;
@@ -23,6 +23,11 @@ pub(crate) fn item_to_json(item: &SdkItem) -> Result<Vec<u8>, CodecError> {
     let mut out = Vec::with_capacity(64 * item.len());
     write_fields(&mut out, &from_map(item)?);
     Ok(out)
+}
+
+/// Whether two items are the same to DynamoDB; `None` if one has a type of value that is not known.
+pub(crate) fn same_sdk_items(a: &SdkItem, b: &SdkItem) -> Option<bool> {
+    Some(same_fields(&from_map(a).ok()?, &from_map(b).ok()?))
 }
 
 fn to_map(fields: Fields<'_>) -> SdkItem {

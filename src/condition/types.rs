@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::expression::Side;
 use super::field::{Field, Size};
 use crate::key::{Binary, KeyAttribute};
-use crate::types::{Instant, InstantType, Set};
+use crate::types::{Attributes, Instant, InstantType, Set};
 
 /// The type of an attribute that may be anything: every comparison compiles, and what DynamoDB
 /// refuses is an error before a request.
@@ -190,6 +190,8 @@ impl<X> Container for Set<X> {
 }
 
 impl<X> Sizeable for Set<X> {}
+
+impl Sizeable for Attributes {}
 
 macro_rules! lists {
     ($($type:ident<X $(, $hasher:ident)?>),*) => {$(

@@ -11,8 +11,9 @@ use crate::number::Decimal;
 
 /// A type that is stored as a string, number or bytes and can so be a partition or sort key.
 ///
-/// Implemented for the string types, the integers and [`Binary`]; a newtype of one of them derives
-/// it. The form given here must be the one that serde gives the field: a record whose stored key
+/// Implemented for the string types, the integers, [`Number`](crate::Number), [`Binary`],
+/// [`Instant`](crate::Instant) and, with the feature `uuid`, `uuid::Uuid`; a newtype of one of them
+/// derives it. The form given here must be the one that serde gives the field: a record whose stored key
 /// attribute differs from its key is refused when it is put.
 ///
 /// # Example
@@ -203,6 +204,29 @@ macro_rules! integer_keys {
 
 integer_keys!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
 
+/// The hyphenated lower-case text, as serde stores it.
+#[cfg(feature = "uuid")]
+#[diagnostic::do_not_recommend]
+impl KeyAttribute for uuid::Uuid {
+    const KIND: KeyKind = KeyKind::String;
+
+    fn to_key(&self) -> KeyValue<'_> {
+        KeyValue::String(Cow::Owned(self.to_string()))
+    }
+
+    fn from_key(value: KeyValue<'_>) -> Result<Self, KeyError> {
+        match &value {
+            // No other form, which would be another key.
+            KeyValue::String(text) => {
+                text.parse().ok().filter(|uuid: &Self| uuid.to_string() == **text).ok_or_else(
+                    || KeyError::new("key attribute", "not the hyphenated text of a UUID"),
+                )
+            }
+            other => Err(KeyError::mismatch(Self::KIND, other)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,5 +250,23 @@ mod tests {
             "invalid key attribute: the number does not fit u8"
         );
         assert!(u8::from_key(KeyValue::Number("1.5".into())).is_err());
+    }
+
+    #[cfg(feature = "uuid")]
+    #[test]
+    fn a_uuid_is_a_key_in_the_text_that_serde_stores() {
+        let uuid = uuid::Uuid::from_u128(0xA1A2_A3A4_B1B2_C1C2_D1D2_D3D4_D5D6_D7D8);
+        let text = "a1a2a3a4-b1b2-c1c2-d1d2-d3d4d5d6d7d8";
+        assert_eq!(uuid.to_key(), KeyValue::String(text.into()));
+        assert_eq!(serde_json::to_value(uuid).unwrap(), text);
+        assert_eq!(uuid::Uuid::from_key(uuid.to_key()).unwrap(), uuid);
+        for other in [text.to_uppercase(), text.replace('-', ""), "no uuid".to_owned()] {
+            let error = uuid::Uuid::from_key(KeyValue::String(other.into())).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "invalid key attribute: not the hyphenated text of a UUID"
+            );
+        }
+        assert!(uuid::Uuid::from_key(KeyValue::Binary(vec![0; 16].into())).is_err());
     }
 }

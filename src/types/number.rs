@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::NUMBER;
+use crate::codec::hidden_number;
 use crate::error::{Error, ErrorKind};
 use crate::key::{KeyAttribute, KeyError, KeyKind, KeyValue};
 use crate::number::Decimal;
@@ -110,6 +111,10 @@ impl<'de> Deserialize<'de> for Number {
 
             fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Number, E> {
                 format!("{value:e}").parse().map_err(E::custom)
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Number, A::Error> {
+                hidden_number(map)?.parse().map_err(serde::de::Error::custom)
             }
         }
         deserializer.deserialize_newtype_struct(NUMBER, Visitor)

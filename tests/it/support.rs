@@ -1,6 +1,7 @@
 //! What the tests share.
 
 pub mod logs;
+pub mod random;
 mod records;
 
 use std::path::PathBuf;

@@ -1,18 +1,30 @@
-//! Names of attributes, and text as it is visited.
-
-use std::borrow::Cow;
+//! Names of attributes, and other text that stands for itself.
 
 use serde::de::{self, IntoDeserializer, Visitor};
 
 use crate::codec::CodecError;
 
 /// The name of an attribute; as a map's key also a number or a boolean in text.
-pub(super) struct NameReader<'n, 'a>(pub(super) &'n Cow<'a, str>);
+pub(super) struct NameReader<'de> {
+    text: &'de str,
+    /// Whether the text is handed over as borrowed; see [`hidden`](super::hidden).
+    borrowed: bool,
+}
+
+impl<'de> NameReader<'de> {
+    pub(super) const fn new(text: &'de str, borrowed: bool) -> Self {
+        Self { text, borrowed }
+    }
+
+    pub(super) const fn borrowed(text: &'de str) -> Self {
+        Self::new(text, true)
+    }
+}
 
 macro_rules! names {
     ($($method:ident $visit:ident: $type:ty),*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
-            match self.0.parse::<$type>() {
+            match self.text.parse::<$type>() {
                 Ok(value) => visitor.$visit(value),
                 Err(_) => self.deserialize_any(visitor),
             }
@@ -20,11 +32,15 @@ macro_rules! names {
     )*};
 }
 
-impl<'de: 'n, 'n> de::Deserializer<'de> for NameReader<'n, 'de> {
+impl<'de> de::Deserializer<'de> for NameReader<'de> {
     type Error = CodecError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
-        visit_text(self.0, visitor)
+        if self.borrowed {
+            visitor.visit_borrowed_str(self.text)
+        } else {
+            visitor.visit_str(self.text)
+        }
     }
 
     names!(deserialize_bool visit_bool: bool, deserialize_i8 visit_i8: i8, deserialize_i16 visit_i16: i16,
@@ -50,21 +66,11 @@ impl<'de: 'n, 'n> de::Deserializer<'de> for NameReader<'n, 'de> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, CodecError> {
-        visitor.visit_enum((&**self.0).into_deserializer())
+        visitor.visit_enum(self.text.into_deserializer())
     }
 
     serde::forward_to_deserialize_any! {
         f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct
         identifier ignored_any
-    }
-}
-
-pub(super) fn visit_text<'de, V: Visitor<'de>>(
-    text: &Cow<'de, str>,
-    visitor: V,
-) -> Result<V::Value, CodecError> {
-    match text {
-        Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
-        Cow::Owned(text) => visitor.visit_str(text),
     }
 }
