@@ -4,7 +4,9 @@ mod builder;
 pub(crate) mod contact;
 #[cfg(feature = "embedded")]
 mod embedded;
+mod description;
 mod failure;
+mod keys;
 mod schema;
 mod sdk;
 
@@ -19,14 +21,18 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use parking_lot::Mutex;
 
 pub use builder::DatabaseBuilder;
+pub use description::{
+    BillingMode, IndexDescription, ProjectedAttributes, TableDescription, TableStatus,
+};
+pub(crate) use keys::{TableKeys, Wanting};
 pub(crate) use schema::SchemaCell;
-pub use schema::{BillingMode, TableDescription, TableStatus};
 
 use crate::error::{Error, ErrorKind};
 use crate::record::Record;
 use crate::retry::{Patience, RetryPolicy};
+use crate::spec::TableSpec;
 use crate::store::Store;
-use crate::table::Table;
+use crate::table::{CreateIfMissing, Table};
 use contact::Contact;
 
 /// How long without progress before a call gives up, unless a memory table says otherwise.
@@ -246,6 +252,23 @@ impl Database {
         Table::new(self.clone(), name)
     }
 
+    /// Creates a table that no record type describes, if it does not exist, and waits until it and
+    /// its indexes can be used. See [`Table::create_if_missing`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`] before any request if there can be no such table,
+    /// [`ErrorKind::TableMismatch`] if it exists with other keys or lacks an index,
+    /// [`ErrorKind::Timeout`] if it is not active in time, or why it could not be created.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the table may be created all the same; calling it again goes on.
+    pub fn create_if_missing(&self, spec: TableSpec) -> CreateIfMissing {
+        let name = self.full_name(&spec.name);
+        CreateIfMissing::new(self.clone(), name, spec, Wanting::Spec)
+    }
+
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
         &self.inner.store
     }
@@ -283,6 +306,10 @@ impl Database {
                 format!("the table `{name}` is an ARN, which takes no prefix (`{}`)", self.prefix);
             return Err(Error::new(ErrorKind::Configuration, text)
                 .advise("use the table's name, or a database without prefix"));
+        }
+        if name.is_empty() {
+            let error = Error::new(ErrorKind::Configuration, "the table has no name");
+            return Err(error.advise("give it one"));
         }
         let full = format!("{}{name}", self.prefix);
         let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');

@@ -60,6 +60,9 @@
 #[doc(hidden)]
 pub mod bench;
 
+#[doc(hidden)]
+pub mod derived;
+
 // Suggested reading order: the data's way, lowest layer first.
 mod error;
 mod key;
@@ -80,10 +83,13 @@ mod table;
 mod memory;
 
 pub use aws_sdk_dynamodb;
-pub use memory_table_derive::{KeyAttribute, Record};
+pub use memory_table_derive::{KeyAttribute, Projection, Record};
 
 pub use condition::{AttributeType, Condition, Field, attribute};
-pub use database::{BillingMode, Database, DatabaseBuilder, TableDescription, TableStatus};
+pub use database::{
+    BillingMode, Database, DatabaseBuilder, IndexDescription, ProjectedAttributes,
+    TableDescription, TableStatus,
+};
 pub use error::{BoxError, Error, ErrorKind};
 pub use index::{AllAttributes, Index, IndexAttribute, SomeAttributes};
 pub use key::{

@@ -13,7 +13,10 @@ mod attrs;
 mod model;
 
 mod fields;
+mod from_key;
+mod indexes;
 mod key_attribute;
+mod projection;
 mod record;
 
 use proc_macro::TokenStream;
@@ -73,6 +76,44 @@ use syn::{DeriveInput, parse_macro_input};
 pub fn derive_record(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     finish(record::expand(&input))
+}
+
+/// Implements `memory_table::Projection` for a struct: some fields of a record, to read only what is
+/// needed.
+///
+/// ```text
+/// use memory_table::Projection;
+/// use serde::Deserialize;
+///
+/// #[derive(Projection, Deserialize)]
+/// #[projection(of = Player)]
+/// struct Rating {
+///     name: String,
+///     rating: f64,
+/// }
+/// ```
+///
+/// A query or a scan reads it in place of the record. It cannot be put, since what it lacks would
+/// be lost.
+///
+/// Fields have the names and types of the record's, and the same attribute names by serde; an
+/// `Option` may be added or left out. Skipped fields are not read, aliases neither. With
+/// `#[serde(flatten)]` all attributes are read, since it is not known which are needed.
+///
+/// # Options
+///
+/// - `#[projection(of = Player)]`: the record. Required.
+/// - `#[projection(crate = "path")]`: where to find `memory_table` if the dependency has another
+///   name. Default: `::memory_table`.
+///
+/// # Errors
+///
+/// A field that the record does not have, or has with another type or attribute name, does not
+/// compile.
+#[proc_macro_derive(Projection, attributes(projection))]
+pub fn derive_projection(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    finish(projection::expand(&input))
 }
 
 /// Implements `memory_table::KeyAttribute` for a newtype, which is then stored in a key as the
