@@ -307,11 +307,9 @@ impl Database {
             return Err(Error::new(ErrorKind::Configuration, text)
                 .advise("use the table's name, or a database without prefix"));
         }
-        if name.is_empty() {
-            let error = Error::new(ErrorKind::Configuration, "the table has no name");
-            return Err(error.advise("give it one"));
-        }
-        let full = format!("{}{name}", self.prefix);
+        // A prefix alone is no name either.
+        let prefix = if name.is_empty() { "" } else { &self.prefix };
+        let full = format!("{prefix}{name}");
         let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         if arn || ((3..=255).contains(&full.len()) && full.chars().all(legal)) {
             return Ok(full.into());

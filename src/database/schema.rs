@@ -166,3 +166,48 @@ impl Database {
         }
     }
 }
+
+#[cfg(all(test, feature = "embedded"))]
+mod tests {
+    use super::*;
+    use crate::key::KeyKind;
+    use crate::spec::{KeySpec, TableSpec};
+
+    const ID: KeySpec = KeySpec::new("id", KeyKind::String);
+    const BY_CITY: IndexSpec = IndexSpec::global("by-city", KeySpec::new("city", KeyKind::String));
+
+    async fn checked(database: &Database, index: IndexSpec) -> Result<(), Error> {
+        let patience = database.default_patience();
+        database.check_index(&Arc::from("stores"), &index, &patience).await
+    }
+
+    #[tokio::test]
+    async fn an_index_is_compared_with_the_real_tables() {
+        let database = Database::embedded().unwrap();
+        let stores = TableSpec::new("stores").partition_key(ID).index(BY_CITY);
+        database.create_if_missing(stores).await.unwrap();
+        assert!(checked(&database, BY_CITY).await.is_ok());
+        for wrong in [
+            IndexSpec::global("by-town", KeySpec::new("city", KeyKind::String)),
+            IndexSpec::global("by-city", KeySpec::new("city", KeyKind::Number)),
+            BY_CITY.sort_key(ID),
+        ] {
+            let error = checked(&database, wrong).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::TableMismatch);
+            assert!(error.to_string().contains(wrong.name()), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_index_that_came_later_is_found() {
+        let database = Database::embedded().unwrap();
+        let stores = TableSpec::new("stores").partition_key(ID);
+        database.create_if_missing(stores.clone()).await.unwrap();
+        assert!(checked(&database, BY_CITY).await.is_err());
+        let other = database.client();
+        other.delete_table().table_name("stores").send().await.unwrap();
+        let anew = Database::from_client(other.clone());
+        anew.create_if_missing(stores.index(BY_CITY)).await.unwrap();
+        assert!(checked(&database, BY_CITY).await.is_ok());
+    }
+}

@@ -6,6 +6,7 @@
 #[cfg(feature = "dynamodb-local")]
 mod dynamodb_local;
 mod conditions;
+mod embedded;
 mod first_contact;
 mod flush;
 mod flush_faults;
@@ -15,6 +16,7 @@ mod lookups;
 mod memory_reads;
 mod memory_writes;
 mod patience;
+mod records;
 mod server;
 mod support;
 mod table;
