@@ -24,10 +24,12 @@ impl<A: KeyAttribute> IndexAttribute for A {
     const KIND: KeyKind = A::KIND;
 }
 
+#[diagnostic::do_not_recommend]
 impl IndexAttribute for f32 {
     const KIND: KeyKind = KeyKind::Number;
 }
 
+#[diagnostic::do_not_recommend]
 impl IndexAttribute for f64 {
     const KIND: KeyKind = KeyKind::Number;
 }

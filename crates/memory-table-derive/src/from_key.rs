@@ -63,7 +63,7 @@ fn made_field(field: &MadeField<'_>, krate: &Path) -> TokenStream {
 /// An expression, at a place of the user's where it has one.
 fn value(value: &Value<'_>, ty: &Type, krate: &Path) -> TokenStream {
     match value {
-        Value::Expression(expression) => converted(expression, ty),
+        Value::Expression(expression) => converted(expression, ty, krate),
         Value::Call(function) => quote!(#function()),
         Value::Default => {
             quote_spanned!(ty.span()=> <#ty as ::core::default::Default>::default())
@@ -80,14 +80,16 @@ fn value(value: &Value<'_>, ty: &Type, krate: &Path) -> TokenStream {
 }
 
 /// Text in quotes becomes the field's type; everything else has it already.
-fn converted(expression: &Expr, ty: &Type) -> TokenStream {
+fn converted(expression: &Expr, ty: &Type, krate: &Path) -> TokenStream {
     let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = expression else {
         return quote!(#expression);
     };
-    let into = |ty: &Type| quote_spanned!(text.span()=> <#ty as ::core::convert::From<&'static str>>::from(#text));
-    match inside(ty, "Option").map(into) {
-        Some(text) => quote!(::core::option::Option::Some(#text)),
-        None => into(ty),
+    // All of it at the place of the text, as rustc points there if the field is of another type.
+    let krate = at(text.span(), krate);
+    let value = quote_spanned!(text.span()=> #krate::derived::text(#text));
+    match inside(ty, "Option") {
+        Some(_) => quote!(::core::option::Option::Some(#value)),
+        None => value,
     }
 }
 
@@ -221,10 +223,10 @@ mod tests {
             ("#[record(default = 1 + 2)] a: u8", "a : 1 + 2"),
             ("#[record(default = f(x))] #[serde(default)] a: u8", "a : f (x)"),
             ("#[record(default)] #[serde(default = \"f\")] a: u8", "a : < u8 as D >"),
-            ("#[record(default = \"x\")] a: String", "a : < String as From :: from (\"x\")"),
+            ("#[record(default = \"x\")] a: String", "a : mt :: derived :: text (\"x\")"),
             (
                 "#[record(default = \"x\")] a: Option<String>",
-                "a : :: core :: option :: Option :: Some (< String as From :: from (\"x\"))",
+                "a : :: core :: option :: Option :: Some (mt :: derived :: text (\"x\"))",
             ),
             ("#[record(default = None)] a: Option<u8>", "a : None"),
             ("#[serde(default = \"m::f\")] a: Option<u8>", "a : m :: f ()"),
@@ -241,9 +243,8 @@ mod tests {
             ),
         ];
         for (field, expected) in cases {
-            let found = made("", field)
-                .replace(":: core :: default :: Default > :: default ()", "D >")
-                .replace(":: core :: convert :: From < & 'static str >>", "From");
+            let found =
+                made("", field).replace(":: core :: default :: Default > :: default ()", "D >");
             assert_eq!(found, expected, "{field}");
         }
     }

@@ -85,7 +85,8 @@ impl IndexAttrs {
             _ => return unknown(Place::GlobalIndex, meta, errors),
         };
         let example = if option == "handle" { "by_city" } else { "city" };
-        set_once(slot, ident(meta, &option, example)?, meta, errors);
+        let ident = ident(meta, &option, example, errors)?;
+        set_once(slot, ident, meta, errors);
         Ok(())
     }
 }
@@ -132,7 +133,12 @@ fn name(input: ParseStream<'_>) -> syn::Result<Ident> {
 }
 
 /// The name behind `=`.
-fn ident(meta: &ParseNestedMeta<'_>, option: &str, example: &str) -> syn::Result<Ident> {
+fn ident(
+    meta: &ParseNestedMeta<'_>,
+    option: &str,
+    example: &str,
+    errors: &mut Errors,
+) -> syn::Result<Ident> {
     let wrong = || meta.error(format!("write a name without quotes: `{option} = {example}`"));
     let input = meta.value().map_err(|_| wrong())?;
     if !input.peek(LitStr) {
@@ -140,5 +146,6 @@ fn ident(meta: &ParseNestedMeta<'_>, option: &str, example: &str) -> syn::Result
     }
     let text: LitStr = input.parse()?;
     let message = format!("write the name without quotes: `{option} = {}`", text.value());
-    Err(syn::Error::new(text.span(), message))
+    errors.push(text.span(), message);
+    text.parse().map_err(|_| wrong())
 }

@@ -172,8 +172,8 @@ fn an_index_has_options_of_its_own() {
         in_struct("local_index(partition_key = a)"),
         one(
             "partition_key",
-            "no option `partition_key` here: a local index has the table's partition key: remove \
-             it, or write `global_index`"
+            "no option `partition_key` here: remove it, as a local index has the table's, or write \
+             `global_index`"
         )
     );
     assert_eq!(

@@ -78,8 +78,7 @@ impl Place {
 /// What to write in place of an unknown option.
 pub(super) fn advice(place: Place, option: &str) -> String {
     if place == Place::LocalIndex && option == "partition_key" {
-        return "a local index has the table's partition key: remove it, or write `global_index`"
-            .to_owned();
+        return "remove it, as a local index has the table's, or write `global_index`".to_owned();
     }
     if place.is_index() && PROJECTIONS.contains(&option) {
         return "write `keys_only` or `include(field, ..)`, or nothing for all attributes"

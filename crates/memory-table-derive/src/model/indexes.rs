@@ -45,6 +45,8 @@ struct Reader<'r, 'a> {
     fields: &'r [Field<'a>],
     handles: &'r [Handle<'a>],
     errors: &'r mut Errors,
+    /// Whether all options were understood: a misspelt one is absent too.
+    is_complete: bool,
     /// Fields that were found wanting already.
     blamed: HashSet<&'a Ident>,
 }
@@ -56,7 +58,8 @@ pub(super) fn read<'a>(
     handles: &[Handle<'a>],
     errors: &mut Errors,
 ) -> Vec<Index<'a>> {
-    let mut reader = Reader { fields, handles, errors, blamed: HashSet::new() };
+    let is_complete = errors.is_empty();
+    let mut reader = Reader { fields, handles, errors, is_complete, blamed: HashSet::new() };
     reader.check_counts(&container.indexes);
     let read = |index| reader.index(index);
     let indexes: Vec<_> = container.indexes.iter().filter_map(read).collect();
@@ -95,10 +98,16 @@ impl<'r, 'a> Reader<'r, 'a> {
         Some(Index { name, handle, is_local, partition, sort, attributes: attributes? })
     }
 
+    fn absent(&mut self, attrs: &IndexAttrs, text: &str) {
+        if self.is_complete {
+            self.errors.push(attrs.span, text);
+        }
+    }
+
     fn name(&mut self, attrs: &IndexAttrs) -> Option<LitStr> {
         let Some(name) = &attrs.name else {
             let text = "the index has no name: write `name = \"..\"`, as the table calls it";
-            self.errors.push(attrs.span, text);
+            self.absent(attrs, text);
             return None;
         };
         let text = name.value();
@@ -128,7 +137,7 @@ impl<'r, 'a> Reader<'r, 'a> {
         }
         let Some(field) = &attrs.partition_key else {
             let text = "a global index has a partition key: write `partition_key = field`";
-            self.errors.push(attrs.span, text);
+            self.absent(attrs, text);
             return None;
         };
         self.key(field)
@@ -146,7 +155,7 @@ impl<'r, 'a> Reader<'r, 'a> {
             Some(field) => self.key(field).map(Some),
             None if attrs.is_local => {
                 let text = "a local index has a sort key: write `sort_key = field`";
-                self.errors.push(attrs.span, text);
+                self.absent(attrs, text);
                 None
             }
             None => Some(None),
