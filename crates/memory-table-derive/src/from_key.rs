@@ -26,24 +26,30 @@ pub(crate) fn expand(model: &Model<'_>) -> TokenStream {
         let rest = value(rest, &parse_quote!(Self), krate);
         quote!(..#rest)
     });
-    let signature = signature(krate, &quote!(#key));
+    let body = quote! {
+        ::core::result::Result::Ok(Self { #keys #(#fields,)* #rest })
+    };
+    let function = function(model, &quote!(#key), &body);
     quote! {
         #[automatically_derived]
         #[allow(deprecated)]
         impl #impl_generics #krate::FromKey for #ident #ty_generics #where_clause {
-            #signature {
-                ::core::result::Result::Ok(Self { #keys #(#fields,)* #rest })
-            }
+            #function
         }
     }
 }
 
-/// The head of `FromKey::from_key`.
-fn signature(krate: &Path, key: &TokenStream) -> TokenStream {
+/// `FromKey::from_key`.
+fn function(model: &Model<'_>, key: &TokenStream, body: &TokenStream) -> TokenStream {
+    let (krate, partition) = (&model.krate, model.partition.ty);
+    let key_type = match &model.sort {
+        Some(Key { ty: sort, .. }) => quote!((#partition, #sort)),
+        None => quote!(#partition),
+    };
     quote! {
-        fn from_key(
-            #key: <<Self as #krate::Record>::Key as #krate::KeyShape>::Owned,
-        ) -> ::core::result::Result<Self, #krate::BoxError>
+        fn from_key(#key: #key_type) -> ::core::result::Result<Self, #krate::BoxError> {
+            #body
+        }
     }
 }
 
@@ -112,12 +118,10 @@ fn impossible_from_key_impl(model: &Model<'_>, field: &Ident, ty: &Type) -> Toke
     let (impl_generics, _, where_clause) = generics.split_for_impl();
     let (_, ty_generics, _) = model.generics.split_for_impl();
     let krate = at(ident.span(), &model.krate);
-    let signature = signature(&model.krate, &quote!(_));
+    let function = function(model, &quote!(_), &quote!(::core::unreachable!()));
     let from_key = quote_spanned!(ident.span()=>
         impl #impl_generics #krate::FromKey for #ident #ty_generics #where_clause {
-            #signature {
-                ::core::unreachable!()
-            }
+            #function
         }
     );
     quote! {
@@ -204,7 +208,7 @@ mod tests {
             #[allow(deprecated)]
             impl ::memory_table::FromKey for Player {
                 fn from_key(
-                    key: <<Self as ::memory_table::Record>::Key as ::memory_table::KeyShape>::Owned,
+                    key: (String, String)
                 ) -> ::core::result::Result<Self, ::memory_table::BoxError> {
                     ::core::result::Result::Ok(Self {
                         game: key.0,
@@ -293,7 +297,7 @@ mod tests {
                     for<'field> &'field u32: EveryFieldHasADefault
                 {
                     fn from_key(
-                        _: <<Self as ::memory_table::Record>::Key as ::memory_table::KeyShape>::Owned,
+                        _: String
                     ) -> ::core::result::Result<Self, ::memory_table::BoxError> {
                         ::core::unreachable!()
                     }
