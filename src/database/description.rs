@@ -232,3 +232,53 @@ fn units(throughput: Option<&Throughput>) -> (u64, u64) {
 fn count(value: Option<i64>) -> u64 {
     value.and_then(|value| u64::try_from(value).ok()).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn index(status: IndexStatus) -> types::GlobalSecondaryIndexDescription {
+        let key = KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash);
+        let keys_only = Projection::builder().projection_type(ProjectionType::KeysOnly);
+        types::GlobalSecondaryIndexDescription::builder()
+            .index_name("by-id")
+            .key_schema(key.build().unwrap())
+            .projection(keys_only.build())
+            .index_status(status)
+            .build()
+    }
+
+    fn table(status: types::TableStatus, index_status: IndexStatus) -> TableDescription {
+        let key = KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash);
+        let definition = AttributeDefinition::builder().attribute_name("id");
+        let definition = definition.attribute_type(ScalarAttributeType::N).build().unwrap();
+        let table = types::TableDescription::builder().table_name("stores").table_status(status);
+        let table = table.key_schema(key.build().unwrap()).attribute_definitions(definition);
+        let table = table.global_secondary_indexes(index(index_status)).build();
+        TableDescription::of(&table).unwrap()
+    }
+
+    #[test]
+    fn a_table_can_be_used_once_its_indexes_can() {
+        use types::TableStatus::{Active, Creating};
+        assert!(table(Active, IndexStatus::Active).is_usable());
+        assert!(table(Active, IndexStatus::Updating).is_usable());
+        assert!(!table(Active, IndexStatus::Creating).is_usable());
+        assert!(!table(Creating, IndexStatus::Active).is_usable());
+    }
+
+    #[test]
+    fn an_index_is_described_with_its_keys() {
+        let found = table(types::TableStatus::Active, IndexStatus::Creating).indexes;
+        let expected = IndexDescription {
+            name: "by-id".into(),
+            is_local: false,
+            status: TableStatus::Creating,
+            partition_key: ("id".into(), KeyKind::Number),
+            sort_key: None,
+            attributes: ProjectedAttributes::KeysOnly,
+            units: None,
+        };
+        assert_eq!(found, [expected]);
+    }
+}
