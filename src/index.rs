@@ -48,8 +48,11 @@ pub enum SomeAttributes {}
 /// `#[derive(Record)]` makes one for each index, as `Store::INDEXES.by_company`.
 pub struct Index<T, K, A = AllAttributes> {
     spec: &'static IndexSpec,
-    marker: PhantomData<fn() -> (T, K, A)>,
+    marker: Marker<T, K, A>,
 }
+
+/// The types of a handle, of which it holds no values.
+type Marker<T, K, A> = PhantomData<fn() -> (T, K, A)>;
 
 impl<T, K, A> Index<T, K, A> {
     /// The handle of an index, which must be one of the record's.

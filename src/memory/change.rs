@@ -15,7 +15,8 @@ impl<T: Record> MemoryTable<T> {
     ///
     /// # Errors
     ///
-    /// As for [`get`](Self::get); [`ErrorKind::Closed`] after [`close`](Self::close).
+    /// As for [`get`](Self::get); [`ErrorKind::InvalidRecord`] if the new record cannot be stored;
+    /// [`ErrorKind::Closed`] after [`close`](Self::close).
     ///
     /// # Cancel safety
     ///
@@ -47,7 +48,8 @@ impl<T: Record> MemoryTable<T> {
     /// # Errors
     ///
     /// [`ErrorKind::InvalidKey`], or [`ErrorKind::InvalidRecord`] for what DynamoDB cannot store:
-    /// over 400 KB, NaN, nested too deep; nothing is changed then. [`ErrorKind::Closed`] after
+    /// over 400 KB, NaN, nested too deep, or what the record's `before_store` refused; nothing is
+    /// changed then. [`ErrorKind::Closed`] after
     /// [`close`](Self::close), [`ErrorKind::Reentrant`] from inside the record's own update.
     ///
     /// # Cancel safety

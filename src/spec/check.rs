@@ -193,11 +193,10 @@ mod tests {
             "i00", "i01", "i02", "i03", "i04", "i05", "i06", "i07", "i08", "i09", "i10", "i11",
             "i12", "i13", "i14", "i15", "i16", "i17", "i18", "i19", "i20",
         ];
-        let with = |count: usize, index: fn(&'static str) -> IndexSpec| {
-            NAMES.iter().take(count).fold(spec(), |spec, name| spec.index(index(name)))
+        let with = |count: usize, index: fn(&'static str, KeySpec) -> IndexSpec| {
+            NAMES.iter().take(count).fold(spec(), |spec, name| spec.index(index(name, key("c"))))
         };
-        let (local, global): (fn(&'static str) -> _, fn(&'static str) -> _) =
-            (|name| IndexSpec::local(name, key("c")), |name| IndexSpec::global(name, key("c")));
+        let (local, global) = (IndexSpec::local, IndexSpec::global);
         assert!(with(5, local).check().is_ok());
         assert!(with(20, global).check().is_ok());
         assert_eq!(refusal(with(6, local)), "the table has 6 local indexes, DynamoDB allows 5");

@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 use memory_table::{
-    AllAttributes, BillingMode, Binary, CompositeKey, ErrorKind, Index, IndexProjection, Instant,
-    KeyAttribute, KeyKind, PartitionKey, ProjectedAttributes, Record, SomeAttributes, TableStatus,
+    AllAttributes, BillingMode, Binary, CompositeKey, ErrorKind, Index, IndexProjection, IndexSpec,
+    Instant, KeyAttribute, KeyKind, PartitionKey, ProjectedAttributes, Record, SomeAttributes,
+    TableStatus,
 };
 use serde::{Deserialize, Serialize};
 
@@ -64,9 +65,9 @@ fn handles_have_the_types_of_the_keys_and_say_what_is_in_the_index() {
     let _: Index<Store, CompositeKey<String, f64>, SomeAttributes> = indexes.by_rating;
     let _: Index<Store, PartitionKey<Binary>> = indexes.second;
     let _: Index<Store, CompositeKey<String, Instant<Timestamp>>> = indexes.by_opened;
-    let names: Vec<_> = Store::INDEX_SPECS.iter().map(|index| index.name()).collect();
+    let names: Vec<_> = Store::INDEX_SPECS.iter().map(IndexSpec::name).collect();
     assert_eq!(names, ["by-company", "StoreCityIndex", "by-rating", "2nd", "by-opened"]);
-    assert!(std::ptr::eq(indexes.by_rating.spec(), &Store::INDEX_SPECS[2]));
+    assert_eq!(indexes.by_rating.spec(), &Store::INDEX_SPECS[2]);
     let rating = indexes.by_rating.spec();
     assert_eq!(rating.partition_key().map(|key| key.name), Some("country"));
     assert_eq!(rating.sort_key_spec().map(|key| key.kind), Some(KeyKind::Number));

@@ -92,7 +92,7 @@ pub(super) fn advice(place: Place, option: &str) -> String {
     if SERDE_OPTIONS.contains(&option) {
         return format!("write `#[serde({option} ..)]`, records follow serde");
     }
-    let everywhere = [Place::Struct, Place::Field].into_iter().flat_map(|place| place.options());
+    let everywhere = [Place::Struct, Place::Field].into_iter().flat_map(Place::options);
     let elsewhere = known.or_else(|| nearest(option, everywhere.copied()));
     match elsewhere.and_then(|known| right_place(place, known)) {
         Some(advice) => advice,

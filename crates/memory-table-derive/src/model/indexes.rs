@@ -40,6 +40,9 @@ pub(crate) enum Attributes {
     Include(Vec<String>),
 }
 
+/// What is wrong is among the errors already.
+struct Reported;
+
 /// All that an index is looked up in.
 struct Reader<'r, 'a> {
     fields: &'r [Field<'a>],
@@ -83,7 +86,7 @@ impl<'r, 'a> Reader<'r, 'a> {
         let partition = self.partition(attrs);
         let sort = self.sort(attrs);
         let attributes = self.attributes(attrs);
-        let (name, partition, sort) = (name?, partition?, sort?);
+        let (name, partition, sort) = (name?, partition?, sort.ok()?);
         let same = sort.as_ref().filter(|sort| sort.member == partition.member);
         if let (Some(sort), Some(field)) = (same, &attrs.sort_key) {
             let whose = if attrs.is_local { " of the table" } else { "" };
@@ -143,22 +146,21 @@ impl<'r, 'a> Reader<'r, 'a> {
         self.key(field)
     }
 
-    /// `None` is an error, and `Some(None)` an index without sort key.
-    fn sort(&mut self, attrs: &IndexAttrs) -> Option<Option<Handle<'a>>> {
+    fn sort(&mut self, attrs: &IndexAttrs) -> Result<Option<Handle<'a>>, Reported> {
         if attrs.is_local && self.fields.iter().all(|field| field.record.sort_key.is_none()) {
             let text = "a local index sorts the items of a partition anew, and this table has no \
                         sort key: write `#[record(sort_key)]` on a field, or `global_index`";
             self.errors.push(attrs.span, text);
-            return None;
+            return Err(Reported);
         }
         match &attrs.sort_key {
-            Some(field) => self.key(field).map(Some),
+            Some(field) => self.key(field).map(Some).ok_or(Reported),
             None if attrs.is_local => {
                 let text = "a local index has a sort key: write `sort_key = field`";
                 self.absent(attrs, text);
-                None
+                Err(Reported)
             }
-            None => Some(None),
+            None => Ok(None),
         }
     }
 
