@@ -45,7 +45,33 @@ pub enum SomeAttributes {}
 /// An index of the table of `T`, with keys of shape `K`: [`PartitionKey`](crate::PartitionKey) or
 /// [`CompositeKey`](crate::CompositeKey).
 ///
-/// `#[derive(Record)]` makes one for each index, as `Store::INDEXES.by_company`.
+/// `#[derive(Record)]` makes one for each index, as `Store::INDEXES.by_company`. `A` says whether
+/// the index has whole records: [`AllAttributes`] or [`SomeAttributes`].
+///
+/// # Example
+///
+/// ```
+/// use memory_table::{CompositeKey, Index, PartitionKey, Record, SomeAttributes};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Record, Serialize, Deserialize, Clone)]
+/// #[record(
+///     table = "stores",
+///     global_index(name = "by-company", partition_key = company_id, sort_key = store_id),
+///     global_index(name = "by-city", partition_key = city, keys_only),
+/// )]
+/// struct Store {
+///     #[record(partition_key)]
+///     store_id: String,
+///     company_id: u64,
+///     #[serde(default, skip_serializing_if = "Option::is_none")]
+///     city: Option<String>,
+/// }
+///
+/// let by_company: Index<Store, CompositeKey<u64, String>> = Store::INDEXES.by_company;
+/// let by_city: Index<Store, PartitionKey<String>, SomeAttributes> = Store::INDEXES.by_city;
+/// assert_eq!((by_company.spec().name(), by_city.spec().name()), ("by-company", "by-city"));
+/// ```
 pub struct Index<T, K, A = AllAttributes> {
     spec: &'static IndexSpec,
     marker: Marker<T, K, A>,

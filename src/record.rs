@@ -72,6 +72,36 @@ pub trait Record: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// # Errors
     ///
     /// Why the record may not be stored: the call fails with it, and nothing changed.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), memory_table::Error> {
+    /// use memory_table::{Database, Record};
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Record, Serialize, Deserialize, Clone)]
+    /// #[record(table = "players", before_store = "Player::check")]
+    /// struct Player {
+    ///     #[record(partition_key)]
+    ///     name: String,
+    ///     rating: f64,
+    /// }
+    ///
+    /// impl Player {
+    ///     fn check(&mut self) -> Result<(), String> {
+    ///         self.rating = self.rating.min(3000.0);
+    ///         if self.rating < 0.0 { Err("a rating is not negative".into()) } else { Ok(()) }
+    ///     }
+    /// }
+    ///
+    /// let players = Database::embedded()?.table::<Player>();
+    /// players.create_if_missing().await?;
+    /// players.put(&Player { name: "ada".into(), rating: 9000.0 }).await?;
+    /// assert_eq!(players.get("ada").await?.map(|ada| ada.rating), Some(3000.0));
+    /// assert!(players.put(&Player { name: "bob".into(), rating: -1.0 }).await.is_err());
+    /// # Ok(()) }
+    /// ```
     fn before_store(&self) -> Result<Option<Self>, BoxError> {
         Ok(None)
     }
@@ -92,6 +122,31 @@ pub trait Record: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
 /// Some attributes of a record type, to read only what is needed: `#[derive(Projection)]`.
 ///
 /// It can be read, by a query or a scan, but not put.
+///
+/// # Example
+///
+/// ```
+/// use memory_table::{Projection, Record};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Record, Serialize, Deserialize, Clone)]
+/// #[record(table = "players")]
+/// struct Player {
+///     #[record(partition_key)]
+///     name: String,
+///     rating: f64,
+///     biography: String,
+/// }
+///
+/// #[derive(Projection, Deserialize)]
+/// #[projection(of = Player)]
+/// struct Rated {
+///     name: String,
+///     rating: f64,
+/// }
+///
+/// assert_eq!(Rated::ATTRIBUTES, ["name", "rating"]);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no projection",
     label = "this type does not say of which record it is a part",

@@ -43,6 +43,17 @@ pub enum IndexProjection {
 /// An index: its name, keys and attributes.
 ///
 /// `#[derive(Record)]` makes them of `#[record(global_index(..))]` and `#[record(local_index(..))]`.
+///
+/// # Example
+///
+/// ```
+/// use memory_table::{IndexProjection, IndexSpec, KeyKind, KeySpec};
+///
+/// let by_city = IndexSpec::global("by-city", KeySpec::new("city", KeyKind::String))
+///     .sort_key(KeySpec::new("opened", KeyKind::String))
+///     .projection(IndexProjection::Include(&["rating"]));
+/// assert_eq!((by_city.name(), by_city.is_local()), ("by-city", false));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct IndexSpec {
     name: &'static str,

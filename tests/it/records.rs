@@ -10,7 +10,8 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use memory_table::aws_sdk_dynamodb;
-use memory_table::{ErrorKind, Record, Table};
+use memory_table::{ErrorKind, KeyAttribute, KeyKind, Record, Table};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::support::{Stage, database};
@@ -56,6 +57,35 @@ struct Visit {
     count: u32,
     #[serde(skip)]
     seen_at: u64,
+}
+
+/// A record with type parameters.
+#[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[record(table = "tagged", global_index(name = "by-tag", partition_key = tag, keys_only))]
+#[serde(bound = "")]
+struct Tagged<K, V>
+where
+    K: KeyAttribute + Serialize + DeserializeOwned,
+    V: Clone + Default + Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    #[record(partition_key)]
+    id: String,
+    tag: K,
+    #[record(default)]
+    value: V,
+}
+
+#[tokio::test]
+async fn a_generic_record_has_indexes_like_any_other() {
+    let table = database().table::<Tagged<u32, Vec<u8>>>();
+    table.create_if_missing().await.unwrap();
+    let indexes = table.describe().await.unwrap().unwrap().indexes;
+    assert_eq!(indexes[0].partition_key, ("tag".to_owned(), KeyKind::Number));
+    let by_tag = Tagged::<u32, Vec<u8>>::INDEXES.by_tag;
+    assert_eq!(by_tag.spec().name(), indexes[0].name);
+    let tagged = Tagged { id: "a".into(), tag: 7, value: vec![1] };
+    table.put(&tagged).await.unwrap();
+    assert_eq!(table.get_consistent("a").await.unwrap(), Some(tagged));
 }
 
 #[tokio::test]

@@ -166,7 +166,7 @@ async fn what_cannot_be_a_key_of_an_index_is_refused_before_a_request() {
     stage.table.put(&Store { country: long(2048), ..store() }).await.unwrap();
 }
 
-/// Two types under one name of a table, as only a record by hand can have.
+/// A record whose index key serde may write in several forms.
 #[derive(Record, Serialize, Deserialize, Clone, Debug)]
 #[record(table = "kinds", global_index(name = "by-kind", partition_key = kind))]
 struct Kinded {
