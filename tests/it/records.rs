@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use memory_table::aws_sdk_dynamodb;
-use memory_table::{ErrorKind, KeyAttribute, KeyKind, Record, Table};
+use memory_table::{ErrorKind, KeyAttribute, KeyKind, Projection, Record, Table};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +73,46 @@ where
     tag: K,
     #[record(default)]
     value: V,
+}
+
+/// A record, its hooks and a part of it as a macro writes them.
+macro_rules! written_by_a_macro {
+    ($record:ident, $part:ident, $field:ident: $type:ty, $hook:literal, $table:literal) => {
+        #[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
+        #[record(table = $table, before_store = $hook)]
+        #[record(global_index(name = "by-field", partition_key = $field))]
+        struct $record {
+            #[record(partition_key)]
+            key: String,
+            #[record(default = "unknown")]
+            $field: $type,
+        }
+
+        #[derive(Projection, Deserialize)]
+        #[projection(of = $record)]
+        #[expect(dead_code, reason = "never read")]
+        struct $part {
+            key: String,
+            $field: $type,
+        }
+    };
+}
+
+written_by_a_macro!(Place, PartOfPlace, city: String, "shout", "places");
+
+#[expect(clippy::unnecessary_wraps, reason = "the signature of hooks")]
+fn shout(place: &mut Place) -> Result<(), String> {
+    place.city.make_ascii_uppercase();
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_record_that_a_macro_writes_is_like_any_other() {
+    let stage = Stage::<Place>::new().await;
+    let made = stage.memory().get_or_create("a").await.unwrap();
+    assert_eq!(*made, Place { key: "a".into(), city: "UNKNOWN".into() });
+    assert_eq!(PartOfPlace::ATTRIBUTES, ["key", "city"]);
+    assert_eq!(Place::INDEXES.by_field.spec().partition_key().unwrap().name, "city");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Writes the code of `#[derive(Projection)]`.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
@@ -43,7 +43,10 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
 /// Fails to compile unless the record has such a field, with values of this type and stored under
 /// this name; rustc points at the field.
 fn check(handle: &Handle<'_>, of: &Type, krate: &syn::Path) -> TokenStream {
-    let (field, name, place) = (handle.member, &handle.name, handle.member.span());
+    let (field, name) = (handle.member, &handle.name);
+    // Of a struct that a `macro_rules!` macro wrote, names at plain spans would not be one name.
+    let [place, of_type] =
+        [field.span(), handle.ty.span()].map(|span| Span::call_site().located_at(span));
     let value = match handle.form {
         Form::Unknown => quote!(_),
         Form::Own | Form::Set | Form::Instant => value_type(handle, krate),
@@ -54,7 +57,7 @@ fn check(handle: &Handle<'_>, of: &Type, krate: &syn::Path) -> TokenStream {
          the same `#[serde(rename)]` or `#[serde(rename_all)]` as there",
         field.unraw()
     );
-    let typed = quote_spanned! {handle.ty.span()=>
+    let typed = quote_spanned! {of_type=>
         let field: &#krate::Field<#value> = field;
     };
     quote_spanned! {place=>

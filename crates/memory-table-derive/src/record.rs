@@ -90,7 +90,7 @@ fn hooks(model: &Model<'_>) -> TokenStream {
 
 /// The function under one name, at the place of its path, as rustc points there if it is another.
 fn hook(path: &Path) -> TokenStream {
-    quote_spanned! {path.span()=>
+    quote_spanned! {Span::call_site().located_at(path.span())=>
         let hook: fn(&mut Self) -> ::core::result::Result<(), _> = #path;
     }
 }
