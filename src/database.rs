@@ -5,7 +5,9 @@ mod codes;
 pub(crate) mod contact;
 #[cfg(feature = "embedded")]
 mod embedded;
+mod description;
 mod failure;
+mod keys;
 mod reasons;
 mod schema;
 mod sdk;
@@ -21,14 +23,18 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use parking_lot::Mutex;
 
 pub use builder::DatabaseBuilder;
+pub use description::{
+    BillingMode, IndexDescription, ProjectedAttributes, TableDescription, TableStatus,
+};
+pub(crate) use keys::{TableKeys, Wanting};
 pub(crate) use schema::SchemaCell;
-pub use schema::{BillingMode, TableDescription, TableStatus};
 
 use crate::error::{Error, ErrorKind};
 use crate::record::Record;
 use crate::retry::{Patience, RetryPolicy};
+use crate::spec::TableSpec;
 use crate::store::Store;
-use crate::table::Table;
+use crate::table::{CreateIfMissing, Table};
 use contact::Contact;
 
 /// How long without progress before a call gives up, unless a memory table says otherwise.
@@ -267,6 +273,23 @@ impl Database {
         Table::new(self.clone(), name)
     }
 
+    /// Creates a table that no record type describes, if it does not exist, and waits until it and
+    /// its indexes can be used. See [`Table::create_if_missing`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`] before any request if there can be no such table,
+    /// [`ErrorKind::TableMismatch`] if it exists with other keys or lacks an index,
+    /// [`ErrorKind::Timeout`] if it is not active in time, or why it could not be created.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the table may be created all the same; calling it again goes on.
+    pub fn create_if_missing(&self, spec: TableSpec) -> CreateIfMissing {
+        let name = self.full_name(&spec.name);
+        CreateIfMissing::new(self.clone(), name, spec, Wanting::Spec)
+    }
+
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
         &self.inner.store
     }
@@ -305,7 +328,9 @@ impl Database {
             return Err(Error::new(ErrorKind::Configuration, text)
                 .advise("use the table's name, or a database without prefix"));
         }
-        let full = format!("{}{name}", self.prefix);
+        // A prefix alone is no name either.
+        let prefix = if name.is_empty() { "" } else { &self.prefix };
+        let full = format!("{prefix}{name}");
         let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         if arn || ((3..=255).contains(&full.len()) && full.chars().all(legal)) {
             return Ok(full.into());

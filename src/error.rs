@@ -20,13 +20,13 @@ pub type BoxError = Box<dyn StdError + Send + Sync + 'static>;
 pub enum ErrorKind {
     /// The key is one that DynamoDB refuses; nothing was sent.
     InvalidKey,
-    /// The record cannot be stored: a value that DynamoDB has no form for, over 400 KB, or a key
-    /// that a change would alter; nothing was sent.
+    /// The record cannot be stored: a value that DynamoDB has no form for, over 400 KB, a key that a
+    /// change would alter, or its `before_store` refused it; nothing was sent.
     InvalidRecord,
     /// The condition is one that DynamoDB refuses, or has a value that DynamoDB has no form for;
     /// nothing was sent.
     InvalidCondition,
-    /// A stored item does not fit the record's type.
+    /// A stored item does not fit the record's type, or its `after_load` refused it.
     InvalidItem,
     /// An option or a combination of options makes no sense.
     Configuration,
@@ -38,7 +38,7 @@ pub enum ErrorKind {
     Connection,
     /// The table does not exist.
     TableNotFound,
-    /// The table exists with other keys than the record's.
+    /// The table exists with other keys than the record's, or without an index of the record's.
     TableMismatch,
     /// The record does not exist.
     NotFound,

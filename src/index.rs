@@ -24,10 +24,12 @@ impl<A: KeyAttribute> IndexAttribute for A {
     const KIND: KeyKind = A::KIND;
 }
 
+#[diagnostic::do_not_recommend]
 impl IndexAttribute for f32 {
     const KIND: KeyKind = KeyKind::Number;
 }
 
+#[diagnostic::do_not_recommend]
 impl IndexAttribute for f64 {
     const KIND: KeyKind = KeyKind::Number;
 }
@@ -40,21 +42,48 @@ pub enum AllAttributes {}
 #[derive(Clone, Copy, Debug)]
 pub enum SomeAttributes {}
 
-type Types<T, K, A> = fn() -> (T, K, A);
-
 /// An index of the table of `T`, with keys of shape `K`: [`PartitionKey`](crate::PartitionKey) or
 /// [`CompositeKey`](crate::CompositeKey).
 ///
-/// `#[derive(Record)]` makes one for each index, as `Store::INDEXES.by_company`.
+/// `#[derive(Record)]` makes one for each index, as `Store::INDEXES.by_company`. `A` says whether
+/// the index has whole records: [`AllAttributes`] or [`SomeAttributes`].
+///
+/// # Example
+///
+/// ```
+/// use memory_table::{CompositeKey, Index, PartitionKey, Record, SomeAttributes};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Record, Serialize, Deserialize, Clone)]
+/// #[record(
+///     table = "stores",
+///     global_index(name = "by-company", partition_key = company_id, sort_key = store_id),
+///     global_index(name = "by-city", partition_key = city, keys_only),
+/// )]
+/// struct Store {
+///     #[record(partition_key)]
+///     store_id: String,
+///     company_id: u64,
+///     #[serde(default, skip_serializing_if = "Option::is_none")]
+///     city: Option<String>,
+/// }
+///
+/// let by_company: Index<Store, CompositeKey<u64, String>> = Store::INDEXES.by_company;
+/// let by_city: Index<Store, PartitionKey<String>, SomeAttributes> = Store::INDEXES.by_city;
+/// assert_eq!((by_company.spec().name(), by_city.spec().name()), ("by-company", "by-city"));
+/// ```
 pub struct Index<T, K, A = AllAttributes> {
     spec: &'static IndexSpec,
-    types: PhantomData<Types<T, K, A>>,
+    marker: Marker<T, K, A>,
 }
+
+/// The types of a handle, of which it holds no values.
+type Marker<T, K, A> = PhantomData<fn() -> (T, K, A)>;
 
 impl<T, K, A> Index<T, K, A> {
     /// The handle of an index, which must be one of the record's.
     pub const fn of(spec: &'static IndexSpec) -> Self {
-        Self { spec, types: PhantomData }
+        Self { spec, marker: PhantomData }
     }
 
     /// What the index is like.

@@ -23,9 +23,9 @@ use crate::number::Decimal;
 
 /// The longest partition key in bytes.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-partition-sort-keys>
-const MAX_PARTITION: usize = 2048;
+pub(crate) const MAX_PARTITION: usize = 2048;
 /// The longest sort key in bytes.
-const MAX_SORT: usize = 1024;
+pub(crate) const MAX_SORT: usize = 1024;
 
 /// The DynamoDB type of a key attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -62,6 +62,9 @@
 #[doc(hidden)]
 pub mod bench;
 
+#[doc(hidden)]
+pub mod derived;
+
 // Suggested reading order: the data's way, lowest layer first.
 mod error;
 mod key;
@@ -84,12 +87,15 @@ mod memory;
 pub mod testing;
 
 pub use aws_sdk_dynamodb;
-pub use memory_table_derive::{KeyAttribute, Record};
+pub use memory_table_derive::{KeyAttribute, Projection, Record};
 /// For code of your own that builds `AttributeValue`s for the raw client; its SDK is this one.
 pub use serde_dynamo;
 
 pub use condition::{AttributeType, Condition, Field, attribute};
-pub use database::{BillingMode, Database, DatabaseBuilder, TableDescription, TableStatus};
+pub use database::{
+    BillingMode, Database, DatabaseBuilder, IndexDescription, ProjectedAttributes,
+    TableDescription, TableStatus,
+};
 pub use error::{BoxError, Error, ErrorKind, ThrottlingReason};
 pub use index::{AllAttributes, Index, IndexAttribute, SomeAttributes};
 pub use key::{

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use crate::codec::{CodecError, Decoded, decode, decode_part, item_key, key_json};
+use crate::codec::{Decoded, Undecodable, decode, decode_part, item_key, key_json};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::link::{Counters, Link};
@@ -134,23 +134,26 @@ pub(crate) fn read_item<T: Record>(link: &Link, json: &[u8]) -> Result<Decoded<T
 
 /// Decodes some attributes of an item; the error names its key.
 pub(crate) fn read_part<P: DeserializeOwned>(link: &Link, json: &[u8]) -> Result<P, Error> {
-    fitting::<P, _>(link, json, decode_part)
+    fitting::<P, _>(link, json, |json| decode_part(json).map_err(Undecodable::from))
 }
 
 fn fitting<T, R>(
     link: &Link,
     json: &[u8],
-    decode: fn(&[u8]) -> Result<R, CodecError>,
+    decode: fn(&[u8]) -> Result<R, Undecodable>,
 ) -> Result<R, Error> {
     // A panic would end the task of a load without an answer, and those who wait would load anew.
     let decoded = catch_unwind(AssertUnwindSafe(|| decode(json)));
     let decoded = decoded.map_or_else(
-        |_| Err("its `Deserialize` panicked".to_owned()),
-        |decoded| decoded.map_err(|why| why.to_string()),
+        |_| Err(("its `Deserialize` or `after_load` panicked".to_owned(), None)),
+        |decoded| decoded.map_err(|why| (why.to_string(), why.into_source())),
     );
-    decoded.map_err(|why| {
+    decoded.map_err(|(why, source)| {
         let text = format!("the stored item does not fit `{}`: {why}", std::any::type_name::<T>());
-        let error = Error::new(ErrorKind::InvalidItem, text).on_table(&link.table.name);
+        let mut error = Error::new(ErrorKind::InvalidItem, text).on_table(&link.table.name);
+        if let Some(source) = source {
+            error = error.caused_by(source);
+        }
         match item_key(json, link.table.partition_key, link.table.sort_key) {
             Some(key) => error.on_key(&key),
             None => error,

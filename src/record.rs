@@ -56,6 +56,10 @@ pub trait Record: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// The table's indexes that the record knows of.
     const INDEX_SPECS: &'static [IndexSpec] = &[];
 
+    /// Whether [`before_store`](Self::before_store) or [`after_load`](Self::after_load) does
+    /// anything: neither is called where it is `false`, which makes a put cheaper.
+    const HAS_HOOKS: bool = true;
+
     /// The record's primary key.
     fn key(&self) -> KeyRef<'_>;
 
@@ -68,6 +72,36 @@ pub trait Record: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// # Errors
     ///
     /// Why the record may not be stored: the call fails with it, and nothing changed.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), memory_table::Error> {
+    /// use memory_table::{Database, Record};
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Record, Serialize, Deserialize, Clone)]
+    /// #[record(table = "players", before_store = "Player::check")]
+    /// struct Player {
+    ///     #[record(partition_key)]
+    ///     name: String,
+    ///     rating: f64,
+    /// }
+    ///
+    /// impl Player {
+    ///     fn check(&mut self) -> Result<(), String> {
+    ///         self.rating = self.rating.min(3000.0);
+    ///         if self.rating < 0.0 { Err("a rating is not negative".into()) } else { Ok(()) }
+    ///     }
+    /// }
+    ///
+    /// let players = Database::embedded()?.table::<Player>();
+    /// players.create_if_missing().await?;
+    /// players.put(&Player { name: "ada".into(), rating: 9000.0 }).await?;
+    /// assert_eq!(players.get("ada").await?.map(|ada| ada.rating), Some(3000.0));
+    /// assert!(players.put(&Player { name: "bob".into(), rating: -1.0 }).await.is_err());
+    /// # Ok(()) }
+    /// ```
     fn before_store(&self) -> Result<Option<Self>, BoxError> {
         Ok(None)
     }
@@ -88,6 +122,31 @@ pub trait Record: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
 /// Some attributes of a record type, to read only what is needed: `#[derive(Projection)]`.
 ///
 /// It can be read, by a query or a scan, but not put.
+///
+/// # Example
+///
+/// ```
+/// use memory_table::{Projection, Record};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Record, Serialize, Deserialize, Clone)]
+/// #[record(table = "players")]
+/// struct Player {
+///     #[record(partition_key)]
+///     name: String,
+///     rating: f64,
+///     biography: String,
+/// }
+///
+/// #[derive(Projection, Deserialize)]
+/// #[projection(of = Player)]
+/// struct Rated {
+///     name: String,
+///     rating: f64,
+/// }
+///
+/// assert_eq!(Rated::ATTRIBUTES, ["name", "rating"]);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no projection",
     label = "this type does not say of which record it is a part",
@@ -102,12 +161,59 @@ pub trait Projection: DeserializeOwned + Send + 'static {
 
 /// A record that can be made from its key alone, every other field having a default.
 ///
-/// `#[derive(Record)]` implements it where each field that is not a key has `#[serde(default)]`,
-/// is an `Option`, is skipped or flattened. Without it `get_or_default`, `get_or_create` and
-/// `update` do not compile; `update_existing` needs no defaults.
+/// `#[derive(Record)]` implements it where each field that is not a key has `#[record(default)]`
+/// or `#[serde(default)]`, is an `Option`, is skipped or flattened. Without it `get_or_default`,
+/// `get_or_create` and `update` do not compile; `update_existing` needs no defaults.
+///
+/// # Example
+///
+/// By hand, for a default that depends on the key:
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), memory_table::Error> {
+/// use memory_table::{BoxError, Database, FromKey, KeyRef, MemoryTable, PartitionKey, Record};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize, Clone)]
+/// struct Player {
+///     name: String,
+///     nick: String,
+/// }
+///
+/// impl Record for Player {
+///     type Key = PartitionKey<String>;
+///     const TABLE: &'static str = "players";
+///     const PARTITION_KEY: &'static str = "name";
+///     const SORT_KEY: Option<&'static str> = None;
+///
+///     fn key(&self) -> KeyRef<'_> {
+///         KeyRef::partition(&self.name)
+///     }
+/// }
+///
+/// impl FromKey for Player {
+///     fn from_key(name: String) -> Result<Self, BoxError> {
+///         let nick = name.to_uppercase();
+///         Ok(Self { name, nick })
+///     }
+/// }
+///
+/// let players = Database::embedded()?.table::<Player>();
+/// players.create_if_missing().await?;
+/// let ada = MemoryTable::new(players).get_or_create("ada").await?;
+/// assert_eq!(ada.nick, "ADA");
+/// # Ok(()) }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be made from its key alone",
     label = "this call makes a new record where there is none",
-    note = "write `#[serde(default)]` on each field that is not a key, or use `get` or `update_existing`"
+    note = "write `#[record(default = ..)]` or `#[serde(default)]` on each field that is not a key, or use `get` or `update_existing`"
 )]
-pub trait FromKey: Record {}
+pub trait FromKey: Record {
+    /// A record of this key, its other fields being defaults.
+    ///
+    /// # Errors
+    ///
+    /// Why there can be none: the call fails with it, and nothing changed.
+    fn from_key(key: <Self::Key as KeyShape>::Owned) -> Result<Self, BoxError>;
+}

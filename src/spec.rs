@@ -1,5 +1,7 @@
 //! What a table is like: its name, keys and indexes.
 
+mod check;
+
 use crate::index::IndexAttribute;
 use crate::key::{KeyKind, KeyShape};
 use crate::record::Record;
@@ -41,6 +43,17 @@ pub enum IndexProjection {
 /// An index: its name, keys and attributes.
 ///
 /// `#[derive(Record)]` makes them of `#[record(global_index(..))]` and `#[record(local_index(..))]`.
+///
+/// # Example
+///
+/// ```
+/// use memory_table::{IndexProjection, IndexSpec, KeyKind, KeySpec};
+///
+/// let by_city = IndexSpec::global("by-city", KeySpec::new("city", KeyKind::String))
+///     .sort_key(KeySpec::new("opened", KeyKind::String))
+///     .projection(IndexProjection::Include(&["rating"]));
+/// assert_eq!((by_city.name(), by_city.is_local()), ("by-city", false));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct IndexSpec {
     name: &'static str,
@@ -102,23 +115,75 @@ impl IndexSpec {
 }
 
 /// What a table is like, for creating it: name, keys, indexes.
+///
+/// [`Database::create_if_missing`](crate::Database::create_if_missing) creates it without a record
+/// type; what cannot be is an error before any request.
+///
+/// # Example
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), memory_table::Error> {
+/// use memory_table::{Database, IndexSpec, KeyKind, KeySpec, TableSpec};
+///
+/// let by_city = IndexSpec::global("by-city", KeySpec::new("city", KeyKind::String));
+/// let stores = TableSpec::new("stores")
+///     .partition_key(KeySpec::new("store_id", KeyKind::String))
+///     .index(by_city);
+///
+/// let database = Database::embedded()?;
+/// database.create_if_missing(stores).await?;
+/// assert!(database.client().describe_table().table_name("stores").send().await.is_ok());
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableSpec {
     pub(crate) name: String,
-    pub(crate) partition_key: KeySpec,
+    pub(crate) partition_key: Option<KeySpec>,
     pub(crate) sort_key: Option<KeySpec>,
     pub(crate) indexes: Vec<IndexSpec>,
 }
 
 impl TableSpec {
+    /// A table of this name, without the database's prefix; it needs a partition key too.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), partition_key: None, sort_key: None, indexes: Vec::new() }
+    }
+
     /// The table of a record type.
     pub fn of<T: Record>() -> Self {
-        let sort_key = T::SORT_KEY.zip(<T::Key as KeyShape>::SORT);
         Self {
             name: T::TABLE.to_owned(),
-            partition_key: KeySpec::new(T::PARTITION_KEY, <T::Key as KeyShape>::PARTITION),
-            sort_key: sort_key.map(|(name, kind)| KeySpec::new(name, kind)),
+            partition_key: Some(partition_key_of::<T>()),
+            sort_key: sort_key_of::<T>(),
             indexes: T::INDEX_SPECS.to_vec(),
         }
     }
+
+    /// The partition key. Required.
+    pub fn partition_key(mut self, key: KeySpec) -> Self {
+        self.partition_key = Some(key);
+        self
+    }
+
+    /// The sort key. Default: none.
+    pub fn sort_key(mut self, key: KeySpec) -> Self {
+        self.sort_key = Some(key);
+        self
+    }
+
+    /// One more index. Default: none.
+    pub fn index(mut self, index: IndexSpec) -> Self {
+        self.indexes.push(index);
+        self
+    }
+}
+
+/// The partition key that a record type gives its table.
+pub(crate) fn partition_key_of<T: Record>() -> KeySpec {
+    KeySpec::new(T::PARTITION_KEY, <T::Key as KeyShape>::PARTITION)
+}
+
+/// The sort key that a record type gives its table.
+pub(crate) fn sort_key_of<T: Record>() -> Option<KeySpec> {
+    T::SORT_KEY.zip(<T::Key as KeyShape>::SORT).map(|(name, kind)| KeySpec::new(name, kind))
 }

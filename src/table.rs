@@ -25,8 +25,8 @@ pub use scan::Scan;
 
 pub(crate) use read::{Part, PartPage, Reader, Wanted, parts, skipped};
 
-use crate::codec::encode;
-use crate::database::{Database, TableDescription};
+use crate::codec::{EncodedItem, encode};
+use crate::database::{Database, TableDescription, Wanting};
 use crate::error::{Error, ErrorKind};
 use crate::index::Index;
 use crate::key::{AttributeLookup, Key, KeyLookup, QueryShape};
@@ -34,6 +34,7 @@ use crate::link::{Counters, Link};
 use crate::load;
 use crate::record::Record;
 use crate::retry::Patience;
+use crate::spec::TableSpec;
 use crate::store::TableRef;
 
 /// How many requests of one call are in flight at once: enough to hide the latency of the network,
@@ -143,18 +144,20 @@ impl<T: Record> Table<T> {
     /// Creates the table if it does not exist and waits until it can be used.
     ///
     /// On demand unless [units](CreateIfMissing::provisioned) are given. An existing table is left
-    /// as it is, but its keys must be the record's.
+    /// as it is, but its keys must be the record's, and it must have the record's indexes with the
+    /// same keys and at least their attributes.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::TableMismatch`] if it exists with other keys, [`ErrorKind::Timeout`] if it is
-    /// not active in time, or why it could not be created.
+    /// [`ErrorKind::TableMismatch`] if it exists with other keys or lacks an index,
+    /// [`ErrorKind::Timeout`] if it is not active in time, or why it could not be created.
     ///
     /// # Cancel safety
     ///
     /// Dropped, the table may be created all the same; calling it again goes on.
-    pub fn create_if_missing(&self) -> CreateIfMissing<'_, T> {
-        CreateIfMissing::new(self)
+    pub fn create_if_missing(&self) -> CreateIfMissing {
+        let (database, name) = (self.database.clone(), self.name.clone());
+        CreateIfMissing::new(database, name, TableSpec::of::<T>(), Wanting::Record)
     }
 
     /// Deletes the table with all its items and waits until it is gone; `false` if there was none.
@@ -239,7 +242,7 @@ impl<T: Record> Table<T> {
     ///
     /// Dropped, the record may be written or not; putting it again is safe.
     pub async fn put(&self, record: &T) -> Result<(), Error> {
-        let (key, item) = self.encoded(record)?;
+        let (key, item) = self.stored(record)?;
         let link = self.ready().await?;
         let written = link.write("PutItem", || link.store.put(&link.table, &item)).await;
         written.map_err(|error| error.on_key(&key))?;
@@ -316,9 +319,40 @@ impl<T: Record> Table<T> {
         Key::new(&key.key()).map_err(|error| self.place(Error::from(error)))
     }
 
+    pub(crate) fn key_of(&self, record: &T) -> Result<Key, Error> {
+        Key::new(&record.key()).map_err(|error| self.place(Error::from(error)))
+    }
+
+    /// What the record's `before_store` wants stored in its place, if anything.
+    pub(crate) fn hooked(&self, record: &T) -> Result<Option<T>, Error> {
+        if !T::HAS_HOOKS {
+            return Ok(None);
+        }
+        let key = self.key_of(record)?;
+        let refused = |text: String| {
+            let error = Error::new(ErrorKind::InvalidRecord, text).on_key(&key);
+            self.place(error).advise("nothing changed")
+        };
+        let changed = record.before_store().map_err(|source| {
+            refused("its `before_store` refused the record".to_owned()).caused_by(source)
+        })?;
+        match changed.as_ref().map(|changed| self.key_of(changed)).transpose()? {
+            Some(other) if other != key => {
+                Err(refused(format!("its `before_store` changed the record's key to {other}")))
+            }
+            _ => Ok(changed),
+        }
+    }
+
+    /// The key and form of what is to be stored for a record.
+    pub(crate) fn stored(&self, record: &T) -> Result<(Key, EncodedItem), Error> {
+        let changed = self.hooked(record)?;
+        self.encoded(changed.as_ref().unwrap_or(record))
+    }
+
     /// A record's key and form, checked as far as that is possible without the service.
-    pub(crate) fn encoded(&self, record: &T) -> Result<(Key, crate::codec::EncodedItem), Error> {
-        let key = Key::new(&record.key()).map_err(|error| self.place(Error::from(error)))?;
+    pub(crate) fn encoded(&self, record: &T) -> Result<(Key, EncodedItem), Error> {
+        let key = self.key_of(record)?;
         let item = encode(record, &key).map_err(|error| {
             self.place(Error::new(ErrorKind::InvalidRecord, error.to_string()).on_key(&key))
                 .advise("nothing was sent")

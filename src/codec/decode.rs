@@ -8,6 +8,7 @@ mod refused;
 mod value;
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::de::{self, DeserializeOwned, Visitor};
 
@@ -21,6 +22,7 @@ use super::CodecError;
 use super::encode::form;
 use super::kept::Kept;
 use super::tree::{Fields, Node, field, fields_size, parse_item, write_fields};
+use crate::error::BoxError;
 use crate::key::{Key, KeyValue};
 use crate::record::Record;
 use crate::types::ATTRIBUTES;
@@ -35,8 +37,64 @@ pub(crate) struct Decoded<T> {
     pub(crate) size: usize,
 }
 
-/// Decodes an item, keeping what its type does not know.
-pub(crate) fn decode<T: Record>(json: &[u8]) -> Result<Decoded<T>, CodecError> {
+/// Why an item does not fit its type.
+#[derive(Debug)]
+pub(crate) enum Undecodable {
+    /// Its form.
+    Form(CodecError),
+    /// The record's own `after_load` refused it.
+    AfterLoad(BoxError),
+}
+
+impl Undecodable {
+    /// What the user's own code said.
+    pub(crate) fn into_source(self) -> Option<BoxError> {
+        match self {
+            Self::Form(_) => None,
+            Self::AfterLoad(source) => Some(source),
+        }
+    }
+}
+
+impl From<CodecError> for Undecodable {
+    fn from(error: CodecError) -> Self {
+        Self::Form(error)
+    }
+}
+
+impl fmt::Display for Undecodable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Form(error) => error.fmt(f),
+            // Its words are the source's to say.
+            Self::AfterLoad(_) => f.write_str("its `after_load` refused it"),
+        }
+    }
+}
+
+/// Decodes an item, keeping what its type does not know, and runs the record's `after_load`.
+pub(crate) fn decode<T: Record>(json: &[u8]) -> Result<Decoded<T>, Undecodable> {
+    let mut decoded = decode_form::<T>(json)?;
+    if T::HAS_HOOKS {
+        // After all was compared with the item: what it changes is to be written, but only with the
+        // next change of the record.
+        decoded.record.after_load().map_err(Undecodable::AfterLoad)?;
+        check_key_stays(&decoded)?;
+    }
+    Ok(decoded)
+}
+
+fn check_key_stays<T: Record>(decoded: &Decoded<T>) -> Result<(), CodecError> {
+    let changed =
+        Key::new(&decoded.record.key()).map_err(|error| CodecError::new(error.to_string()))?;
+    if changed == decoded.key {
+        return Ok(());
+    }
+    let key = &decoded.key;
+    Err(CodecError::new(format!("its `after_load` changed the key from {key} to {changed}")))
+}
+
+fn decode_form<T: Record>(json: &[u8]) -> Result<Decoded<T>, CodecError> {
     let fields = parse_item(json).map_err(|error| CodecError::new(error.to_string()))?;
     let mut declared = Vec::new();
     let reader = ItemReader { fields: &fields, declared: &mut declared, place: Place::Named };

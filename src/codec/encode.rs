@@ -1,6 +1,7 @@
 //! Records to DynamoDB JSON, with the item's size counted on the way.
 
 mod containers;
+mod index_keys;
 mod item;
 mod name;
 mod set;
@@ -28,8 +29,8 @@ pub(crate) struct EncodedItem {
 
 /// Encodes a record.
 ///
-/// Refuses what DynamoDB would: values without a form, more than 32 levels, more than 400 KB; and
-/// a record whose stored key attributes are not its key.
+/// Refuses what DynamoDB would: values without a form, more than 32 levels, more than 400 KB, values
+/// that cannot be the key of an index; and a record whose stored key attributes are not its key.
 pub(crate) fn encode<T: Record>(record: &T, key: &Key) -> Result<EncodedItem, CodecError> {
     let item = form(record)?;
     if item.size > MAX_ITEM {
@@ -39,6 +40,7 @@ pub(crate) fn encode<T: Record>(record: &T, key: &Key) -> Result<EncodedItem, Co
         )));
     }
     check_key::<T>(&item, key)?;
+    index_keys::check(&item, T::INDEX_SPECS)?;
     Ok(item)
 }
 

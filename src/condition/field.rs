@@ -110,6 +110,12 @@ impl<V> Field<V> {
         Self { path: Path::named(name), value: PhantomData }
     }
 
+    /// Whether this is the attribute of that name; for the derives.
+    #[doc(hidden)]
+    pub const fn is_named(&self, name: &str) -> bool {
+        self.path.is_named(name)
+    }
+
     /// The handle of an entry of the map that this attribute is, the name taken as it is.
     pub fn field(&self, name: &str) -> Field<Any> {
         Field { path: self.path.then(Step::Name(name.to_owned())), value: PhantomData }

@@ -36,6 +36,22 @@ impl Path {
         Self { root: Cow::Borrowed(root), steps: Vec::new(), unreadable: false }
     }
 
+    /// Whether the path is this attribute, given as a constant.
+    pub(super) const fn is_named(&self, name: &str) -> bool {
+        let Cow::Borrowed(root) = self.root else {
+            return false;
+        };
+        let (root, name) = (root.as_bytes(), name.as_bytes());
+        let mut same = root.len() == name.len();
+        let mut at = 0;
+        // Slices are not compared in constants otherwise.
+        while same && at < root.len() {
+            same = root[at] == name[at];
+            at += 1;
+        }
+        same
+    }
+
     /// Reads `a.b[2].c`.
     pub(super) fn parse(text: &str) -> Self {
         let (root, steps) = parse_steps(text).map_or_else(

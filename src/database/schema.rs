@@ -2,26 +2,20 @@
 
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::types::{self, KeyType, ScalarAttributeType};
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use parking_lot::Mutex;
 
 use super::Database;
+use super::description::TableDescription;
+use super::keys::{TableKeys, Wanting};
 use crate::error::{Error, ErrorKind};
-use crate::key::{KeyKind, KeyShape};
 use crate::record::Record;
 use crate::retry::Patience;
-
-/// The key attributes of a real table: name and type.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TableKeys {
-    partition: (String, KeyKind),
-    sort: Option<(String, KeyKind)>,
-}
+use crate::spec::IndexSpec;
 
 /// `None`: asking was denied, so nothing is known and nothing is compared.
-type Asked = Result<Option<TableKeys>, Error>;
+type Asked = Result<Option<Arc<TableKeys>>, Error>;
 
 /// What is known of a table's keys. All that wait for one question get its answer, also an error:
 /// were each to ask anew, the last would wait for the patience of all.
@@ -33,13 +27,21 @@ enum Asking {
     #[default]
     Unknown,
     Under(Shared<BoxFuture<'static, Asked>>),
-    Known(Option<TableKeys>),
+    Known(Option<Arc<TableKeys>>),
 }
 
 impl SchemaCell {
     /// Takes in what is known from elsewhere.
     pub(crate) fn set(&self, keys: TableKeys) {
-        *self.0.lock() = Asking::Known(Some(keys));
+        *self.0.lock() = Asking::Known(Some(Arc::new(keys)));
+    }
+
+    /// Forgets what is known, if it is still this.
+    fn outdated(&self, known: &Arc<TableKeys>) {
+        let mut asking = self.0.lock();
+        if matches!(&*asking, Asking::Known(Some(current)) if Arc::ptr_eq(current, known)) {
+            *asking = Asking::Unknown;
+        }
     }
 
     async fn get(&self, ask: impl FnOnce() -> BoxFuture<'static, Asked>) -> Asked {
@@ -61,153 +63,6 @@ impl SchemaCell {
             *asking = answer.clone().map_or(Asking::Unknown, Asking::Known);
         }
         answer
-    }
-}
-
-/// Whether a table can be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum TableStatus {
-    /// It can be used.
-    Active,
-    /// It is being created.
-    Creating,
-    /// It is being changed, and can be used.
-    Updating,
-    /// It is being deleted.
-    Deleting,
-    /// Something else, such as archived or without its encryption key; see the raw client.
-    Other,
-}
-
-/// How a table is paid for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum BillingMode {
-    /// By request.
-    OnDemand,
-    /// By units of capacity a second, set beforehand.
-    Provisioned {
-        /// Reads of 4 KB a second.
-        read_units: u64,
-        /// Writes of 1 KB a second.
-        write_units: u64,
-    },
-}
-
-/// What DescribeTable says, as far as this crate uses it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct TableDescription {
-    /// The name, prefix included.
-    pub name: String,
-    /// Whether it can be used.
-    pub status: TableStatus,
-    /// How it is paid for.
-    pub billing: BillingMode,
-    /// The partition key's attribute and type.
-    pub partition_key: (String, KeyKind),
-    /// The sort key's attribute and type, if there is one.
-    pub sort_key: Option<(String, KeyKind)>,
-    /// How many items it has; the service counts about every six hours.
-    pub item_count: u64,
-    /// How many bytes it has; the service counts about every six hours.
-    pub size_bytes: u64,
-    /// Its ARN, if the service said it.
-    pub arn: Option<String>,
-}
-
-impl TableDescription {
-    pub(crate) fn of(table: &types::TableDescription) -> Option<Self> {
-        let kind = |name: &str| {
-            let definition =
-                table.attribute_definitions().iter().find(|d| d.attribute_name() == name)?;
-            Some(match definition.attribute_type() {
-                ScalarAttributeType::S => KeyKind::String,
-                ScalarAttributeType::N => KeyKind::Number,
-                ScalarAttributeType::B => KeyKind::Binary,
-                _ => return None,
-            })
-        };
-        let key = |key_type: &KeyType| {
-            let element =
-                table.key_schema().iter().find(|element| element.key_type() == key_type)?;
-            let name = element.attribute_name();
-            Some((name.to_owned(), kind(name)?))
-        };
-        let count =
-            |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok()).unwrap_or(0);
-        Some(Self {
-            name: table.table_name()?.to_owned(),
-            status: match table.table_status() {
-                Some(types::TableStatus::Active) => TableStatus::Active,
-                Some(types::TableStatus::Creating) => TableStatus::Creating,
-                Some(types::TableStatus::Updating) => TableStatus::Updating,
-                Some(types::TableStatus::Deleting) => TableStatus::Deleting,
-                _ => TableStatus::Other,
-            },
-            billing: billing(table),
-            partition_key: key(&KeyType::Hash)?,
-            sort_key: key(&KeyType::Range),
-            item_count: count(table.item_count()),
-            size_bytes: count(table.table_size_bytes()),
-            arn: table.table_arn().map(str::to_owned),
-        })
-    }
-
-    pub(crate) fn keys(&self) -> TableKeys {
-        TableKeys { partition: self.partition_key.clone(), sort: self.sort_key.clone() }
-    }
-}
-
-/// Units are zero on demand; `BillingModeSummary` is absent for tables that never were on demand.
-fn billing(table: &types::TableDescription) -> BillingMode {
-    let units = |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok()).unwrap_or(0);
-    let mode = table.billing_mode_summary().and_then(|summary| summary.billing_mode());
-    let throughput = table.provisioned_throughput();
-    let read_units =
-        units(throughput.and_then(
-            aws_sdk_dynamodb::types::ProvisionedThroughputDescription::read_capacity_units,
-        ));
-    let write_units =
-        units(throughput.and_then(
-            aws_sdk_dynamodb::types::ProvisionedThroughputDescription::write_capacity_units,
-        ));
-    if mode == Some(&types::BillingMode::PayPerRequest) || (read_units, write_units) == (0, 0) {
-        BillingMode::OnDemand
-    } else {
-        BillingMode::Provisioned { read_units, write_units }
-    }
-}
-
-impl TableKeys {
-    pub(crate) fn of<T: Record>() -> Self {
-        let sort = T::SORT_KEY.zip(<T::Key as KeyShape>::SORT);
-        Self {
-            partition: (T::PARTITION_KEY.to_owned(), <T::Key as KeyShape>::PARTITION),
-            sort: sort.map(|(name, kind)| (name.to_owned(), kind)),
-        }
-    }
-
-    fn text(&self) -> String {
-        let (name, kind) = &self.partition;
-        let sort = self.sort.as_ref().map_or_else(
-            || "no sort key".to_owned(),
-            |(name, kind)| format!("sort key `{name}`, a {kind}"),
-        );
-        format!("partition key `{name}`, a {kind}, and {sort}")
-    }
-
-    /// An error that says both sides, if a record type does not fit the real table.
-    pub(crate) fn check<T: Record>(&self, name: &Arc<str>) -> Result<(), Error> {
-        let record = Self::of::<T>();
-        if *self == record {
-            return Ok(());
-        }
-        let text = format!("the table has {}, the record has {}", self.text(), record.text());
-        Err(Error::new(ErrorKind::TableMismatch, text).on_table(name).advise(
-            "change `#[record(partition_key)]`, `#[record(sort_key)]`, their types or the name of the table; no data was sent",
-        ))
     }
 }
 
@@ -260,21 +115,44 @@ impl Database {
         name: &Arc<str>,
         patience: &Patience,
     ) -> Result<(), Error> {
-        let cell = self.schema(name);
-        let (database, name, patience) = (self.clone(), Arc::clone(name), patience.clone());
-        let table = Arc::clone(&name);
-        let ask = || async move { database.ask_keys(&name, &patience).await }.boxed();
-        let keys = cell.get(ask).await?;
-        keys.map_or(Ok(()), |keys| keys.check::<T>(&table))
+        match self.known_keys(name, patience).await? {
+            Some(keys) => keys.check_record::<T>(name),
+            None => Ok(()),
+        }
     }
 
-    async fn ask_keys(
+    /// Compares an index of a record type with the real table's.
+    ///
+    /// Indexes come and go while a table is used, so one that does not fit is asked for anew.
+    pub(crate) async fn check_index(
         &self,
         name: &Arc<str>,
+        index: &IndexSpec,
         patience: &Patience,
-    ) -> Result<Option<TableKeys>, Error> {
+    ) -> Result<(), Error> {
+        let Some(keys) = self.known_keys(name, patience).await? else {
+            return Ok(());
+        };
+        if keys.check_index(name, Wanting::Record, index).is_ok() {
+            return Ok(());
+        }
+        self.schema(name).outdated(&keys);
+        match self.known_keys(name, patience).await? {
+            Some(keys) => keys.check_index(name, Wanting::Record, index),
+            None => Ok(()),
+        }
+    }
+
+    async fn known_keys(&self, name: &Arc<str>, patience: &Patience) -> Asked {
+        let cell = self.schema(name);
+        let (database, name, patience) = (self.clone(), Arc::clone(name), patience.clone());
+        let ask = || async move { database.ask_keys(&name, &patience).await }.boxed();
+        cell.get(ask).await
+    }
+
+    async fn ask_keys(&self, name: &Arc<str>, patience: &Patience) -> Asked {
         match self.describe_existing(name, patience).await {
-            Ok(description) => Ok(Some(description.keys())),
+            Ok(description) => Ok(Some(Arc::new(TableKeys::of(&description)))),
             Err(error) if error.kind() == ErrorKind::AccessDenied => {
                 tracing::warn!(
                     table = %name,
@@ -284,5 +162,50 @@ impl Database {
             }
             Err(error) => Err(error),
         }
+    }
+}
+
+#[cfg(all(test, feature = "embedded"))]
+mod tests {
+    use super::*;
+    use crate::key::KeyKind;
+    use crate::spec::{KeySpec, TableSpec};
+
+    const ID: KeySpec = KeySpec::new("id", KeyKind::String);
+    const BY_CITY: IndexSpec = IndexSpec::global("by-city", KeySpec::new("city", KeyKind::String));
+
+    async fn checked(database: &Database, index: IndexSpec) -> Result<(), Error> {
+        let patience = database.default_patience();
+        database.check_index(&Arc::from("stores"), &index, &patience).await
+    }
+
+    #[tokio::test]
+    async fn an_index_is_compared_with_the_real_tables() {
+        let database = Database::embedded().unwrap();
+        let stores = TableSpec::new("stores").partition_key(ID).index(BY_CITY);
+        database.create_if_missing(stores).await.unwrap();
+        assert!(checked(&database, BY_CITY).await.is_ok());
+        for wrong in [
+            IndexSpec::global("by-town", KeySpec::new("city", KeyKind::String)),
+            IndexSpec::global("by-city", KeySpec::new("city", KeyKind::Number)),
+            BY_CITY.sort_key(ID),
+        ] {
+            let error = checked(&database, wrong).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::TableMismatch);
+            assert!(error.to_string().contains(wrong.name()), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_index_that_came_later_is_found() {
+        let database = Database::embedded().unwrap();
+        let stores = TableSpec::new("stores").partition_key(ID);
+        database.create_if_missing(stores.clone()).await.unwrap();
+        assert!(checked(&database, BY_CITY).await.is_err());
+        let other = database.client();
+        other.delete_table().table_name("stores").send().await.unwrap();
+        let anew = Database::from_client(other.clone());
+        anew.create_if_missing(stores.index(BY_CITY)).await.unwrap();
+        assert!(checked(&database, BY_CITY).await.is_ok());
     }
 }

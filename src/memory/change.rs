@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::slot::{Change, Known};
 use super::turn::Turn;
 use super::{MemoryTable, Shared};
-use crate::codec;
 use crate::error::{Error, ErrorKind};
 use crate::key::{Key, KeyLookup};
 use crate::record::{FromKey, Record};
@@ -16,7 +15,8 @@ impl<T: Record> MemoryTable<T> {
     ///
     /// # Errors
     ///
-    /// As for [`get`](Self::get); [`ErrorKind::Closed`] after [`close`](Self::close).
+    /// As for [`get`](Self::get); [`ErrorKind::InvalidRecord`] if the new record cannot be stored;
+    /// [`ErrorKind::Closed`] after [`close`](Self::close).
     ///
     /// # Cancel safety
     ///
@@ -29,12 +29,13 @@ impl<T: Record> MemoryTable<T> {
         if let Some(record) = self.shared.fetch(&key).await? {
             return Ok(record);
         }
-        let _turn = Turn::of(&self.shared, &key).await?;
+        let turn = Turn::of(&self.shared, &key).await?;
         if let Some(record) = self.shared.fetch_uncounted(&key).await? {
             return Ok(record);
         }
-        let record = Arc::new(self.made(&key)?);
+        let record = turn.run(|| self.made(&key).and_then(|record| self.hooked(record)))?;
         let (_, item) = self.shared.table.encoded(&record)?;
+        let record = Arc::new(record);
         let now = Known::Record(Arc::clone(&record));
         let mut permit = self.shared.slots.room.permit();
         self.shared.change(&key, Change { now, size: item.size }, &mut permit).await?;
@@ -49,16 +50,31 @@ impl<T: Record> MemoryTable<T> {
     /// # Errors
     ///
     /// [`ErrorKind::InvalidKey`], or [`ErrorKind::InvalidRecord`] for what DynamoDB cannot store:
-    /// over 400 KB, NaN, nested too deep; nothing is changed then. [`ErrorKind::Closed`] after
+    /// over 400 KB, NaN, nested too deep, or what the record's `before_store` refused; nothing is
+    /// changed then. [`ErrorKind::Closed`] after
     /// [`close`](Self::close), [`ErrorKind::Reentrant`] from inside the record's own update.
     ///
     /// # Cancel safety
     ///
     /// Dropped, the record is put or it is not.
     pub async fn put(&self, record: T) -> Result<(), Error> {
+        if T::HAS_HOOKS {
+            return self.put_hooked(record).await;
+        }
         let (key, item) = self.shared.table.encoded(&record)?;
         let change = Change { now: Known::Record(Arc::new(record)), size: item.size };
         self.shared.change_in_turn(&key, change).await.map_err(|error| self.shared.place(error))
+    }
+
+    /// Takes the record's turn first: a hook that changes the same record is found out by it.
+    async fn put_hooked(&self, record: T) -> Result<(), Error> {
+        let key = self.shared.table.key_of(&record)?;
+        self.shared.check_open()?;
+        let turn = self.turn(&key).await?;
+        let record = turn.run(|| self.hooked(record))?;
+        let (_, item) = self.shared.table.encoded(&record)?;
+        let change = Change { now: Known::Record(Arc::new(record)), size: item.size };
+        self.shared.change(&key, change, &mut self.shared.slots.room.permit()).await
     }
 
     /// Changes a record by a function, starting from its key and each field's default if there is
@@ -85,7 +101,7 @@ impl<T: Record> MemoryTable<T> {
         let turn = self.turn(&key).await?;
         let record = match self.shared.fetch(&key).await? {
             Some(record) => (*record).clone(),
-            None => self.made(&key)?,
+            None => turn.run(|| self.made(&key))?,
         };
         self.apply(&turn, &key, record, change).await
     }
@@ -179,12 +195,27 @@ impl<T: Record> MemoryTable<T> {
     }
 
     /// A record of this key with each other field's default.
-    pub(super) fn made(&self, key: &Key) -> Result<T, Error> {
-        let made = codec::decode::<T>(&codec::key_json::<T>(key));
-        made.map(|decoded| decoded.record).map_err(|why| {
-            let text = format!("a new record cannot be made of its key and defaults: {why}");
-            self.shared.place(Error::new(ErrorKind::InvalidRecord, text)).on_key(key)
-        })
+    pub(super) fn made(&self, key: &Key) -> Result<T, Error>
+    where
+        T: FromKey,
+    {
+        let impossible = |text: &str| {
+            let error = Error::new(ErrorKind::InvalidRecord, text);
+            self.shared.place(error).on_key(key).advise("nothing changed")
+        };
+        let cannot = || impossible("a new record cannot be made of its key and defaults");
+        let typed = key.to_typed::<T>().map_err(|source| cannot().caused_by(source))?;
+        let record = T::from_key(typed).map_err(|source| cannot().caused_by(source))?;
+        let made = self.shared.table.key_of(&record)?;
+        if made == *key {
+            return Ok(record);
+        }
+        Err(impossible(&format!("the record made of this key has the key {made}")))
+    }
+
+    /// The record as its `before_store` wants it stored.
+    fn hooked(&self, record: T) -> Result<T, Error> {
+        Ok(self.shared.table.hooked(&record)?.unwrap_or(record))
     }
 
     /// Runs the user's function on a copy and publishes it, if it can be stored.
@@ -202,19 +233,25 @@ impl<T: Record> MemoryTable<T> {
             self.shared.take_room(&mut permit, need).await?;
         }
         turn.run(|| change(&mut record));
-        let (changed, item) = self.shared.table.encoded(&record)?;
-        if changed != *key {
-            let text = format!("the function changed the record's key to {changed}");
-            let error = Error::new(ErrorKind::InvalidRecord, text).during("update").on_key(key);
-            return Err(self
-                .shared
-                .place(error)
-                .advise("`take` the record and `put` it under its new key"));
+        if T::HAS_HOOKS {
+            self.check_key(key, &self.shared.table.key_of(&record)?)?;
+            record = turn.run(|| self.hooked(record))?;
         }
+        let (changed, item) = self.shared.table.encoded(&record)?;
+        self.check_key(key, &changed)?;
         let record = Arc::new(record);
         let now = Known::Record(Arc::clone(&record));
         self.shared.change(key, Change { now, size: item.size }, &mut permit).await?;
         Ok(record)
+    }
+
+    fn check_key(&self, key: &Key, changed: &Key) -> Result<(), Error> {
+        if changed == key {
+            return Ok(());
+        }
+        let text = format!("the function changed the record's key to {changed}");
+        let error = Error::new(ErrorKind::InvalidRecord, text).during("update").on_key(key);
+        Err(self.shared.place(error).advise("`take` the record and `put` it under its new key"))
     }
 }
 

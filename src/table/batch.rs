@@ -32,7 +32,7 @@ impl<'t, T: Record> BatchWrite<'t, T> {
     ///
     /// A record that cannot be stored is reported when the batch is sent; the others are written.
     pub fn put(mut self, record: &T) -> Self {
-        match self.table.encoded(record) {
+        match self.table.stored(record) {
             Ok((key, item)) => self.writes.add(Write { key, action: Action::Put(item) }),
             Err(error) => self.writes.refuse(Key::new(&record.key()).ok(), Operation::Put, error),
         }

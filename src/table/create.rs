@@ -1,26 +1,25 @@
 //! Creating and deleting tables, and waiting until that is done.
 
+mod request;
+
 use std::future::IntoFuture;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ProvisionedThroughput,
-    ScalarAttributeType,
-};
 use tokio::time::Instant;
 
 use super::Table;
-use crate::database::{Database, TableStatus};
+use crate::database::{Database, TableKeys, TableStatus, Wanting};
 use crate::error::{Error, ErrorKind};
-use crate::key::{KeyKind, KeyShape};
 use crate::record::Record;
+use crate::spec::TableSpec;
 
 /// How often a table's state is asked for at first, and at most.
 const POLL: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
-/// Options of [`Table::create_if_missing`]; awaiting it creates the table.
+/// Options of [`Table::create_if_missing`] and [`Database::create_if_missing`]; awaiting it creates
+/// the table.
 ///
 /// # Example
 ///
@@ -39,18 +38,29 @@ const POLL: (Duration, Duration) = (Duration::from_millis(100), Duration::from_s
 /// ```
 #[must_use = "nothing is created until it is awaited"]
 #[derive(Debug)]
-pub struct CreateIfMissing<'t, T> {
-    table: &'t Table<T>,
+pub struct CreateIfMissing {
+    database: Database,
+    /// The full name, or why it is none.
+    name: Result<Arc<str>, Error>,
+    spec: TableSpec,
+    wanting: Wanting,
     units: Option<(u64, u64)>,
     timeout: Duration,
 }
 
-impl<'t, T: Record> CreateIfMissing<'t, T> {
-    pub(super) const fn new(table: &'t Table<T>) -> Self {
-        Self { table, units: None, timeout: Duration::from_secs(300) }
+impl CreateIfMissing {
+    pub(crate) const fn new(
+        database: Database,
+        name: Result<Arc<str>, Error>,
+        spec: TableSpec,
+        wanting: Wanting,
+    ) -> Self {
+        let timeout = Duration::from_secs(300);
+        Self { database, name, spec, wanting, units: None, timeout }
     }
 
-    /// Capacity in units a second: reads of 4 KB and writes of 1 KB.
+    /// Capacity in units a second: reads of 4 KB and writes of 1 KB. Each global index has the same
+    /// on top.
     ///
     /// Default: none, the table is paid for by request (on demand).
     pub const fn provisioned(mut self, read_units: u64, write_units: u64) -> Self {
@@ -58,7 +68,7 @@ impl<'t, T: Record> CreateIfMissing<'t, T> {
         self
     }
 
-    /// How long to wait until the table is active.
+    /// How long to wait until the table and its indexes are active.
     ///
     /// Default: 5 minutes; the service mostly takes less than one.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
@@ -67,19 +77,19 @@ impl<'t, T: Record> CreateIfMissing<'t, T> {
     }
 
     async fn run(self) -> Result<(), Error> {
-        let table = self.table;
-        let name = table.name.clone()?;
+        let name = self.name.clone()?;
+        self.spec.check().map_err(|error| error.on_table(&name))?;
         let started = Instant::now();
-        let patience = table.database.default_patience();
+        let patience = self.database.default_patience();
         let mut pause = POLL.0;
         loop {
-            match table.database.describe(&name, &patience).await? {
+            match self.database.describe(&name, &patience).await? {
                 None => self.create(&name).await?,
                 Some(found) if found.status != TableStatus::Deleting => {
-                    let keys = found.keys();
-                    keys.check::<T>(&name)?;
-                    if matches!(found.status, TableStatus::Active | TableStatus::Updating) {
-                        table.database.schema(&name).set(keys);
+                    let keys = TableKeys::of(&found);
+                    keys.check_spec(&name, self.wanting, &self.spec)?;
+                    if found.is_usable() {
+                        self.database.schema(&name).set(keys);
                         return Ok(());
                     }
                 }
@@ -95,12 +105,13 @@ impl<'t, T: Record> CreateIfMissing<'t, T> {
     }
 
     async fn create(&self, name: &Arc<str>) -> Result<(), Error> {
-        let patience = self.table.database.default_patience();
+        let patience = self.database.default_patience();
         let mut attempts = patience.attempts();
         loop {
-            let request = self.request(name)?;
-            let database = &self.table.database;
-            let sent = async { database.contact().heard(Box::pin(request.send()).await) };
+            let call = self.database.single().create_table();
+            let request = request::of(call, name, &self.spec, self.units)?;
+            let contact = self.database.contact();
+            let sent = async { contact.heard(Box::pin(request.send()).await) };
             let failed = match attempts.attempt(sent).await {
                 Ok(_) => return Ok(()),
                 // Someone else was faster: as good as created here.
@@ -113,55 +124,14 @@ impl<'t, T: Record> CreateIfMissing<'t, T> {
             waited.map_err(|error| error.during("CreateTable").on_table(name))?;
         }
     }
-
-    fn request(
-        &self,
-        name: &Arc<str>,
-    ) -> Result<aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilder, Error>
-    {
-        let unbuildable = |error: aws_sdk_dynamodb::error::BuildError| {
-            Error::new(ErrorKind::Configuration, "the table cannot be created so")
-                .on_table(name)
-                .caused_by(error)
-        };
-        let mut call = self.table.database.single().create_table().table_name(&**name);
-        let partition = (T::PARTITION_KEY, <T::Key as KeyShape>::PARTITION, KeyType::Hash);
-        let sort = T::SORT_KEY.zip(<T::Key as KeyShape>::SORT);
-        let sort = sort.map(|(attribute, kind)| (attribute, kind, KeyType::Range));
-        for (attribute, kind, key_type) in std::iter::once(partition).chain(sort) {
-            let definition = AttributeDefinition::builder().attribute_name(attribute);
-            let definition =
-                definition.attribute_type(scalar(kind)).build().map_err(unbuildable)?;
-            let element = KeySchemaElement::builder().attribute_name(attribute).key_type(key_type);
-            call = call
-                .attribute_definitions(definition)
-                .key_schema(element.build().map_err(unbuildable)?);
-        }
-        let Some((read, write)) = self.units else {
-            return Ok(call.billing_mode(BillingMode::PayPerRequest));
-        };
-        let units = |units: u64| i64::try_from(units).unwrap_or(i64::MAX);
-        let throughput = ProvisionedThroughput::builder().read_capacity_units(units(read));
-        let throughput =
-            throughput.write_capacity_units(units(write)).build().map_err(unbuildable)?;
-        Ok(call.billing_mode(BillingMode::Provisioned).provisioned_throughput(throughput))
-    }
 }
 
-impl<'t, T: Record> IntoFuture for CreateIfMissing<'t, T> {
+impl IntoFuture for CreateIfMissing {
     type Output = Result<(), Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 't>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.run())
-    }
-}
-
-fn scalar(kind: KeyKind) -> ScalarAttributeType {
-    match kind {
-        KeyKind::String => ScalarAttributeType::S,
-        KeyKind::Number => ScalarAttributeType::N,
-        KeyKind::Binary => ScalarAttributeType::B,
     }
 }
 

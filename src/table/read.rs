@@ -385,7 +385,12 @@ impl<T: Record> Prepared<T> {
 
     /// The link to a table that is known to have the record's keys, and the index if one is read.
     async fn ready(&self) -> Result<Link, Error> {
-        self.table.ready().await
+        let link = self.table.ready().await?;
+        if let Some(index) = self.index {
+            let checked = self.table.database.check_index(&link.table.name, index, &link.patience);
+            checked.await.map_err(|error| error.during(self.reading.operation()))?;
+        }
+        Ok(link)
     }
 }
 

@@ -107,7 +107,13 @@ impl Attributes {
         let misfit =
             |error: codec::CodecError| Error::new(ErrorKind::InvalidItem, error.to_string());
         let json = codec::item_to_json(&self.0).map_err(misfit)?;
-        codec::decode(&json).map(|decoded| decoded.record).map_err(misfit)
+        codec::decode(&json).map(|decoded| decoded.record).map_err(|why| {
+            let error = Error::new(ErrorKind::InvalidItem, why.to_string());
+            match why.into_source() {
+                Some(source) => error.caused_by(source),
+                None => error,
+            }
+        })
     }
 
     /// The map itself.

@@ -331,6 +331,52 @@ async fn prefixes_live_side_by_side() {
 }
 
 #[tokio::test]
+async fn the_client_knows_no_prefix() {
+    let database = database();
+    let prefix = format!("{}staging_", database.prefix());
+    let teams = database.with_prefix(&prefix).table::<Team>();
+    teams.create_if_missing().await.unwrap();
+    let client = teams.database().client();
+    let full = format!("{prefix}teams");
+    assert!(client.describe_table().table_name(full).send().await.is_ok());
+    assert!(client.describe_table().table_name("teams").send().await.is_err());
+    assert_eq!(embedded().table::<Team>().name().unwrap(), "teams", "no prefix, no change");
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_made_changes_no_other() {
+    let (database, faults) = Faults::around(&embedded());
+    let staging = database.with_prefix("staging_");
+    let teams = staging.table::<Team>();
+    teams.create_if_missing().await.unwrap();
+    assert!(Database::local("no url").is_err());
+    let nowhere = Database::local("http://127.0.0.1:9").unwrap().with_prefix("other_");
+    assert!(nowhere.table::<Team>().describe().await.is_err());
+    assert_eq!((staging.prefix(), nowhere.prefix()), ("staging_", "other_"));
+    assert!(!nowhere.is_embedded());
+    teams.put(&Team { team: "a".into(), points: 1 }).await.unwrap();
+    let put = &faults.requests("PutItem")[0];
+    assert_eq!(put.body["TableName"], "staging_teams");
+}
+
+#[tokio::test]
+async fn a_database_has_its_region_from_the_first_request_on() {
+    let region = |name: &str| {
+        let builder = Database::builder().region(name).credentials("key", "secret");
+        builder.endpoint_url("http://127.0.0.1:9").build()
+    };
+    let (one, two) = (region("eu-west-1").await.unwrap(), region("us-west-2").await.unwrap());
+    // Clones and tables share the client; nothing changes it.
+    for (database, expected) in [(&one, "eu-west-1"), (&two, "us-west-2")] {
+        for clone in [database.clone(), database.with_prefix("p_")] {
+            let table = clone.table::<Team>();
+            let region = table.database().client().config().region().unwrap().to_string();
+            assert_eq!(region, expected);
+        }
+    }
+}
+
+#[tokio::test]
 async fn names_that_are_none_are_refused_without_a_request() {
     let (database, faults) = faulty(&embedded());
     let long = "x".repeat(256);

@@ -4,61 +4,34 @@ use proc_macro2::Span;
 use syn::meta::ParseNestedMeta;
 use syn::parse::ParseBuffer;
 use syn::spanned::Spanned;
-use syn::{Attribute, LitStr, Path, Token, parse_quote};
+use syn::{Attribute, Expr, LitStr, Path, Token, Type, parse_quote, token};
+
+pub(crate) use index::IndexAttrs;
+pub(crate) use words::nearest;
 
 use crate::errors::Errors;
 use crate::serde_attrs::skip_to_comma;
+use words::{Place, advice};
+
+mod index;
+mod words;
 
 /// The longest name that DynamoDB gives a table.
 const MAX_TABLE_NAME: usize = 255;
 /// The longest ARN that DynamoDB takes in place of a name.
 const MAX_TABLE_ARN: usize = 1024;
 
-/// What people coming from other libraries write, and what it is called here.
-const OTHER_WORDS: [(&str, &str); 14] = [
-    ("hash_key", "partition_key"),
-    ("hash", "partition_key"),
-    ("partition", "partition_key"),
-    ("primary_key", "partition_key"),
-    ("key", "partition_key"),
-    ("pk", "partition_key"),
-    ("id", "partition_key"),
-    ("range_key", "sort_key"),
-    ("range", "sort_key"),
-    ("sort", "sort_key"),
-    ("sk", "sort_key"),
-    ("table_name", "table"),
-    ("name", "table"),
-    ("krate", "crate"),
-];
-
-/// Options that serde has, so that records need none of their own.
-const SERDE_OPTIONS: [&str; 7] =
-    ["rename", "rename_all", "alias", "default", "skip", "flatten", "with"];
-
-/// Where an option stands, which decides what it may be.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Struct,
-    Field,
-    Newtype,
-}
-
-impl Place {
-    fn options(self) -> &'static [&'static str] {
-        match self {
-            Self::Struct => &["table", "crate"],
-            Self::Field => &["partition_key", "sort_key"],
-            Self::Newtype => &["crate"],
-        }
-    }
-}
-
 /// The options above a struct.
 #[derive(Default)]
 pub(crate) struct ContainerAttrs {
     /// The table's name or ARN.
     pub(crate) table: Option<LitStr>,
+    /// The table's indexes, in the order written.
+    pub(crate) indexes: Vec<IndexAttrs>,
+    /// The function that checks a record before it is stored.
+    pub(crate) before_store: Option<Path>,
+    /// The function that checks a record after it was loaded.
+    pub(crate) after_load: Option<Path>,
     krate: Option<Path>,
 }
 
@@ -69,6 +42,16 @@ pub(crate) struct FieldAttrs {
     pub(crate) partition_key: Option<Span>,
     /// The field is the sort key.
     pub(crate) sort_key: Option<Span>,
+    /// The value in a record that is made.
+    pub(crate) default: Option<MadeValue>,
+}
+
+/// What `#[record(default)]` says.
+pub(crate) struct MadeValue {
+    /// Where the option stands.
+    pub(crate) span: Span,
+    /// The expression; without one the type's own default.
+    pub(crate) value: Option<Expr>,
 }
 
 impl ContainerAttrs {
@@ -89,21 +72,81 @@ impl ContainerAttrs {
 
     fn parse_in(place: Place, attrs: &[Attribute], errors: &mut Errors) -> Self {
         let mut found = Self::default();
-        for_each_option(attrs, errors, |option, meta, errors| match option {
-            "table" if place == Place::Struct => {
+        for_each_option("record", attrs, errors, |option, meta, errors| match option {
+            "crate" => {
+                let krate = text(meta, "the crate's path in quotes: `crate = \"my_table\"`")?;
+                set_once(&mut found.krate, path(&krate, "crate = \"my_table\"")?, meta, errors);
+                Ok(())
+            }
+            _ if place == Place::Struct => found.parse_option(option, meta, errors),
+            _ => unknown(place, meta, errors),
+        });
+        found
+    }
+
+    /// Reads an option that only records have.
+    fn parse_option(
+        &mut self,
+        option: &str,
+        meta: &ParseNestedMeta<'_>,
+        errors: &mut Errors,
+    ) -> syn::Result<()> {
+        match option {
+            "table" => {
                 let table = text(meta, "the table's name in quotes: `table = \"players\"`")?;
                 check_table_name(&table, errors);
-                set_once(&mut found.table, table, meta, errors);
+                set_once(&mut self.table, table, meta, errors);
+            }
+            "global_index" | "local_index" => self.indexes.push(IndexAttrs::parse(meta, errors)?),
+            "before_store" | "after_load" => {
+                let example = format!("{option} = \"Self::check\"");
+                let function = text(meta, &format!("the function's path in quotes: `{example}`"))?;
+                let function = path(&function, &example)?;
+                let slot = match option {
+                    "before_store" => &mut self.before_store,
+                    _ => &mut self.after_load,
+                };
+                set_once(slot, function, meta, errors);
+            }
+            _ => return unknown(Place::Struct, meta, errors),
+        }
+        Ok(())
+    }
+}
+
+/// The options above a projection.
+#[derive(Default)]
+pub(crate) struct ProjectionAttrs {
+    /// The record that it is a part of.
+    pub(crate) of: Option<Type>,
+    krate: Option<Path>,
+}
+
+impl ProjectionAttrs {
+    /// Reads `#[projection(..)]`.
+    pub(crate) fn parse(attrs: &[Attribute], errors: &mut Errors) -> Self {
+        let mut found = Self::default();
+        for_each_option("projection", attrs, errors, |option, meta, errors| match option {
+            "of" => {
+                let parsed = meta.value().and_then(ParseBuffer::parse::<Type>);
+                let of =
+                    parsed.map_err(|_| meta.error("write the record's type: `of = Player`"))?;
+                set_once(&mut found.of, of, meta, errors);
                 Ok(())
             }
             "crate" => {
                 let krate = text(meta, "the crate's path in quotes: `crate = \"my_table\"`")?;
-                set_once(&mut found.krate, path(&krate)?, meta, errors);
+                set_once(&mut found.krate, path(&krate, "crate = \"my_table\"")?, meta, errors);
                 Ok(())
             }
-            _ => unknown(place, meta, errors),
+            _ => unknown(Place::Projection, meta, errors),
         });
         found
+    }
+
+    /// Where the generated code finds `memory_table`.
+    pub(crate) fn krate(&self) -> Path {
+        self.krate.clone().unwrap_or_else(|| parse_quote!(::memory_table))
     }
 }
 
@@ -111,8 +154,13 @@ impl FieldAttrs {
     /// Reads the options of a field.
     pub(crate) fn parse(attrs: &[Attribute], errors: &mut Errors) -> Self {
         let mut found = Self::default();
-        for_each_option(attrs, errors, |option, meta, errors| {
+        for_each_option("record", attrs, errors, |option, meta, errors| {
             let role = match option {
+                "default" => {
+                    let value = MadeValue { span: meta.path.span(), value: expression(meta)? };
+                    set_once(&mut found.default, value, meta, errors);
+                    return Ok(());
+                }
                 "partition_key" => &mut found.partition_key,
                 "sort_key" => &mut found.sort_key,
                 _ => return unknown(Place::Field, meta, errors),
@@ -125,13 +173,14 @@ impl FieldAttrs {
     }
 }
 
-/// Calls `read` for each option in each `#[record(..)]`.
+/// Calls `read` for each option in each attribute of that name.
 fn for_each_option(
+    name: &str,
     attrs: &[Attribute],
     errors: &mut Errors,
     mut read: impl FnMut(&str, &ParseNestedMeta<'_>, &mut Errors) -> syn::Result<()>,
 ) {
-    for attr in attrs.iter().filter(|attr| attr.path().is_ident("record")) {
+    for attr in attrs.iter().filter(|attr| attr.path().is_ident(name)) {
         let parsed = attr.parse_nested_meta(|meta| read(&path_text(&meta.path), &meta, errors));
         if let Err(error) = parsed {
             errors.combine(error);
@@ -151,12 +200,22 @@ fn text(meta: &ParseNestedMeta<'_>, expected: &str) -> syn::Result<LitStr> {
 }
 
 /// The path in a text.
-fn path(text: &LitStr) -> syn::Result<Path> {
+fn path(text: &LitStr, example: &str) -> syn::Result<Path> {
     text.parse_with(Path::parse_mod_style).map_err(|_| {
         let path = text.value();
-        let message = format!("`{path}` is not a path: write `crate = \"my_table\"`");
-        syn::Error::new(text.span(), message)
+        syn::Error::new(text.span(), format!("`{path}` is not a path: write `{example}`"))
     })
+}
+
+/// The expression behind `=`, if there is one.
+fn expression(meta: &ParseNestedMeta<'_>) -> syn::Result<Option<Expr>> {
+    if meta.input.peek(Token![=]) {
+        return meta.value()?.parse().map(Some);
+    }
+    if meta.input.peek(token::Paren) {
+        return Err(meta.error("write the value behind `=`: `default = 1500.0`"));
+    }
+    Ok(None)
 }
 
 fn set_once<T>(slot: &mut Option<T>, value: T, meta: &ParseNestedMeta<'_>, errors: &mut Errors) {
@@ -186,56 +245,6 @@ fn unknown(place: Place, meta: &ParseNestedMeta<'_>, errors: &mut Errors) -> syn
     let advice = advice(place, &option);
     errors.push(meta.path.span(), format!("no option `{option}` here: {advice}"));
     skip_to_comma(meta.input)
-}
-
-/// What to write in place of an unknown option.
-fn advice(place: Place, option: &str) -> String {
-    if SERDE_OPTIONS.contains(&option) {
-        return format!("write `#[serde({option} ..)]`, records follow serde");
-    }
-    let other = OTHER_WORDS.iter().find(|(other, _)| *other == option);
-    let known = other.map(|(_, known)| *known).or_else(|| nearest(option));
-    match known {
-        Some(known) if place.options().contains(&known) => format!("write `{known}`"),
-        Some(key @ ("partition_key" | "sort_key")) if place == Place::Struct => {
-            format!("write `#[record({key})]` on the field that is the key")
-        }
-        Some(known @ ("table" | "crate")) if place == Place::Field => {
-            format!("write `#[record({known} = \"..\")]` above the struct")
-        }
-        _ => {
-            let options: Vec<_> =
-                place.options().iter().map(|known| format!("`{known}`")).collect();
-            format!("known are {}", options.join(" and "))
-        }
-    }
-}
-
-/// The known option that was probably meant: one with at most two of five letters wrong.
-fn nearest(option: &str) -> Option<&'static str> {
-    ["table", "crate", "partition_key", "sort_key"]
-        .into_iter()
-        .map(|known| (edits(option, known), known))
-        .filter(|(edits, known)| edits * 5 <= known.len() * 2)
-        .min()
-        .map(|(_, known)| known)
-}
-
-/// How many letters to insert, remove or replace to make one word the other (Levenshtein).
-fn edits(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=to.chars().count()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut next = vec![i + 1];
-        let mut left = i + 1;
-        for (b, above) in to.chars().zip(row.windows(2)) {
-            if let [diagonal, up] = above {
-                left = (diagonal + usize::from(a != b)).min(up + 1).min(left + 1);
-                next.push(left);
-            }
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 /// DynamoDB wants three characters at least, but a prefix may still make a short name longer.

@@ -8,6 +8,7 @@ use syn::{GenericArgument, Ident, Path, PathArguments, PathSegment, Type, Visibi
 use crate::model::Model;
 
 /// A field that has a handle.
+#[derive(Clone)]
 pub(crate) struct Handle<'a> {
     /// The field.
     pub(crate) member: &'a Ident,
@@ -43,7 +44,7 @@ pub(crate) fn expand(model: &Model<'_>) -> TokenStream {
     let docs = format!("The handles of the fields of [`{}`], for conditions.", ident.unraw());
     let fields = model.handles.iter().map(|handle| field(handle, krate));
     let values = model.handles.iter().map(|handle| {
-        let (member, name) = (member(handle), &handle.name);
+        let (member, name) = (member(handle.member), &handle.name);
         quote!(#member: #krate::Field::named(#name))
     });
     // A type parameter that no handle has would not compile otherwise.
@@ -69,7 +70,7 @@ pub(crate) fn expand(model: &Model<'_>) -> TokenStream {
 }
 
 fn field(handle: &Handle<'_>, krate: &Path) -> TokenStream {
-    let (visibility, member) = (handle.visibility, member(handle));
+    let (visibility, member) = (handle.visibility, member(handle.member));
     let docs = format!("Attribute `{}`.", handle.name);
     let ty = value_type(handle, krate);
     quote! {
@@ -80,14 +81,14 @@ fn field(handle: &Handle<'_>, krate: &Path) -> TokenStream {
 
 /// The field's name at its place, but as one that the macro wrote: a handle that is never used is
 /// no dead code of the user's.
-fn member(handle: &Handle<'_>) -> Ident {
-    let mut member = handle.member.clone();
+pub(crate) fn member(ident: &Ident) -> Ident {
+    let mut member = ident.clone();
     member.set_span(member.span().resolved_at(Span::call_site()));
     member
 }
 
 /// The type that the attribute's values have where there are any.
-fn value_type(handle: &Handle<'_>, krate: &Path) -> TokenStream {
+pub(crate) fn value_type(handle: &Handle<'_>, krate: &Path) -> TokenStream {
     let ty = inside(handle.ty, "Option").unwrap_or(handle.ty);
     let converted = match handle.form {
         Form::Own => Some(quote!(#ty)),
@@ -110,7 +111,7 @@ pub(crate) fn last_segment(ty: &Type) -> Option<&PathSegment> {
 }
 
 /// What is in a type of that name.
-fn inside<'t>(ty: &'t Type, name: &str) -> Option<&'t Type> {
+pub(crate) fn inside<'t>(ty: &'t Type, name: &str) -> Option<&'t Type> {
     last_segment(ty).filter(|last| last.ident == name)?;
     first_argument(ty)
 }

@@ -2,8 +2,8 @@
 //! the traits of the same names. Depend on `memory-table`, not on this crate.
 //!
 //! In reading order: `serde_attrs` and `rename` find out how serde names a field, `attrs` reads
-//! `#[record(..)]`, `model` checks a struct against both, `record`, `fields` and
-//! `key_attribute` write the code.
+//! `#[record(..)]`, `model` checks a struct against both, `record`, `fields`, `indexes`, `from_key`,
+//! `projection` and `key_attribute` write the code.
 
 mod errors;
 mod rename;
@@ -13,7 +13,10 @@ mod attrs;
 mod model;
 
 mod fields;
+mod from_key;
+mod indexes;
 mod key_attribute;
+mod projection;
 mod record;
 
 use proc_macro::TokenStream;
@@ -43,11 +46,20 @@ use syn::{DeriveInput, parse_macro_input};
 ///
 /// # Options
 ///
-/// - `#[record(table = "players")]` on the struct: the table's name or ARN. Required.
-/// - `#[record(crate = "path")]` on the struct: where to find `memory_table` if the dependency
-///   has another name. Default: `::memory_table`.
-/// - `#[record(partition_key)]` on a field: the partition key. Required, once.
-/// - `#[record(sort_key)]` on a field: the sort key, if the table has one.
+/// On the struct:
+///
+/// - `#[record(table = "players")]`: the table's name or ARN. Required.
+/// - `#[record(global_index(..), local_index(..))]`: the table's indexes, see below. Default: none.
+/// - `#[record(before_store = "path", after_load = "path")]`: functions that are called with each
+///   record, see below. Default: none.
+/// - `#[record(crate = "path")]`: where to find `memory_table` if the dependency has another name.
+///   Default: `::memory_table`.
+///
+/// On a field:
+///
+/// - `#[record(partition_key)]`: the partition key. Required, once.
+/// - `#[record(sort_key)]`: the sort key, if the table has one.
+/// - `#[record(default = 1500.0)]`: the value in a record that is made, see below.
 ///
 /// # Handles of the fields
 ///
@@ -57,22 +69,98 @@ use syn::{DeriveInput, parse_macro_input};
 /// that a `with` of yours converts is compared with anything. The type of `FIELDS` is the name of
 /// the record with `Fields` behind it.
 ///
+/// # Indexes
+///
+/// ```text
+/// #[record(
+///     table = "stores",
+///     global_index(name = "by-company", partition_key = company_id, sort_key = store_id),
+///     global_index(name = "by-city", partition_key = city, keys_only),
+///     global_index(name = "by-rating", partition_key = country, sort_key = rating, include(city)),
+///     local_index(name = "by-opened", sort_key = opened),
+/// )]
+/// ```
+///
+/// Keys and what is included are fields of the struct. `keys_only` and `include(..)` say what the
+/// index has besides the keys; without either it has all attributes. A local index has the table's
+/// partition key and needs a table with a sort key.
+///
+/// `Store::INDEXES` has a handle for each, named as the index in snake case (`by_company`), or as
+/// `handle = name` says. A record without the attribute that is an index's key is stored and not in
+/// that index, so an `Option` that is one says `skip_serializing_if`.
+///
 /// # Records made from their key alone
 ///
-/// `memory_table::FromKey`, which `update` and `get_or_default` need, is implemented too if
-/// serde has a default for every field outside the key: `#[serde(default)]` on the field or on
-/// the struct, `#[serde(skip)]`, `#[serde(flatten)]`, or an `Option`. Otherwise a call that needs
-/// it does not compile, and the error names the fields that have none.
+/// `memory_table::FromKey`, which `update` and `get_or_default` need, is implemented too if every
+/// field outside the key has a value to begin with. That is the first of
+///
+/// - `#[record(default = ..)]`, any expression, evaluated for each record; text in quotes becomes
+///   the field's type; `#[record(default)]` is `Default::default()`,
+/// - serde's: `#[serde(default)]` on the field or on the struct, `#[serde(skip)]`,
+///   `#[serde(flatten)]`, or `None` of an `Option`.
+///
+/// Otherwise a call that needs it does not compile, and the error names the fields that have none.
+/// When an item is loaded, serde's defaults alone are for what is absent.
+///
+/// # Hooks
+///
+/// Both are paths to an `fn(&mut Self) -> Result<(), E>`, `E` being any error or a `String`.
+///
+/// - `before_store` checks or changes each record before a put, an update or a batch takes it; what
+///   it leaves is stored and cached. Its error is the call's, and nothing changed.
+/// - `after_load` checks or changes each record that was read. What it changes is stored with the
+///   next change of the record; after its error the item does not fit the type.
+///
+/// Neither may change the key.
 ///
 /// # Errors
 ///
 /// What cannot work does not compile, for example a key that serde would skip, a field that is
-/// written under one name and read under another, two fields stored as one attribute, or a set
-/// without `#[serde(default)]`, since an empty set is stored as no attribute.
+/// written under one name and read under another, two fields stored as one attribute, a set without
+/// `#[serde(default)]`, since an empty set is stored as no attribute, or an index whose key is no
+/// field.
 #[proc_macro_derive(Record, attributes(record))]
 pub fn derive_record(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     finish(record::expand(&input))
+}
+
+/// Implements `memory_table::Projection` for a struct: some fields of a record, to read only what is
+/// needed.
+///
+/// ```text
+/// use memory_table::Projection;
+/// use serde::Deserialize;
+///
+/// #[derive(Projection, Deserialize)]
+/// #[projection(of = Player)]
+/// struct Rating {
+///     name: String,
+///     rating: f64,
+/// }
+/// ```
+///
+/// A query or a scan reads it in place of the record. It cannot be put, since what it lacks would
+/// be lost.
+///
+/// Fields have the names and types of the record's, and the same attribute names by serde; an
+/// `Option` may be added or left out. Skipped fields are not read, aliases neither. With
+/// `#[serde(flatten)]` all attributes are read, since it is not known which are needed.
+///
+/// # Options
+///
+/// - `#[projection(of = Player)]`: the record. Required.
+/// - `#[projection(crate = "path")]`: where to find `memory_table` if the dependency has another
+///   name. Default: `::memory_table`.
+///
+/// # Errors
+///
+/// A field that the record does not have, or has with another type or attribute name, does not
+/// compile.
+#[proc_macro_derive(Projection, attributes(projection))]
+pub fn derive_projection(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    finish(projection::expand(&input))
 }
 
 /// Implements `memory_table::KeyAttribute` for a newtype, which is then stored in a key as the

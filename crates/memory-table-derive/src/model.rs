@@ -13,6 +13,13 @@ use crate::fields::{Form, Handle, last_segment};
 use crate::serde_attrs::{SerdeAttrs, StoredName};
 
 mod checks;
+mod defaults;
+mod indexes;
+mod part;
+
+pub(crate) use defaults::{Made, MadeField, Value};
+pub(crate) use indexes::{Attributes, Index};
+pub(crate) use part::Part;
 
 /// A record that can be expanded.
 pub(crate) struct Model<'a> {
@@ -34,8 +41,14 @@ pub(crate) struct Model<'a> {
     pub(crate) handles: Vec<Handle<'a>>,
     /// Attribute names that serde reads besides those that it writes.
     pub(crate) aliases: Vec<String>,
-    /// Fields outside the key that serde has no default for.
-    pub(crate) without_default: Vec<(&'a Ident, &'a Type)>,
+    /// The table's indexes.
+    pub(crate) indexes: Vec<Index<'a>>,
+    /// What a record is made of where there is none.
+    pub(crate) made: Made<'a>,
+    /// The function that checks a record before it is stored.
+    pub(crate) before_store: Option<Path>,
+    /// The function that checks a record after it was loaded.
+    pub(crate) after_load: Option<Path>,
 }
 
 /// A field that is part of the primary key.
@@ -73,6 +86,8 @@ impl<'a> Model<'a> {
         for field in &fields {
             checks::field(field, &serde, &mut errors);
         }
+        let handles = handles(&fields);
+        let indexes = indexes::read(&container, &fields, &handles, &mut errors);
         let partition = the_key(&fields, "partition key", |attrs| attrs.partition_key, &mut errors);
         let sort = the_key(&fields, "sort key", |attrs| attrs.sort_key, &mut errors);
         errors.finish()?;
@@ -84,9 +99,12 @@ impl<'a> Model<'a> {
             table: container.table.ok_or_else(|| no_table(input))?,
             partition: partition.ok_or_else(|| no_partition_key(input))?,
             sort,
-            handles: handles(&fields),
+            handles,
             aliases: aliases(&fields),
-            without_default: without_default(&fields, &serde),
+            indexes,
+            made: Made::of(&fields, &serde),
+            before_store: container.before_store,
+            after_load: container.after_load,
         })
     }
 }
@@ -232,14 +250,6 @@ fn aliases(fields: &[Field<'_>]) -> Vec<String> {
         }
     }
     found
-}
-
-fn without_default<'a>(fields: &[Field<'a>], container: &SerdeAttrs) -> Vec<(&'a Ident, &'a Type)> {
-    let lacking = |field: &&Field<'_>| !field.is_key() && !field.has_default();
-    if container.has("default") {
-        return Vec::new();
-    }
-    fields.iter().filter(lacking).map(|field| (field.ident, field.ty)).collect()
 }
 
 /// Whether a type is an `Option`, as far as its name tells; serde looks no further either.

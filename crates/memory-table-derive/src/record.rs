@@ -2,9 +2,8 @@
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{DeriveInput, Ident, Path, Type, parse_quote_spanned};
+use syn::{DeriveInput, Path};
 
 use crate::model::{Key, Model};
 
@@ -13,10 +12,12 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
     let model = Model::new(input)?;
     let record = record_impl(&model);
     let handles = crate::fields::expand(&model);
-    let from_key = from_key_impl(&model);
+    let indexes = crate::indexes::handles(&model);
+    let from_key = crate::from_key::expand(&model);
     Ok(quote! {
         #record
         #handles
+        #indexes
         #from_key
     })
 }
@@ -28,6 +29,8 @@ fn record_impl(model: &Model<'_>) -> TokenStream {
     let sort_name = sort_name(sort.as_ref());
     let key_type = key_type(model);
     let key_ref = key_ref(model);
+    let specs = crate::indexes::specs(model);
+    let hooks = hooks(model);
     quote! {
         #[automatically_derived]
         #[allow(deprecated)]
@@ -37,10 +40,58 @@ fn record_impl(model: &Model<'_>) -> TokenStream {
             const PARTITION_KEY: &'static str = #partition_name;
             const SORT_KEY: ::core::option::Option<&'static str> = #sort_name;
             const ALIASES: &'static [&'static str] = &[#(#aliases),*];
+            #specs
+            #hooks
             fn key(&self) -> #krate::KeyRef<'_> {
                 #key_ref
             }
         }
+    }
+}
+
+/// The methods that call the functions of `before_store` and `after_load`.
+fn hooks(model: &Model<'_>) -> TokenStream {
+    let krate = &model.krate;
+    let before = model.before_store.as_ref().map(|path| {
+        let function = hook(path);
+        quote! {
+            fn before_store(
+                &self,
+            ) -> ::core::result::Result<::core::option::Option<Self>, #krate::BoxError> {
+                #function
+                let mut record = ::core::clone::Clone::clone(self);
+                match hook(&mut record) {
+                    ::core::result::Result::Ok(()) => {
+                        ::core::result::Result::Ok(::core::option::Option::Some(record))
+                    }
+                    ::core::result::Result::Err(error) => {
+                        ::core::result::Result::Err(::core::convert::Into::into(error))
+                    }
+                }
+            }
+        }
+    });
+    let after = model.after_load.as_ref().map(|path| {
+        let function = hook(path);
+        quote! {
+            fn after_load(&mut self) -> ::core::result::Result<(), #krate::BoxError> {
+                #function
+                ::core::result::Result::map_err(hook(self), ::core::convert::Into::into)
+            }
+        }
+    });
+    let has_hooks = before.is_some() || after.is_some();
+    quote! {
+        const HAS_HOOKS: bool = #has_hooks;
+        #before
+        #after
+    }
+}
+
+/// The function under one name, at the place of its path, as rustc points there if it is another.
+fn hook(path: &Path) -> TokenStream {
+    quote_spanned! {Span::call_site().located_at(path.span())=>
+        let hook: fn(&mut Self) -> ::core::result::Result<(), _> = #path;
     }
 }
 
@@ -88,77 +139,8 @@ fn borrowed(key: &Key<'_>) -> TokenStream {
     quote_spanned!(place=> &self.#member)
 }
 
-/// Implements `FromKey`, or lets each call that needs it fail with the names of the fields that
-/// stand in the way.
-fn from_key_impl(model: &Model<'_>) -> TokenStream {
-    if let Some((field, ty)) = model.without_default.first() {
-        return impossible_from_key_impl(model, field, ty);
-    }
-    let Model { ident, krate, .. } = model;
-    let (impl_generics, ty_generics, where_clause) = model.generics.split_for_impl();
-    quote! {
-        #[automatically_derived]
-        #[allow(deprecated)]
-        impl #impl_generics #krate::FromKey for #ident #ty_generics #where_clause {}
-    }
-}
-
-/// Implements `FromKey` under a bound that nothing meets, and that explains itself.
-///
-/// rustc accepts the bound here because of its `for<'field>`: without, it would be an error in the
-/// definition. And it shows the explanation of the bound, not that of `FromKey`, because the
-/// bounded type is another than the record.
-fn impossible_from_key_impl(model: &Model<'_>, field: &Ident, ty: &Type) -> TokenStream {
-    let Model { ident, .. } = model;
-    let explanation = explanation(model);
-    // The spans are those that rustc will point at, and not marked as generated. It would else
-    // advise to implement `FromKey` by hand.
-    let marker = quote_spanned!(field.span()=> trait EveryFieldHasADefault {});
-    let mut generics = model.generics.clone();
-    generics
-        .make_where_clause()
-        .predicates
-        .push(parse_quote_spanned!(field.span()=> for<'field> &'field #ty: EveryFieldHasADefault));
-    let (impl_generics, _, where_clause) = generics.split_for_impl();
-    let (_, ty_generics, _) = model.generics.split_for_impl();
-    let krate = at(ident.span(), &model.krate);
-    let from_key = quote_spanned!(ident.span()=>
-        impl #impl_generics #krate::FromKey for #ident #ty_generics #where_clause {}
-    );
-    quote! {
-        const _: () = {
-            #explanation
-            // Reported as unused otherwise, where the record itself is.
-            #[allow(dead_code)]
-            #marker
-            #[allow(deprecated)]
-            #from_key
-        };
-    }
-}
-
-/// What rustc says of the bound that nothing meets.
-fn explanation(model: &Model<'_>) -> TokenStream {
-    let record = model.ident.unraw();
-    let fields: Vec<&Ident> = model.without_default.iter().map(|(field, _)| *field).collect();
-    let names = listed(&fields);
-    let message = match fields[..] {
-        [_] => {
-            format!("`{record}` cannot be made from its key alone: field {names} has no default")
-        }
-        _ => {
-            format!("`{record}` cannot be made from its key alone: fields {names} have no default")
-        }
-    };
-    let label = format!("makes a new `{record}` if the table has none");
-    let note = format!("write `#[serde(default)]` on {names}, or use `get` or `update_existing`");
-    quote! {
-        #[diagnostic::on_unimplemented(message = #message, label = #label, note = #note)]
-    }
-}
-
 /// A path with another place.
-fn at(place: Span, path: &Path) -> TokenStream {
+pub(crate) fn at(place: Span, path: &Path) -> TokenStream {
     let moved = |mut token: TokenTree| {
         token.set_span(place);
         token
@@ -166,29 +148,14 @@ fn at(place: Span, path: &Path) -> TokenStream {
     path.to_token_stream().into_iter().map(moved).collect()
 }
 
-/// Names of fields for a sentence: `a`, `b` and `c`.
-fn listed(names: &[&Ident]) -> String {
-    let quoted = |name: &&Ident| format!("`{}`", name.unraw());
-    match names.split_last() {
-        Some((last, [])) => quoted(last),
-        Some((last, rest)) => {
-            let rest: Vec<_> = rest.iter().map(quoted).collect();
-            format!("{} and {}", rest.join(", "), quoted(last))
-        }
-        None => String::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use syn::parse_quote;
 
-    /// The code without the handles of the fields.
+    /// The code without handles.
     fn expanded(input: &DeriveInput) -> String {
-        let model = Model::new(input).unwrap();
-        let (record, from_key) = (record_impl(&model), from_key_impl(&model));
-        quote!(#record #from_key).to_string()
+        record_impl(&Model::new(input).unwrap()).to_string()
     }
 
     #[test]
@@ -216,13 +183,11 @@ mod tests {
                 const SORT_KEY: ::core::option::Option<&'static str> =
                     ::core::option::Option::Some("n");
                 const ALIASES: &'static [&'static str] = &["elo", "points"];
+                const HAS_HOOKS: bool = false;
                 fn key(&self) -> ::memory_table::KeyRef<'_> {
                     ::memory_table::KeyRef::composite(&self.the_game, &self.r#in)
                 }
             }
-            #[automatically_derived]
-            #[allow(deprecated)]
-            impl ::memory_table::FromKey for Player {}
         };
         assert_eq!(expanded(&input), expected.to_string());
     }
@@ -243,53 +208,28 @@ mod tests {
                 const SORT_KEY: ::core::option::Option<&'static str> =
                     ::core::option::Option::None;
                 const ALIASES: &'static [&'static str] = &[];
+                const HAS_HOOKS: bool = false;
                 fn key(&self) -> a::mt::KeyRef<'_> {
                     a::mt::KeyRef::partition(&self.id)
                 }
             }
-            #[automatically_derived]
-            #[allow(deprecated)]
-            impl<T: Clone> a::mt::FromKey for Team<T> where T: Send {}
         };
         assert_eq!(expanded(&input), expected.to_string());
     }
 
     #[test]
-    fn a_record_with_undefaulted_fields_names_them_where_they_are_missed() {
+    fn hooks_call_the_functions_that_are_named() {
         let input = parse_quote! {
-            #[record(table = "t")]
-            struct Team<T> where T: Send {
-                #[record(partition_key)]
-                id: String,
-                wins: u32,
-                nick: Option<String>,
-                r#type: T,
-                losses: u32,
-            }
+            #[record(table = "t", before_store = "Self::check", after_load = "fixes::fix")]
+            struct Team { #[record(partition_key)] id: u8 }
         };
-        let expected = quote! {
-            const _: () = {
-                #[diagnostic::on_unimplemented(
-                    message = "`Team` cannot be made from its key alone: fields `wins`, `type` and \
-                               `losses` have no default",
-                    label = "makes a new `Team` if the table has none",
-                    note = "write `#[serde(default)]` on `wins`, `type` and `losses`, or use \
-                            `get` or `update_existing`"
-                )]
-                #[allow(dead_code)]
-                trait EveryFieldHasADefault {}
-                #[allow(deprecated)]
-                impl<T> ::memory_table::FromKey for Team<T>
-                where
-                    T: Send,
-                    for<'field> &'field u32: EveryFieldHasADefault
-                {}
-            };
-        };
-        // Compared as text literals, because a literal's escapes are kept as written.
-        let expected = expected.to_string().replace("\\\n", "");
-        let expected = expected.split_whitespace().collect::<Vec<_>>().join(" ");
-        let found = expanded(&input).split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(found.ends_with(&expected), "{found}\n{expected}");
+        let expanded = expanded(&input).replace(' ', "");
+        for part in [
+            "constHAS_HOOKS:bool=true;",
+            "lethook:fn(&mutSelf)->::core::result::Result<(),_>=Self::check;",
+            "lethook:fn(&mutSelf)->::core::result::Result<(),_>=fixes::fix;",
+        ] {
+            assert!(expanded.contains(part), "{part}\n{expanded}");
+        }
     }
 }

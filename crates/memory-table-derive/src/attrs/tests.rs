@@ -99,7 +99,17 @@ fn an_unknown_option_suggests_the_known_one() {
             "table = \"x\"",
             "no option `table` here: write `#[record(table = \"..\")]` above the struct",
         ),
-        ("index(x, y = 1)", "no option `index` here: known are `partition_key` and `sort_key`"),
+        (
+            "index(x, y = 1)",
+            "no option `index` here: write `#[record(global_index(name = \"..\", partition_key = \
+             field))]` above the struct",
+        ),
+        ("defalt = 1", "no option `defalt` here: write `default`"),
+        (
+            "validate = \"f\"",
+            "no option `validate` here: write `#[record(before_store = \"..\")]` above the struct",
+        ),
+        ("ttl", "no option `ttl` here: known are `partition_key`, `sort_key` and `default`"),
     ];
     for (option, message) in cases {
         let name = option.split([' ', '(']).next().unwrap_or_default();
@@ -115,7 +125,12 @@ fn an_unknown_option_suggests_the_known_one() {
                     .into()
             ),
             ("tabel".into(), "no option `tabel` here: write `table`".into()),
-            ("ttl".into(), "no option `ttl` here: known are `table` and `crate`".into()),
+            (
+                "ttl".into(),
+                "no option `ttl` here: known are `table`, `global_index`, `local_index`, \
+                 `before_store`, `after_load` and `crate`"
+                    .into()
+            ),
         ]
     );
 }
@@ -134,5 +149,80 @@ fn an_empty_attribute_asks_for_options() {
     assert_eq!(
         on_field("#[record]")[0].1,
         "expected attribute arguments in parentheses: #[record(...)]"
+    );
+}
+
+#[test]
+fn an_index_has_options_of_its_own() {
+    let in_index = |option: &str| in_struct(&format!("global_index({option})"));
+    let projection = "write `keys_only` or `include(field, ..)`, or nothing for all attributes";
+    let cases = [
+        ("hash_key = a", "no option `hash_key` here: write `partition_key`".to_owned()),
+        ("range_key = a", "no option `range_key` here: write `sort_key`".to_owned()),
+        ("index_name = \"a\"", "no option `index_name` here: write `name`".to_owned()),
+        ("key_only", "no option `key_only` here: write `keys_only`".to_owned()),
+        ("projection = \"ALL\"", format!("no option `projection` here: {projection}")),
+        ("all", format!("no option `all` here: {projection}")),
+    ];
+    for (option, message) in cases {
+        let place = option.split(' ').next().unwrap_or_default();
+        assert_eq!(in_index(option), one(place, &message));
+    }
+    assert_eq!(
+        in_struct("local_index(partition_key = a)"),
+        one(
+            "partition_key",
+            "no option `partition_key` here: remove it, as a local index has the table's, or write \
+             `global_index`"
+        )
+    );
+    assert_eq!(
+        in_struct("gsi(name = \"a\")"),
+        one("gsi", "no option `gsi` here: write `global_index`")
+    );
+    assert_eq!(
+        in_struct("global_index"),
+        one("global_index", "write `global_index(name = \"..\", partition_key = field)`")
+    );
+}
+
+#[test]
+fn fields_of_an_index_are_names() {
+    let in_index = |option: &str| in_struct(&format!("global_index({option})"))[0].1.clone();
+    let quoted = "write the name without quotes: `partition_key = city`";
+    assert_eq!(in_index("partition_key = \"city\""), quoted);
+    let absent = "write a name without quotes: `partition_key = city`";
+    assert_eq!(in_index("partition_key"), absent);
+    assert_eq!(in_index("partition_key(city)"), absent);
+    assert_eq!(in_index("include = city"), "write `include(field, other_field)`");
+    assert_eq!(
+        in_index("include()"),
+        "it includes nothing: write `keys_only`, or the fields to include"
+    );
+    assert_eq!(in_index("keys_only = true"), "`keys_only` takes no value: write `keys_only`");
+    assert_eq!(in_index("name = city"), "write the index's name in quotes: `name = \"by-city\"`");
+    assert_eq!(in_struct("global_index(partition_key = r#type)"), []);
+}
+
+#[test]
+fn hooks_are_paths_in_quotes() {
+    assert_eq!(
+        in_struct("before_store = check")[0].1,
+        "write the function's path in quotes: `before_store = \"Self::check\"`"
+    );
+    assert_eq!(
+        in_struct("after_load = \"|r| Ok(())\"")[0].1,
+        "`|r| Ok(())` is not a path: write `after_load = \"Self::check\"`"
+    );
+}
+
+#[test]
+fn a_default_is_an_expression() {
+    for option in ["default", "default = 1 + 2", "default = vec![1, 2]", "default = \"weak\""] {
+        assert_eq!(on_field(&format!("#[record({option}, sort_key)]")), [], "{option}");
+    }
+    assert_eq!(
+        on_field("#[record(default(1))]")[0].1,
+        "write the value behind `=`: `default = 1500.0`"
     );
 }

@@ -12,7 +12,7 @@ use crate::errors::Errors;
 use crate::serde_attrs::{SerdeAttrs, StoredName};
 
 /// The longest attribute name that DynamoDB takes for a key.
-const MAX_KEY_NAME: usize = 255;
+pub(super) const MAX_KEY_NAME: usize = 255;
 
 /// What makes a field's stored form serde's business, and not that of `KeyAttribute`.
 pub(super) const CONVERSIONS: [&str; 3] = ["with", "serialize_with", "deserialize_with"];
@@ -156,6 +156,10 @@ fn check_directions(field: &Field<'_>, container: &SerdeAttrs, errors: &mut Erro
 /// A key is always there, under its own name and in the form that `KeyAttribute` gives it.
 fn check_key(field: &Field<'_>, errors: &mut Errors) {
     let Field { ident, serde, .. } = field;
+    if let Some(default) = &field.record.default {
+        let message = format!("a record is made of its key: remove `default` from `{ident}`");
+        errors.push(default.span, message);
+    }
     if let (Some(_), Some(span)) = (field.record.partition_key, field.record.sort_key) {
         let message = format!(
             "`{ident}` cannot be both keys: remove `sort_key`, or write it on another field"

@@ -30,7 +30,7 @@ fn undefaulted(attrs: &str, fields: &str) -> Vec<String> {
     );
     let input = parsed(&source);
     let model = Model::new(&input).unwrap();
-    model.without_default.iter().map(|(field, _)| field.to_string()).collect()
+    model.made.without_default.iter().map(|(field, _)| field.to_string()).collect()
 }
 
 fn one(place: &str, message: &str) -> Vec<Pointed> {
@@ -123,6 +123,13 @@ fn a_key_is_never_an_option() {
         let message = "a key is never absent: write `id` without `Option`";
         assert_eq!(with_key(&format!("id: {ty}")), one(ty, message));
     }
+}
+
+#[test]
+fn a_key_has_no_default() {
+    let message = "a record is made of its key: remove `default` from `id`";
+    assert_eq!(with_key("#[record(default)] id: u8"), one("default", message));
+    assert_eq!(with_key("#[record(default = 7)] id: u8"), one("default", message));
 }
 
 #[test]
@@ -257,7 +264,7 @@ fn a_field_left_out_of_the_item_needs_a_default() {
 fn every_default_that_serde_knows_counts() {
     let with_default = "#[serde(default)] a: u8, #[serde(default = \"f\")] b: u8, #[serde(skip)] \
                         c: u8, #[serde(flatten)] d: D, e: Option<u8>, f: std::option::Option<u8>, \
-                        #[serde(with = \"f\", default)] g: Option<u8>";
+                        #[serde(with = \"f\", default)] g: Option<u8>, #[record(default = 1)] h: u8";
     assert!(undefaulted("", with_default).is_empty());
     let without = "a: u8, b: Vec<Option<u8>>, #[serde(with = \"f\")] c: Option<u8>, \
                    #[serde(deserialize_with = \"f\")] d: Option<u8>, \

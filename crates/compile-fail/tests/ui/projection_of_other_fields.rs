@@ -1,0 +1,20 @@
+use memory_table::{Projection, Record};
+use serde::{Deserialize, Serialize};
+
+#[derive(Record, Serialize, Deserialize, Clone)]
+#[record(table = "players")]
+struct Player {
+    #[record(partition_key)]
+    game: String,
+    #[serde(rename = "elo")]
+    rating: f64,
+}
+
+#[derive(Projection, Deserialize)]
+#[projection(of = Player)]
+struct Part {
+    game: u32,
+    nick: String,
+}
+
+fn main() {}

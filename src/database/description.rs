@@ -1,0 +1,284 @@
+//! What DescribeTable says.
+
+use std::fmt;
+
+use aws_sdk_dynamodb::types::{
+    self, AttributeDefinition, IndexStatus, KeySchemaElement, KeyType, Projection, ProjectionType,
+    ProvisionedThroughputDescription as Throughput, ScalarAttributeType,
+};
+
+use crate::key::KeyKind;
+
+/// A key attribute: its name and type.
+type KeyOf = (String, KeyKind);
+
+/// Whether a table can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TableStatus {
+    /// It can be used.
+    Active,
+    /// It is being created.
+    Creating,
+    /// It is being changed, and can be used.
+    Updating,
+    /// It is being deleted.
+    Deleting,
+    /// Something else, such as archived or without its encryption key; see the raw client.
+    Other,
+}
+
+/// How a table is paid for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BillingMode {
+    /// By request.
+    OnDemand,
+    /// By units of capacity a second, set beforehand.
+    Provisioned {
+        /// Reads of 4 KB a second.
+        read_units: u64,
+        /// Writes of 1 KB a second.
+        write_units: u64,
+    },
+}
+
+/// What DescribeTable says, as far as this crate uses it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TableDescription {
+    /// The name, prefix included.
+    pub name: String,
+    /// Whether it can be used.
+    pub status: TableStatus,
+    /// How it is paid for.
+    pub billing: BillingMode,
+    /// The partition key's attribute and type.
+    pub partition_key: (String, KeyKind),
+    /// The sort key's attribute and type, if there is one.
+    pub sort_key: Option<(String, KeyKind)>,
+    /// The indexes, in no order.
+    pub indexes: Vec<IndexDescription>,
+    /// How many items it has; the service counts about every six hours.
+    pub item_count: u64,
+    /// How many bytes it has; the service counts about every six hours.
+    pub size_bytes: u64,
+    /// Its ARN, if the service said it.
+    pub arn: Option<String>,
+}
+
+/// What DescribeTable says of an index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IndexDescription {
+    /// The name.
+    pub name: String,
+    /// Whether it has the table's partition key and capacity.
+    pub is_local: bool,
+    /// Whether it can be used; a local one can with its table.
+    pub status: TableStatus,
+    /// The partition key's attribute and type.
+    pub partition_key: (String, KeyKind),
+    /// The sort key's attribute and type, if there is one.
+    pub sort_key: Option<(String, KeyKind)>,
+    /// The attributes that it has besides the keys, its own and the table's.
+    pub attributes: ProjectedAttributes,
+    /// Units of capacity a second, reads and writes; `None` on demand and for a local index.
+    pub units: Option<(u64, u64)>,
+}
+
+/// The attributes that a real index has besides the keys, its own and the table's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProjectedAttributes {
+    /// All of them.
+    All,
+    /// None.
+    KeysOnly,
+    /// These.
+    Include(Vec<String>),
+}
+
+impl fmt::Display for ProjectedAttributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all attributes"),
+            Self::KeysOnly => f.write_str("the keys only"),
+            Self::Include(names) => write!(f, "the keys and `{}`", names.join("`, `")),
+        }
+    }
+}
+
+impl TableDescription {
+    pub(crate) fn of(table: &types::TableDescription) -> Option<Self> {
+        let definitions = table.attribute_definitions();
+        let global = table.global_secondary_indexes().iter();
+        let local = table.local_secondary_indexes().iter();
+        let indexes = global
+            .map(|index| IndexDescription::global(index, definitions))
+            .chain(local.map(|index| IndexDescription::local(index, definitions)));
+        Some(Self {
+            name: table.table_name()?.to_owned(),
+            status: match table.table_status() {
+                Some(types::TableStatus::Active) => TableStatus::Active,
+                Some(types::TableStatus::Creating) => TableStatus::Creating,
+                Some(types::TableStatus::Updating) => TableStatus::Updating,
+                Some(types::TableStatus::Deleting) => TableStatus::Deleting,
+                _ => TableStatus::Other,
+            },
+            billing: billing(table),
+            partition_key: key(table.key_schema(), &KeyType::Hash, definitions)?,
+            sort_key: key(table.key_schema(), &KeyType::Range, definitions),
+            indexes: indexes.collect::<Option<_>>()?,
+            item_count: count(table.item_count()),
+            size_bytes: count(table.table_size_bytes()),
+            arn: table.table_arn().map(str::to_owned),
+        })
+    }
+
+    /// Whether the table and its indexes can be used.
+    pub(crate) fn is_usable(&self) -> bool {
+        let usable = |status| matches!(status, TableStatus::Active | TableStatus::Updating);
+        usable(self.status) && self.indexes.iter().all(|index| usable(index.status))
+    }
+}
+
+impl IndexDescription {
+    fn global(
+        index: &types::GlobalSecondaryIndexDescription,
+        definitions: &[AttributeDefinition],
+    ) -> Option<Self> {
+        let units = units(index.provisioned_throughput());
+        Some(Self {
+            name: index.index_name()?.to_owned(),
+            is_local: false,
+            status: match index.index_status() {
+                Some(IndexStatus::Active) => TableStatus::Active,
+                Some(IndexStatus::Creating) => TableStatus::Creating,
+                Some(IndexStatus::Updating) => TableStatus::Updating,
+                Some(IndexStatus::Deleting) => TableStatus::Deleting,
+                _ => TableStatus::Other,
+            },
+            partition_key: key(index.key_schema(), &KeyType::Hash, definitions)?,
+            sort_key: key(index.key_schema(), &KeyType::Range, definitions),
+            attributes: attributes(index.projection())?,
+            units: (units != (0, 0)).then_some(units),
+        })
+    }
+
+    fn local(
+        index: &types::LocalSecondaryIndexDescription,
+        definitions: &[AttributeDefinition],
+    ) -> Option<Self> {
+        Some(Self {
+            name: index.index_name()?.to_owned(),
+            is_local: true,
+            status: TableStatus::Active,
+            partition_key: key(index.key_schema(), &KeyType::Hash, definitions)?,
+            sort_key: key(index.key_schema(), &KeyType::Range, definitions),
+            attributes: attributes(index.projection())?,
+            units: None,
+        })
+    }
+}
+
+fn key(
+    schema: &[KeySchemaElement],
+    key_type: &KeyType,
+    definitions: &[AttributeDefinition],
+) -> Option<KeyOf> {
+    let element = schema.iter().find(|element| element.key_type() == key_type)?;
+    let name = element.attribute_name();
+    let definition = definitions.iter().find(|other| other.attribute_name() == name)?;
+    let kind = match definition.attribute_type() {
+        ScalarAttributeType::S => KeyKind::String,
+        ScalarAttributeType::N => KeyKind::Number,
+        ScalarAttributeType::B => KeyKind::Binary,
+        _ => return None,
+    };
+    Some((name.to_owned(), kind))
+}
+
+fn attributes(projection: Option<&Projection>) -> Option<ProjectedAttributes> {
+    let projection = projection?;
+    Some(match projection.projection_type()? {
+        ProjectionType::All => ProjectedAttributes::All,
+        ProjectionType::KeysOnly => ProjectedAttributes::KeysOnly,
+        ProjectionType::Include => {
+            ProjectedAttributes::Include(projection.non_key_attributes().to_vec())
+        }
+        _ => return None,
+    })
+}
+
+/// Units are zero on demand; `BillingModeSummary` is absent for tables that never were on demand.
+fn billing(table: &types::TableDescription) -> BillingMode {
+    let mode = table.billing_mode_summary().and_then(|summary| summary.billing_mode());
+    let (read_units, write_units) = units(table.provisioned_throughput());
+    if mode == Some(&types::BillingMode::PayPerRequest) || (read_units, write_units) == (0, 0) {
+        BillingMode::OnDemand
+    } else {
+        BillingMode::Provisioned { read_units, write_units }
+    }
+}
+
+/// Units of reads and writes; zero where none are said.
+fn units(throughput: Option<&Throughput>) -> (u64, u64) {
+    let read = throughput.and_then(Throughput::read_capacity_units);
+    let write = throughput.and_then(Throughput::write_capacity_units);
+    (count(read), count(write))
+}
+
+fn count(value: Option<i64>) -> u64 {
+    value.and_then(|value| u64::try_from(value).ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn index(status: IndexStatus) -> types::GlobalSecondaryIndexDescription {
+        let key = KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash);
+        let keys_only = Projection::builder().projection_type(ProjectionType::KeysOnly);
+        types::GlobalSecondaryIndexDescription::builder()
+            .index_name("by-id")
+            .key_schema(key.build().unwrap())
+            .projection(keys_only.build())
+            .index_status(status)
+            .build()
+    }
+
+    fn table(status: types::TableStatus, index_status: IndexStatus) -> TableDescription {
+        let key = KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash);
+        let definition = AttributeDefinition::builder().attribute_name("id");
+        let definition = definition.attribute_type(ScalarAttributeType::N).build().unwrap();
+        let table = types::TableDescription::builder().table_name("stores").table_status(status);
+        let table = table.key_schema(key.build().unwrap()).attribute_definitions(definition);
+        let table = table.global_secondary_indexes(index(index_status)).build();
+        TableDescription::of(&table).unwrap()
+    }
+
+    #[test]
+    fn a_table_can_be_used_once_its_indexes_can() {
+        use types::TableStatus::{Active, Creating};
+        assert!(table(Active, IndexStatus::Active).is_usable());
+        assert!(table(Active, IndexStatus::Updating).is_usable());
+        assert!(!table(Active, IndexStatus::Creating).is_usable());
+        assert!(!table(Creating, IndexStatus::Active).is_usable());
+    }
+
+    #[test]
+    fn an_index_is_described_with_its_keys() {
+        let found = table(types::TableStatus::Active, IndexStatus::Creating).indexes;
+        let expected = IndexDescription {
+            name: "by-id".into(),
+            is_local: false,
+            status: TableStatus::Creating,
+            partition_key: ("id".into(), KeyKind::Number),
+            sort_key: None,
+            attributes: ProjectedAttributes::KeysOnly,
+            units: None,
+        };
+        assert_eq!(found, [expected]);
+    }
+}

@@ -1,0 +1,47 @@
+//! What the code of the derives calls and no user does. Not for use elsewhere: it changes at will.
+
+use serde::de::DeserializeOwned;
+use serde::de::value::{Error, MapDeserializer};
+
+use crate::error::BoxError;
+
+type None = std::iter::Empty<(&'static str, &'static str)>;
+
+/// An item without attributes, as a flattened field is given it.
+#[must_use]
+pub fn nothing() -> MapDeserializer<'static, None, Error> {
+    MapDeserializer::new(std::iter::empty())
+}
+
+/// What serde makes of an item without attributes.
+///
+/// # Errors
+///
+/// What is missing.
+pub fn from_nothing<T: DeserializeOwned>() -> Result<T, BoxError> {
+    T::deserialize(nothing()).map_err(Into::into)
+}
+
+/// A type that text in quotes can be the default of.
+#[diagnostic::on_unimplemented(
+    message = "the default of a `{Self}` is no text",
+    label = "expected an expression of type `{Self}`",
+    note = "write `default = ..` with an expression of the field's type; text is taken for types that are `From<&str>`"
+)]
+pub trait OfText {
+    /// The text in this type.
+    fn of_text(text: &'static str) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: From<&'static str>> OfText for T {
+    fn of_text(text: &'static str) -> Self {
+        text.into()
+    }
+}
+
+/// Text in quotes as the type of its field.
+#[must_use]
+pub fn text<T: OfText>(text: &'static str) -> T {
+    T::of_text(text)
+}
