@@ -131,9 +131,7 @@ impl<T: Record, K: QueryShape, S> Query<T, K, S> {
     }
 
     read_methods!();
-}
-
-impl<T: Record, K: QueryShape, S: Shape<T>> Query<T, K, S> {
+    // The bound is on the methods: what an index lacks is then said in words of ours.
     read_ends!();
 }
 

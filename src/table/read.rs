@@ -476,14 +476,20 @@ macro_rules! read_ends {
         /// An item that does not fit the type is an error in its place, unless it is to be skipped,
         /// and the stream goes on behind it. After the error of a request it ends.
         #[must_use = "streams do nothing unless polled"]
-        pub fn stream(self) -> BoxStream<'static, Result<S::Item, Error>> {
+        pub fn stream(self) -> BoxStream<'static, Result<S::Item, Error>>
+        where
+            S: Shape<T>,
+        {
             self.reader.stream::<S>()
         }
 
         /// What is found in pages, each with the cursor to go on behind it. After an error the stream
         /// ends.
         #[must_use = "streams do nothing unless polled"]
-        pub fn pages(self) -> BoxStream<'static, Result<Page<S::Item>, Error>> {
+        pub fn pages(self) -> BoxStream<'static, Result<Page<S::Item>, Error>>
+        where
+            S: Shape<T>,
+        {
             self.reader.pages::<S>()
         }
 
@@ -495,7 +501,10 @@ macro_rules! read_ends {
         /// [`ErrorKind::InvalidKey`](crate::ErrorKind::InvalidKey) without a request,
         /// [`ErrorKind::InvalidItem`](crate::ErrorKind::InvalidItem) if an item does not fit the type,
         /// or why it could not be read.
-        pub async fn all(self) -> Result<Vec<S::Item>, Error> {
+        pub async fn all(self) -> Result<Vec<S::Item>, Error>
+        where
+            S: Shape<T>,
+        {
             self.stream().try_collect().await
         }
 
@@ -504,7 +513,10 @@ macro_rules! read_ends {
         /// # Errors
         ///
         /// As for [`all`](Self::all).
-        pub async fn first(self) -> Result<Option<S::Item>, Error> {
+        pub async fn first(self) -> Result<Option<S::Item>, Error>
+        where
+            S: Shape<T>,
+        {
             self.limit(1).stream().try_next().await
         }
     };

@@ -119,8 +119,5 @@ impl<T: Record, S> Scan<T, S> {
     }
 
     read_methods!();
-}
-
-impl<T: Record, S: Shape<T>> Scan<T, S> {
     read_ends!();
 }
