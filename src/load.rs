@@ -6,12 +6,15 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use crate::codec::{Decoded, Undecodable, decode, decode_part, item_key, key_json};
+use crate::codec::{
+    CodecError, Decoded, Undecodable, decode, decode_part, item_key, json_to_item, key_json,
+};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::link::{Counters, Link};
 use crate::record::Record;
 use crate::store::{Found, Page, PageRequest, Reading, Wanted};
+use crate::types::Attributes;
 
 /// The most items of a scan page on the embedded database, where a page without a limit selects
 /// all the rows that are left, so that a scan would take quadratic time.
@@ -32,6 +35,21 @@ pub(crate) async fn get<T: Record>(
     let item = item.map_err(|error| error.on_key(key))?;
     Counters::add(&link.counters.items_read, usize::from(item.is_some()));
     item.map(|json| read_item(link, &json)).transpose()
+}
+
+/// Reads one item as it is stored, consistently.
+pub(crate) async fn get_item<T: Record>(
+    link: &Link,
+    key: &Key,
+) -> Result<Option<Attributes>, Error> {
+    let wanted = wanted::<T>(key);
+    let item = link.read("GetItem", || link.store.get(&link.table, &wanted, true)).await;
+    let item = item.map_err(|error| error.on_key(key))?;
+    Counters::add(&link.counters.items_read, usize::from(item.is_some()));
+    let unreadable = |why: CodecError| {
+        Error::new(ErrorKind::InvalidItem, why.to_string()).on_table(&link.table.name).on_key(key)
+    };
+    item.map(|json| json_to_item(&json).map(Attributes::from).map_err(unreadable)).transpose()
 }
 
 /// Reads a chunk of at most 100 different keys, asking again for those left unprocessed.

@@ -11,6 +11,7 @@ mod flush;
 mod load;
 mod many;
 mod read;
+mod rekey;
 mod room;
 mod scans;
 mod shards;
@@ -253,6 +254,16 @@ impl<T: Record> Shared<T> {
             return self.change(key, change, &mut permit).await;
         }
         self.change(key, change, &mut permit).await
+    }
+
+    /// Takes all the room that a change of this size may need.
+    async fn room_for_all(
+        self: &Arc<Self>,
+        permit: &mut Permit<'_>,
+        size: usize,
+    ) -> Result<(), Error> {
+        let need = self.slots.room.need_at_most(size);
+        if permit.try_take(need) { Ok(()) } else { self.take_room(permit, need).await }
     }
 
     /// Waits for room for a change, which a flush in the background makes.

@@ -36,6 +36,7 @@ use crate::record::Record;
 use crate::retry::Patience;
 use crate::spec::TableSpec;
 use crate::store::TableRef;
+use crate::types::Attributes;
 
 /// How many requests of one call are in flight at once: enough to hide the latency of the network,
 /// few enough not to open a connection each.
@@ -203,6 +204,39 @@ impl<T: Record> Table<T> {
     /// As for [`get`](Self::get).
     pub async fn get_consistent<K: KeyLookup<T::Key>>(&self, key: K) -> Result<Option<T>, Error> {
         self.get_with(&key, true).await
+    }
+
+    /// The item of a key as it is stored, whatever the record's type makes of it, or `None`. Reads
+    /// consistently.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), memory_table::Error> {
+    /// # use memory_table::{Database, Record};
+    /// # use memory_table::aws_sdk_dynamodb::types::AttributeValue;
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Record, Serialize, Deserialize, Clone)]
+    /// # #[record(table = "players")]
+    /// # struct Player { #[record(partition_key)] name: String, rating: f64 }
+    /// # let players = Database::embedded()?.table::<Player>();
+    /// # players.create_if_missing().await?;
+    /// players.put(&Player { name: "ada".into(), rating: 1500.0 }).await?;
+    /// let item = players.get_item("ada").await?.expect("an item");
+    /// assert_eq!(item["rating"], AttributeValue::N("1500".into()));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get), but any item is fine.
+    pub async fn get_item<K: KeyLookup<T::Key>>(
+        &self,
+        key: K,
+    ) -> Result<Option<Attributes>, Error> {
+        let key = self.checked_key(&key)?;
+        let link = self.ready().await?;
+        load::get_item::<T>(&link, &key).await
     }
 
     async fn get_with<K: KeyLookup<T::Key>>(

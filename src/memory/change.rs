@@ -147,7 +147,7 @@ impl<T: Record> MemoryTable<T> {
     /// Dropped, the record is deleted or it is not.
     pub async fn delete<K: KeyLookup<T::Key>>(&self, key: K) -> Result<(), Error> {
         let key = self.shared.table.checked_key(&key)?;
-        let changed = self.shared.change_in_turn(&key, deleted(&key)).await;
+        let changed = self.shared.change_in_turn(&key, Change::delete(&key)).await;
         changed.map_err(|error| self.shared.place(error))
     }
 
@@ -167,7 +167,7 @@ impl<T: Record> MemoryTable<T> {
         let record = self.shared.fetch(&key).await?;
         if record.is_some() {
             let mut permit = self.shared.slots.room.permit();
-            self.shared.change(&key, deleted(&key), &mut permit).await?;
+            self.shared.change(&key, Change::delete(&key), &mut permit).await?;
         }
         Ok(record)
     }
@@ -214,7 +214,7 @@ impl<T: Record> MemoryTable<T> {
     }
 
     /// The record as its `before_store` wants it stored.
-    fn hooked(&self, record: T) -> Result<T, Error> {
+    pub(super) fn hooked(&self, record: T) -> Result<T, Error> {
         Ok(self.shared.table.hooked(&record)?.unwrap_or(record))
     }
 
@@ -251,13 +251,8 @@ impl<T: Record> MemoryTable<T> {
         }
         let text = format!("the function changed the record's key to {changed}");
         let error = Error::new(ErrorKind::InvalidRecord, text).during("update").on_key(key);
-        Err(self.shared.place(error).advise("`take` the record and `put` it under its new key"))
+        Err(self.shared.place(error).advise("`rekey` gives a record another key"))
     }
-}
-
-/// The deletion of a key.
-fn deleted<T>(key: &Key) -> Change<T> {
-    Change { now: Known::Absent, size: key.as_bytes().len() }
 }
 
 impl<T: Record> Shared<T> {

@@ -84,6 +84,11 @@ impl Room {
         Permit { room: self, taken: Need { records: 0, bytes: 0 } }
     }
 
+    /// The most that a change of this size needs.
+    pub(crate) fn need_at_most(&self, size: usize) -> Need {
+        self.need(None, size)
+    }
+
     /// What a change needs, by the size of the unsaved change before it, if there was one.
     pub(crate) fn need(&self, before: Option<usize>, size: usize) -> Need {
         let held = before.map_or(0, |before| self.clamped(before));

@@ -82,6 +82,13 @@ pub(crate) struct Change<T> {
     pub(crate) size: usize,
 }
 
+impl<T> Change<T> {
+    /// The deletion of a key.
+    pub(crate) fn delete(key: &Key) -> Self {
+        Self { now: Known::Absent, size: key.as_bytes().len() }
+    }
+}
+
 /// A change that the database has not confirmed.
 pub(crate) struct Unsaved<T> {
     /// Of the newest change; strictly rising, given under the shard's lock.

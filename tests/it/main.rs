@@ -25,6 +25,7 @@ mod memory_reads;
 mod memory_writes;
 mod patience;
 mod queries;
+mod rekey;
 mod retries;
 mod records;
 mod server;

@@ -1,0 +1,134 @@
+//! A record under another key: a put and a delete.
+
+use std::sync::Arc;
+
+use super::slot::{Change, Known};
+use super::turn::Turn;
+use super::{MemoryTable, Shared};
+use crate::codec::Kept;
+use crate::error::{Error, ErrorKind};
+use crate::key::{Key, KeyLookup};
+use crate::record::Record;
+
+impl<T: Record> MemoryTable<T> {
+    /// Gives a record another key: the function sets it, and with the next flush the record is put
+    /// under the new key and deleted under the old one. Attributes that its type does not know go
+    /// with it. Returns the record under its new key.
+    ///
+    /// A record that the new key has is replaced. In between the two requests, or if one of them
+    /// fails, the table may have both records or none; memory has the new one at once.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use memory_table::{Database, MemoryTable, Record};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Record, Serialize, Deserialize, Clone)]
+    /// # #[record(table = "players")]
+    /// # struct Player { #[record(partition_key)] name: String, #[serde(default)] rating: f64 }
+    /// # let players = Database::embedded()?.table::<Player>();
+    /// # players.create_if_missing().await?;
+    /// let memory = MemoryTable::new(players);
+    /// memory.put(Player { name: "ada".into(), rating: 7.0 }).await?;
+    /// memory.rekey("ada", "lovelace", |player| player.name = "lovelace".into()).await?;
+    /// assert!(memory.get("ada").await?.is_none());
+    /// assert_eq!(memory.get("lovelace").await?.map(|player| player.rating), Some(7.0));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] if there is no record, [`ErrorKind::InvalidRecord`] if the function did
+    /// not give it the new key; else as for [`get`](Self::get) and [`put`](Self::put). Nothing is
+    /// changed then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before the function ran, nothing is changed; the function itself cannot be cancelled.
+    pub async fn rekey<K, N, F>(&self, old: K, new: N, change: F) -> Result<Arc<T>, Error>
+    where
+        K: KeyLookup<T::Key>,
+        N: KeyLookup<T::Key>,
+        F: FnOnce(&mut T),
+    {
+        let old = self.shared.table.checked_key(&old)?;
+        let new = self.shared.table.checked_key(&new)?;
+        let [first, second] = self.turns(&old, &new).await?;
+        let Some(record) = self.shared.fetch(&old).await? else {
+            return Err(self.refused(ErrorKind::NotFound, "there is no record of this key", &old));
+        };
+        let mut record = (*record).clone();
+        let record = first.run(|| {
+            second.run(|| {
+                change(&mut record);
+                self.check_new_key(&record, &old, &new)?;
+                self.hooked(record)
+            })
+        })?;
+        let (_, item) = self.shared.table.encoded(&record)?;
+        let record = Arc::new(record);
+        let put = Change { now: Known::Record(Arc::clone(&record)), size: item.size };
+        self.shared.move_record(&old, &new, put).await?;
+        Ok(record)
+    }
+
+    /// The turns of both keys, in an order that is the same for all, so that nobody waits for ever.
+    async fn turns(&self, old: &Key, new: &Key) -> Result<[Turn<T>; 2], Error> {
+        if old == new {
+            let text = "the old and the new key are the same";
+            return Err(self.refused(ErrorKind::InvalidKey, text, old).advise("use `update`"));
+        }
+        let (first, second) = if old.as_bytes() < new.as_bytes() { (old, new) } else { (new, old) };
+        Ok([self.turn(first).await?, self.turn(second).await?])
+    }
+
+    fn check_new_key(&self, record: &T, old: &Key, new: &Key) -> Result<(), Error> {
+        let key = self.shared.table.key_of(record)?;
+        if key == *new {
+            return Ok(());
+        }
+        let text = format!("the function gave the record the key {key}, not {new}");
+        Err(self.refused(ErrorKind::InvalidRecord, &text, old))
+    }
+
+    fn refused(&self, kind: ErrorKind, text: &str, key: &Key) -> Error {
+        self.shared.place(Error::new(kind, text).during("rekey").on_key(key))
+    }
+}
+
+impl<T: Record> Shared<T> {
+    /// Publishes the put and the delete. Room for both is taken first, so that the second does not
+    /// fail for want of it.
+    async fn move_record(
+        self: &Arc<Self>,
+        old: &Key,
+        new: &Key,
+        put: Change<T>,
+    ) -> Result<(), Error> {
+        let delete = Change::delete(old);
+        let (mut room_to_put, mut room_to_delete) =
+            (self.slots.room.permit(), self.slots.room.permit());
+        self.room_for_all(&mut room_to_put, put.size).await?;
+        self.room_for_all(&mut room_to_delete, delete.size).await?;
+        let kept = {
+            let mut locked = self.slots.lock(old.as_bytes());
+            locked.find(old.as_bytes()).and_then(|slot| slot.kept.clone())
+        };
+        self.change(new, put, &mut room_to_put).await?;
+        self.keep(new, kept);
+        self.change(old, delete, &mut room_to_delete).await
+    }
+
+    /// What a record brings along from where it was. What is stored under its key is another item, so
+    /// it is written even if the records are equal.
+    fn keep(&self, key: &Key, kept: Option<Arc<Kept>>) {
+        let mut locked = self.slots.lock(key.as_bytes());
+        if let Some(slot) = locked.find(key.as_bytes()) {
+            slot.kept = kept;
+            if let Some(unsaved) = &mut slot.unsaved {
+                unsaved.base = Known::Unknown;
+            }
+        }
+    }
+}
