@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use memory_table_derive::Record;
 use serde::{Deserialize, Serialize};
 
+use super::encode::form;
 use super::*;
+use crate::Set;
 use crate::key::Key;
 use crate::record::Record;
 
@@ -456,4 +458,39 @@ fn items_of_sets_are_read_by_plain_collections_too() {
     assert_eq!(decode::<Thing>(item).unwrap().record.tags, ["x", "y"]);
     let item = br#"{"id":{"N":"1"},"texts":{"L":[{"S":"x"}]}}"#;
     assert_eq!(decode::<Exact>(item).unwrap().record.texts, ["x".to_owned()].into());
+}
+
+#[test]
+fn an_empty_name_is_refused_with_its_path() {
+    #[derive(Record, Serialize, Deserialize, Clone, Debug)]
+    #[record(table = "named")]
+    struct Named {
+        #[record(partition_key)]
+        id: u8,
+        within: HashMap<String, u8>,
+    }
+    let record = Named { id: 1, within: HashMap::from([(String::new(), 1)]) };
+    let error = form(&record).unwrap_err().to_string();
+    assert!(error.starts_with("attribute `within`: a key of a map is empty"), "{error}");
+}
+
+#[test]
+fn an_empty_set_within_a_list_is_refused() {
+    #[derive(Record, Serialize, Deserialize, Clone, Debug)]
+    #[record(table = "sets")]
+    struct Sets {
+        #[record(partition_key)]
+        id: u8,
+        #[serde(default)]
+        sets: Vec<Set<u8>>,
+        #[serde(default)]
+        named: HashMap<String, Set<u8>>,
+    }
+    let empty = || Set::<u8>::default();
+    let listed = Sets { id: 1, sets: vec![empty()], named: HashMap::new() };
+    let error = form(&listed).unwrap_err().to_string();
+    assert!(error.starts_with("attribute `sets[0]`"), "{error}");
+    let named = Sets { id: 1, sets: Vec::new(), named: HashMap::from([("a".into(), empty())]) };
+    let json = String::from_utf8(form(&named).unwrap().json).unwrap();
+    assert!(json.contains(r#""named":{"M":{}}"#), "{json}");
 }

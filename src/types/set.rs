@@ -19,7 +19,8 @@
 //! ```
 //!
 //! DynamoDB has no empty set: an empty one is stored as no attribute at all, and comes back as the
-//! default. Elements are strings, numbers or bytes ([`Binary`](crate::Binary)), all of one kind.
+//! default; within a map its entry is left out, key and all, and within a list it is an error.
+//! Elements are strings, numbers or bytes ([`Binary`](crate::Binary)), all of one kind.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -94,6 +94,11 @@ impl ser::SerializeMap for MapWriter<'_> {
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), CodecError> {
         self.name = key.serialize(NameSerializer)?;
+        if self.name.is_empty() {
+            return Err(CodecError::new(
+                "a key of a map is empty, which DynamoDB does not allow for a name",
+            ));
+        }
         Ok(())
     }
 
