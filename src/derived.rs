@@ -22,6 +22,41 @@ pub fn from_nothing<T: DeserializeOwned>() -> Result<T, BoxError> {
     T::deserialize(nothing()).map_err(Into::into)
 }
 
+/// A number of seconds since 1970, or none.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say when a record expires",
+    label = "expected seconds since 1970: `i64`, `u64`, `i32`, `u32`, or an `Option` of these"
+)]
+pub trait Seconds {
+    /// The seconds.
+    fn seconds(&self) -> Option<i64>;
+}
+
+macro_rules! seconds {
+    ($($type:ty),*) => {$(
+        #[diagnostic::do_not_recommend]
+        impl Seconds for $type {
+            fn seconds(&self) -> Option<i64> {
+                i64::try_from(*self).ok()
+            }
+        }
+    )*};
+}
+
+seconds!(i32, u32, i64, u64);
+
+#[diagnostic::do_not_recommend]
+impl<S: Seconds> Seconds for Option<S> {
+    fn seconds(&self) -> Option<i64> {
+        self.as_ref().and_then(S::seconds)
+    }
+}
+
+/// When a record expires, by its field.
+pub fn seconds<S: Seconds>(field: &S) -> Option<i64> {
+    field.seconds()
+}
+
 /// A type that text in quotes can be the default of.
 #[diagnostic::on_unimplemented(
     message = "the default of a `{Self}` is no text",

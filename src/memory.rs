@@ -6,6 +6,7 @@ mod capacity;
 mod closed;
 mod change;
 mod end;
+mod expiry;
 mod fence;
 mod flush;
 mod load;
@@ -42,6 +43,7 @@ use background::{Background, When};
 use capacity::{Bound, Capacity, SLOT_BYTES};
 use closed::Closed;
 use end::Handle;
+use expiry::Clock;
 use fence::Fences;
 use room::{Mark, Need, Permit};
 use scans::Scans;
@@ -163,6 +165,7 @@ struct Options {
     absent_after_load_all: bool,
     /// What is not known is absent to those who ask, but not to what is saved.
     assume_absent: bool,
+    clock: Clock,
     bad_items: BadItems,
     late_write_window: Duration,
     /// When to flush without being asked.
@@ -184,6 +187,7 @@ impl Options {
             consistent: true,
             absent_after_load_all: true,
             assume_absent: false,
+            clock: Clock::default(),
             bad_items: BadItems::Fail,
             late_write_window: table.database().attempt_timeout().min(LATE_WRITE_WINDOW),
             when: When::default(),

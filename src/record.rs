@@ -63,6 +63,16 @@ pub trait Record: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// The record's primary key.
     fn key(&self) -> KeyRef<'_>;
 
+    /// When the record expires, in seconds since 1970; `None` if it does not.
+    ///
+    /// The derive takes it from the field with `#[record(ttl)]`, an integer. The service deletes
+    /// expired items some time later, if the table's time to live is set to that attribute; until then
+    /// [`hide_expired`](crate::MemoryTableBuilder::hide_expired) hides them.
+    /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html>
+    fn expires_at(&self) -> Option<i64> {
+        None
+    }
+
     /// Checks a record before it is stored; returns what is to be stored in its place, or `None`
     /// to store it as it is.
     ///

@@ -1,9 +1,10 @@
 //! Options of a memory table.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::capacity::Capacity;
+use super::expiry::Clock;
 use super::room::Mark;
 use super::{MemoryTable, Options};
 use crate::error::{Error, ErrorKind};
@@ -110,6 +111,25 @@ impl<T: Record> MemoryTableBuilder<T> {
     /// what it has: `put` is refused until the key is [discarded](MemoryTable::discard).
     pub fn bad_items(mut self, policy: BadItems) -> Self {
         self.options.bad_items = policy;
+        self
+    }
+
+    /// Hides records that have expired, as [`Record::expires_at`] says: they are absent to those who
+    /// ask, also if the service has not deleted them yet. An unsaved record is never hidden, and
+    /// nothing is deleted.
+    ///
+    /// Default: expired records are seen until the service has deleted them, which may take days.
+    pub fn hide_expired(self) -> Self {
+        self.hide_expired_by(|| {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+        })
+    }
+
+    /// As [`hide_expired`](Self::hide_expired), by a clock of your own, which says the seconds since
+    /// 1970.
+    pub fn hide_expired_by(mut self, clock: impl Fn() -> i64 + Send + Sync + 'static) -> Self {
+        self.options.clock = Clock(Some(Arc::new(clock)));
         self
     }
 

@@ -34,6 +34,7 @@ impl<T: Record> MemoryTable<T> {
             return Ok(record);
         }
         let record = turn.run(|| self.made(&key).and_then(|record| self.hooked(record)))?;
+        self.shared.forget_expired(&key);
         let (_, item) = self.shared.table.encoded(&record)?;
         let record = Arc::new(record);
         let now = Known::Record(Arc::clone(&record));
@@ -101,7 +102,10 @@ impl<T: Record> MemoryTable<T> {
         let turn = self.turn(&key).await?;
         let record = match self.shared.fetch(&key).await? {
             Some(record) => (*record).clone(),
-            None => turn.run(|| self.made(&key))?,
+            None => {
+                self.shared.forget_expired(&key);
+                turn.run(|| self.made(&key))?
+            }
         };
         self.apply(&turn, &key, record, change).await
     }

@@ -8,6 +8,7 @@ use futures::FutureExt;
 use tokio::sync::watch;
 
 use super::Shared;
+use super::expiry::Seen;
 use super::slot::{Known, Slot};
 use crate::codec::{Decoded, Kept};
 use crate::error::{Error, ErrorKind};
@@ -60,7 +61,7 @@ async fn ended<T>(mut waiting: Waiting<T>, key: &Key) -> Result<Option<Arc<Loade
 
 /// What a slot says to someone who wants its record.
 enum Look<T> {
-    Known(Option<Arc<T>>),
+    Known(Seen<T>),
     Loading(Arc<Load<T>>),
     /// The load made for it is the slot's from now on, and is to be run.
     Claimed(Arc<Load<T>>),
@@ -96,7 +97,7 @@ impl<T: Record> Shared<T> {
                 self.count(&look);
             }
             let waiting = match look {
-                Look::Known(record) => return Ok(record),
+                Look::Known(seen) => return Ok(self.visible(seen).record()),
                 Look::Loading(load) => load.ended.subscribe(),
                 Look::Claimed(load) => {
                     let waiting = load.ended.subscribe();
@@ -109,7 +110,7 @@ impl<T: Record> Shared<T> {
                 && self.known(key).is_none()
             {
                 // Let go again already.
-                return Ok(found.record());
+                return Ok(self.visible(Seen::saved(found)).record());
             }
         }
     }
@@ -117,14 +118,12 @@ impl<T: Record> Shared<T> {
     /// What is known of a key, if anything is.
     pub(crate) fn hit(&self, key: &[u8]) -> Option<Known<T>> {
         let mut locked = self.slots.lock(key);
-        let known = locked.find(key).map(|slot| slot.now.clone())?;
-        if known.is_unknown() {
-            return None;
-        }
+        let seen =
+            locked.find(key).filter(|slot| !slot.now.is_unknown()).map(|slot| Seen::of(slot))?;
         drop(locked);
         self.tally.hit();
         self.touch(key);
-        Some(known)
+        Some(self.visible(seen))
     }
 
     /// Starts loads of all keys that are neither known nor loading, and counts the records that are
@@ -141,7 +140,7 @@ impl<T: Record> Shared<T> {
             let look = self.look(&key, || Arc::clone(&claim.load));
             self.count(&look);
             match look {
-                Look::Known(known) => *records += u64::from(known.is_some()),
+                Look::Known(seen) => *records += u64::from(seen.is_record()),
                 Look::Loading(load) => waiting.push((load.ended.subscribe(), key)),
                 Look::Claimed(load) => {
                     waiting.push((load.ended.subscribe(), key.clone()));
@@ -225,14 +224,14 @@ impl<T: Record> Shared<T> {
         let slot = locked.find(key.as_bytes());
         if let Some(slot) = &slot {
             if !slot.now.is_unknown() {
-                return Look::Known(slot.now.record());
+                return Look::Known(Seen::of(slot));
             }
             if let Some(other) = &slot.load {
                 return Look::Loading(Arc::clone(other));
             }
         }
         if self.is_absent(key, slot.as_deref()) {
-            return Look::Known(None);
+            return Look::Known(Seen::saved(Known::Absent));
         }
         let load = load();
         locked.slot(key).load = Some(Arc::clone(&load));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::MemoryTable;
+use super::expiry::Seen;
 use super::slot::Known;
 use crate::error::{Error, ErrorKind};
 use crate::key::{Key, KeyLookup};
@@ -97,12 +98,12 @@ impl<T: Record> MemoryTable<T> {
     /// Every record in memory, unsaved ones included, in no order.
     #[must_use]
     pub fn records(&self) -> Vec<Arc<T>> {
-        let mut records = Vec::new();
+        let mut seen = Vec::new();
         self.shared.slots.each(|slot| {
-            if let Known::Record(record) = &slot.now {
-                records.push(Arc::clone(record));
+            if let Known::Record(_) = &slot.now {
+                seen.push(Seen::of(slot));
             }
         });
-        records
+        seen.into_iter().filter_map(|seen| self.shared.visible(seen).record()).collect()
     }
 }

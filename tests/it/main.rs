@@ -12,6 +12,7 @@ mod codec_agreement;
 mod conditions;
 mod embedded;
 mod endings;
+mod expiry;
 mod first_contact;
 mod flush;
 mod flush_faults;

@@ -42,6 +42,8 @@ pub(crate) struct FieldAttrs {
     pub(crate) partition_key: Option<Span>,
     /// The field is the sort key.
     pub(crate) sort_key: Option<Span>,
+    /// The field says when the record expires.
+    pub(crate) ttl: Option<Span>,
     /// The value in a record that is made.
     pub(crate) default: Option<MadeValue>,
 }
@@ -163,6 +165,7 @@ impl FieldAttrs {
                 }
                 "partition_key" => &mut found.partition_key,
                 "sort_key" => &mut found.sort_key,
+                "ttl" => &mut found.ttl,
                 _ => return unknown(Place::Field, meta, errors),
             };
             reject_value(option, meta, errors)?;

@@ -60,6 +60,9 @@ use syn::{DeriveInput, parse_macro_input};
 /// - `#[record(partition_key)]`: the partition key. Required, once.
 /// - `#[record(sort_key)]`: the sort key, if the table has one.
 /// - `#[record(default = 1500.0)]`: the value in a record that is made, see below.
+/// - `#[record(ttl)]`: when the record expires, in seconds since 1970: an integer of 32 or 64 bits,
+///   or an `Option` of one. It is the attribute for the table's time to live, and what
+///   `hide_expired` of a memory table goes by. At most once.
 ///
 /// # Handles of the fields
 ///

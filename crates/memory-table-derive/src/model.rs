@@ -37,6 +37,8 @@ pub(crate) struct Model<'a> {
     pub(crate) partition: Key<'a>,
     /// The sort key, if the table has one.
     pub(crate) sort: Option<Key<'a>>,
+    /// The attribute that says when a record expires, if there is one.
+    pub(crate) ttl: Option<Key<'a>>,
     /// The fields that are attributes of their own.
     pub(crate) handles: Vec<Handle<'a>>,
     /// Attribute names that serde reads besides those that it writes.
@@ -90,6 +92,7 @@ impl<'a> Model<'a> {
         let indexes = indexes::read(&container, &fields, &handles, &mut errors);
         let partition = the_key(&fields, "partition key", |attrs| attrs.partition_key, &mut errors);
         let sort = the_key(&fields, "sort key", |attrs| attrs.sort_key, &mut errors);
+        let ttl = the_key(&fields, "ttl", |attrs| attrs.ttl, &mut errors);
         errors.finish()?;
         Ok(Self {
             ident: &input.ident,
@@ -99,6 +102,7 @@ impl<'a> Model<'a> {
             table: container.table.ok_or_else(|| no_table(input))?,
             partition: partition.ok_or_else(|| no_partition_key(input))?,
             sort,
+            ttl,
             handles,
             aliases: aliases(&fields),
             indexes,

@@ -31,6 +31,7 @@ fn record_impl(model: &Model<'_>) -> TokenStream {
     let key_ref = key_ref(model);
     let specs = crate::indexes::specs(model);
     let hooks = hooks(model);
+    let expires_at = expires_at(model);
     quote! {
         #[automatically_derived]
         #[allow(deprecated)]
@@ -42,11 +43,24 @@ fn record_impl(model: &Model<'_>) -> TokenStream {
             const ALIASES: &'static [&'static str] = &[#(#aliases),*];
             #specs
             #hooks
+            #expires_at
             fn key(&self) -> #krate::KeyRef<'_> {
                 #key_ref
             }
         }
     }
+}
+
+/// When the record expires, if a field says so.
+fn expires_at(model: &Model<'_>) -> Option<TokenStream> {
+    let Key { member, ty, .. } = model.ttl.as_ref()?;
+    let krate = &model.krate;
+    let seconds = quote_spanned!(ty.span()=> #krate::derived::seconds);
+    Some(quote! {
+        fn expires_at(&self) -> ::core::option::Option<i64> {
+            #seconds(&self.#member)
+        }
+    })
 }
 
 /// The methods that call the functions of `before_store` and `after_load`.

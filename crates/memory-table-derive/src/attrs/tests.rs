@@ -109,14 +109,17 @@ fn an_unknown_option_suggests_the_known_one() {
             "validate = \"f\"",
             "no option `validate` here: write `#[record(before_store = \"..\")]` above the struct",
         ),
-        ("ttl", "no option `ttl` here: known are `partition_key`, `sort_key` and `default`"),
+        (
+            "counter",
+            "no option `counter` here: known are `partition_key`, `sort_key`, `ttl` and `default`",
+        ),
     ];
     for (option, message) in cases {
         let name = option.split([' ', '(']).next().unwrap_or_default();
         assert_eq!(on_field(&format!("#[record({option})]")), one(name, message));
     }
     assert_eq!(
-        in_struct("hash_key = \"id\", tabel = \"a\", ttl"),
+        in_struct("hash_key = \"id\", tabel = \"a\", counter"),
         [
             (
                 "hash_key".into(),
@@ -126,8 +129,8 @@ fn an_unknown_option_suggests_the_known_one() {
             ),
             ("tabel".into(), "no option `tabel` here: write `table`".into()),
             (
-                "ttl".into(),
-                "no option `ttl` here: known are `table`, `global_index`, `local_index`, \
+                "counter".into(),
+                "no option `counter` here: known are `table`, `global_index`, `local_index`, \
                  `before_store`, `after_load` and `crate`"
                     .into()
             ),

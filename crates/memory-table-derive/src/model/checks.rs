@@ -9,6 +9,7 @@ use syn::{DeriveInput, GenericParam, Generics};
 use super::{Field, is_option, no_partition_key, no_table};
 use crate::attrs::ContainerAttrs;
 use crate::errors::Errors;
+use crate::fields::Form;
 use crate::serde_attrs::{SerdeAttrs, StoredName};
 
 /// The longest attribute name that DynamoDB takes for a key.
@@ -121,6 +122,7 @@ pub(super) fn names(container: &SerdeAttrs, fields: &[Field<'_>], errors: &mut E
 }
 
 pub(super) fn field(field: &Field<'_>, container: &SerdeAttrs, errors: &mut Errors) {
+    check_ttl(field, errors);
     check_directions(field, container, errors);
     if field.is_key() {
         check_key(field, errors);
@@ -197,6 +199,19 @@ fn not_the_key_form(option: &str) -> String {
         "a key is looked up in the form that `KeyAttribute` gives it, which `{option}` does not \
          know of: make the field a newtype that implements `KeyAttribute` and the conversion"
     )
+}
+
+/// What says when a record expires is an attribute of its own.
+fn check_ttl(field: &Field<'_>, errors: &mut Errors) {
+    let Some(span) = field.record.ttl else { return };
+    if field.is_key() || !field.has_name() || field.is_skipped() || field.form() != Form::Own {
+        let message = format!(
+            "`{}` is no attribute of seconds: write `#[record(ttl)]` on a field that serde writes as \
+             an integer",
+            field.ident
+        );
+        errors.push(span, message);
+    }
 }
 
 /// A field outside the key is both written and read, or neither.

@@ -1,0 +1,76 @@
+//! Records that have expired and are hidden until the service deletes them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::Shared;
+use super::slot::{Known, Slot};
+use crate::key::Key;
+use crate::record::Record;
+
+/// Says the seconds since 1970, if expired records are to be hidden.
+#[derive(Clone, Default)]
+pub(crate) struct Clock(pub(super) Option<Arc<dyn Fn() -> i64 + Send + Sync>>);
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Clock").field(&self.0.is_some()).finish()
+    }
+}
+
+impl<T: Record> Shared<T> {
+    /// Makes room for a new record where readers see none: what has expired there is not what the new
+    /// one is compared with, nor does it leave attributes to it. The caller has the key's turn.
+    pub(super) fn forget_expired(&self, key: &Key) {
+        if self.options.clock.0.is_none() {
+            return;
+        }
+        let mut locked = self.slots.lock(key.as_bytes());
+        let trace = self.scans.trace();
+        if let Some(slot) = locked.find(key.as_bytes()).filter(|slot| slot.unsaved.is_none()) {
+            let expired = std::mem::replace(&mut slot.now, Known::Unknown);
+            slot.kept = None;
+            slot.forgotten = trace;
+            slot.registered = 0;
+            drop(locked);
+            drop(expired);
+        }
+    }
+
+    /// What readers see of a slot. The clock and the record are the user's code, so this is not called
+    /// under a lock.
+    pub(super) fn visible(&self, seen: Seen<T>) -> Known<T> {
+        let (Known::Record(record), Some(clock), false) =
+            (&seen.now, &self.options.clock.0, seen.unsaved)
+        else {
+            return seen.now;
+        };
+        match record.expires_at() {
+            Some(end) if end <= clock() => Known::Absent,
+            _ => seen.now,
+        }
+    }
+}
+
+/// What a slot has, taken from under its lock.
+pub(crate) struct Seen<T> {
+    now: Known<T>,
+    unsaved: bool,
+}
+
+impl<T> Seen<T> {
+    /// What is known and not unsaved.
+    pub(super) const fn saved(now: Known<T>) -> Self {
+        Self { now, unsaved: false }
+    }
+
+    pub(super) const fn is_record(&self) -> bool {
+        matches!(self.now, Known::Record(_))
+    }
+}
+
+impl<T: Record> Seen<T> {
+    pub(super) fn of(slot: &Slot<T>) -> Self {
+        Self { now: slot.now.clone(), unsaved: slot.unsaved.is_some() }
+    }
+}
