@@ -14,6 +14,8 @@ pub(crate) mod tree;
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::breaks::broken;
+
 pub(crate) use attribute_value::{item_to_json, json_to_item};
 pub(crate) use decode::{Decoded, decode, decode_part, item_key, key_of_item};
 pub(crate) use encode::{EncodedItem, encode, encode_value, key_json};
@@ -26,6 +28,9 @@ pub(crate) const MAX_ITEM: usize = 400 * 1024;
 /// Whether two encoded items are the same to DynamoDB: by their bytes first, then by value, since
 /// maps and sets of a type iterate in any order.
 pub(crate) fn same_items(a: &[u8], b: &[u8]) -> bool {
+    if broken(4) {
+        return a == b;
+    }
     a == b
         || matches!((tree::parse_item(a), tree::parse_item(b)),
             (Ok(a), Ok(b)) if tree::same_fields(&a, &b))

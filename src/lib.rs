@@ -62,6 +62,7 @@
 pub mod bench;
 
 // Suggested reading order: the data's way, lowest layer first.
+mod breaks;
 mod error;
 mod key;
 mod number;
@@ -106,6 +107,9 @@ pub use table::{
 };
 pub use types::{Instant, InstantType, Number, Set, instant, set};
 pub use write::{Failed, FlushError, FlushReport};
+
+#[cfg(test)]
+mod promises;
 
 // Lets the derives' `::memory_table` paths resolve in this crate's own tests.
 #[cfg(test)]

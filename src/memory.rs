@@ -30,6 +30,7 @@ pub use end::{ScopeError, Unsaved};
 pub use many::{LoadReport, Loadable};
 pub use stats::Stats;
 
+use crate::breaks::broken;
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::link::{Counters, Link};
@@ -238,6 +239,9 @@ impl<T: Record> Shared<T> {
                 }
                 need
             };
+            if broken(22) {
+                return Ok(());
+            }
             self.take_room(permit, need).await?;
         }
         self.after_change();
