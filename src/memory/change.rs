@@ -66,7 +66,8 @@ impl<T: Record> MemoryTable<T> {
     /// none. Returns the record as changed.
     ///
     /// The function gets a copy, runs under no lock and exactly once; changes of one key run in the
-    /// order in which they were asked for. If it panics, the record is as it was.
+    /// order in which they were asked for. If it panics, the record is as it was, and the next change
+    /// of it goes on.
     ///
     /// # Errors
     ///
@@ -120,7 +121,8 @@ impl<T: Record> MemoryTable<T> {
     }
 
     /// Deletes a record, unsaved until the next flush. Needs no read: what is not known to be
-    /// absent is deleted.
+    /// absent is deleted. So a put and a delete of a new record cost nothing only if its absence was
+    /// read consistently and no request with it is or may be on its way; else the delete is sent.
     ///
     /// # Errors
     ///

@@ -54,7 +54,11 @@ async fn a_function_that_calls_back_gets_an_error_or_its_answer() {
 
 static MOOD: AtomicBool = AtomicBool::new(true);
 
-fn in_a_good_mood<S: Serializer>(value: &u32, serializer: S) -> Result<S::Ok, S::Error> {
+fn in_a_good_mood<T, S>(value: &T, serializer: S) -> Result<S::Ok, S::Error>
+where
+    T: Serialize,
+    S: Serializer,
+{
     assert!(MOOD.load(Ordering::SeqCst), "not today");
     value.serialize(serializer)
 }
