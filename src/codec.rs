@@ -14,6 +14,8 @@ pub(crate) mod tree;
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::breaks::broken;
+
 pub(crate) use attribute_value::{item_to_json, json_to_item, same_sdk_items};
 pub(crate) use decode::{
     Carried, Decoded, Undecodable, decode, decode_part, hidden_number, is_ours, item_key,
@@ -29,6 +31,9 @@ pub(crate) const MAX_ITEM: usize = 400 * 1024;
 /// Whether two encoded items are the same to DynamoDB: by their bytes first, then by value, since
 /// maps and sets of a type iterate in any order.
 pub(crate) fn same_items(a: &[u8], b: &[u8]) -> bool {
+    if broken(4) {
+        return a == b;
+    }
     a == b
         || matches!((tree::parse_item(a), tree::parse_item(b)),
             (Ok(a), Ok(b)) if tree::same_fields(&a, &b))

@@ -66,6 +66,7 @@ pub mod bench;
 pub mod derived;
 
 // Suggested reading order: the data's way, lowest layer first.
+mod breaks;
 mod error;
 mod key;
 mod number;
@@ -115,6 +116,9 @@ pub use table::{
 };
 pub use types::{Attributes, Instant, InstantType, Number, Set, instant, set};
 pub use write::{Failed, FlushError, FlushReport};
+
+#[cfg(test)]
+mod promises;
 
 // Lets the derives' `::memory_table` paths resolve in this crate's own tests.
 #[cfg(test)]

@@ -32,6 +32,7 @@ pub use end::{ScopeError, Unsaved};
 pub use many::{LoadReport, Loadable};
 pub use stats::Stats;
 
+use crate::breaks::broken;
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::link::{Counters, Link};
@@ -62,11 +63,13 @@ use wrote::Wrote;
 ///
 /// A key is loaded by one consistent read however many tasks ask for it, and an absent record is
 /// remembered too; an error is not. A change made while a load is under way wins over what the load
-/// brings.
+/// brings. A record stays in memory while it is saved and after, and one that was let go and is loaded
+/// anew is never older than what this table saved.
 ///
 /// # What is written
 ///
-/// One operation a key, the newest; nothing for a record that equals what was loaded or written.
+/// One operation a key, the newest, never two for one key in a batch; nothing for a record whose
+/// stored form equals the one last loaded or written, whatever order its maps and sets have.
 /// Attributes that the record's type does not declare are kept and written back, also inside nested
 /// structs and maps, but not inside lists and enums that changed. A record is saved only when the
 /// service confirmed the very change that is newest; whatever fails stays unsaved and goes with the
@@ -74,8 +77,8 @@ use wrote::Wrote;
 ///
 /// # Dropping it
 ///
-/// Dropping the last clone with unsaved changes loses them, and logs an error with their number:
-/// call [`close`](Self::close).
+/// Dropping the last clone with unsaved changes loses them, and logs an error with their number and
+/// first keys; it neither blocks nor panics. Call [`close`](Self::close).
 ///
 /// # Example
 ///
@@ -243,6 +246,9 @@ impl<T: Record> Shared<T> {
                 }
                 need
             };
+            if broken(22) {
+                return Ok(());
+            }
             self.take_room(permit, need).await?;
         }
         self.after_change();
@@ -451,17 +457,24 @@ impl<T: Record> MemoryTable<T> {
     /// cannot land on top of it. One that lands even later can: that hole remains.
     ///
     /// A batch that the service refuses is halved until the bad item is alone, which takes at most
-    /// 11 requests for one among 25; the bad item is parked and the others are written.
+    /// 11 requests for one among 25; the bad item is parked and the others are written. So is a record
+    /// whose `Serialize` fails or panics. Where the table is gone, access is denied or the credentials
+    /// have expired, no item is to blame: the flush stops at once and everything stays unsaved.
+    ///
+    /// A record that equals what is stored costs no write and counts as
+    /// [`unchanged`](FlushReport::unchanged).
     ///
     /// # Errors
     ///
     /// [`FlushError`] if anything was not saved, with the report of everything. Those records are
-    /// still unsaved, and the next flush sends them again, except for parked ones: the service
-    /// refused them, and they wait until they are put again.
+    /// still unsaved, and the next flush sends them again, however long an outage lasts, except for
+    /// parked ones: the service refused them, and they wait until they are put again.
     ///
     /// # Cancel safety
     ///
-    /// The work belongs to the table: dropped, the flush goes on and only the report is lost.
+    /// The work belongs to the table: dropped, the flush goes on and only the report is lost. A runtime
+    /// that is shut down in the middle of it loses nothing either: what was in flight is unsaved, of
+    /// unknown outcome, and the next flush on any runtime goes on.
     pub async fn flush(&self) -> Result<FlushReport, FlushError> {
         self.shared.told(self.shared.flush(self.shared.slots.newest()).await)
     }

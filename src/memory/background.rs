@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use super::Shared;
 use super::room::Mark;
+use crate::breaks::broken;
 use crate::error::Error;
 use crate::record::Record;
 use crate::write::{FlushError, FlushReport};
@@ -136,6 +137,9 @@ impl Past {
         let error = ended.err()?;
         let report = error.report();
         self.parked = report.parked.len();
+        if broken(16) {
+            return None;
+        }
         if report.failed.is_empty() && !report.parked.is_empty() && self.parked <= parked {
             return None;
         }
@@ -182,6 +186,9 @@ impl<T: Record> Task<T> {
         loop {
             tokio::time::sleep(interval).await;
             let Some(shared) = self.shared.upgrade() else { return };
+            if broken(15) && shared.background.past.lock().errors.len() == MAX_ERRORS {
+                return;
+            }
             let unsaved = |shared: &Shared<T>| shared.slots.unsaved_count() > 0;
             if unsaved(&shared) {
                 shared.flush_in_background().await;

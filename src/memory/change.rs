@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::slot::{Change, Known};
 use super::turn::Turn;
 use super::{MemoryTable, Shared};
+use crate::breaks::broken;
 use crate::error::{Error, ErrorKind};
 use crate::key::{Key, KeyLookup};
 use crate::record::{FromKey, Record};
@@ -82,7 +83,8 @@ impl<T: Record> MemoryTable<T> {
     /// none. Returns the record as changed.
     ///
     /// The function gets a copy, runs under no lock and exactly once; changes of one key run in the
-    /// order in which they were asked for. If it panics, the record is as it was.
+    /// order in which they were asked for. If it panics, the record is as it was, and the next change
+    /// of it goes on.
     ///
     /// # Errors
     ///
@@ -139,7 +141,8 @@ impl<T: Record> MemoryTable<T> {
     }
 
     /// Deletes a record, unsaved until the next flush. Needs no read: what is not known to be
-    /// absent is deleted.
+    /// absent is deleted. So a put and a delete of a new record cost nothing only if its absence was
+    /// read consistently and no request with it is or may be on its way; else the delete is sent.
     ///
     /// # Errors
     ///
@@ -250,7 +253,7 @@ impl<T: Record> MemoryTable<T> {
     }
 
     fn check_key(&self, key: &Key, changed: &Key) -> Result<(), Error> {
-        if changed == key {
+        if changed == key || broken(34) {
             return Ok(());
         }
         let text = format!("the function changed the record's key to {changed}");

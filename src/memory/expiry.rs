@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Shared;
 use super::slot::{Known, Slot};
+use crate::breaks::broken;
 use crate::key::Key;
 use crate::record::Record;
 
@@ -71,6 +72,6 @@ impl<T> Seen<T> {
 
 impl<T: Record> Seen<T> {
     pub(super) fn of(slot: &Slot<T>) -> Self {
-        Self { now: slot.now.clone(), unsaved: slot.unsaved.is_some() }
+        Self { now: slot.now.clone(), unsaved: slot.unsaved.is_some() && !broken(28) }
     }
 }

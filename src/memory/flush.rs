@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::Shared;
 use super::slot::{Flight, Known};
+use crate::breaks::broken;
 use crate::codec::{EncodedItem, Kept, MAX_ITEM, encode, key_json, same_items};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
@@ -99,7 +100,7 @@ impl<T: Record> Shared<T> {
         let (sender, receiver) = oneshot::channel();
         let runtime = {
             let mut state = self.flushes.0.lock();
-            let runtime = if state.running { None } else { Some(super::runtime()?) };
+            let runtime = if state.running && !broken(5) { None } else { Some(super::runtime()?) };
             queue(&mut state, sender);
             if runtime.is_some() {
                 state.running = true;
@@ -202,6 +203,7 @@ impl<T: Record> Shared<T> {
             }
             // An absence that was read eventually may be none.
             (_, Known::Absent) if self.options.consistent => Ok(None),
+            (Known::Absent, Known::Unknown) if broken(3) => Ok(None),
             _ => Ok(Some(Action::Delete(key_json::<T>(key)))),
         }
     }
@@ -240,7 +242,7 @@ impl<T: Record> Shared<T> {
 
     /// A newer value than one of unknown outcome waits, and is not in flight meanwhile.
     fn held_or_sent(&self, write: Write, seq: u64) -> Take {
-        match self.fences.holds(&write.key, seq) {
+        match self.fences.holds(&write.key, seq).filter(|_| !broken(7)) {
             None => {
                 self.note_write(&write.key);
                 Take::Write(write)
@@ -294,7 +296,11 @@ impl<T: Record> Changes for Shared<T> {
             if let Some(error) = &unsaved.parked {
                 return Take::Parked(operation(&slot.now), error.clone());
             }
-            let (now, kept) = (slot.now.clone(), slot.kept.clone());
+            let now = match &unsaved.flight {
+                Some(stale) if broken(8) => stale.sent.clone(),
+                _ => slot.now.clone(),
+            };
+            let kept = slot.kept.clone();
             let flight = Flight { seq: unsaved.seq, sent: now.clone(), kept: kept.clone() };
             unsaved.flight = Some(flight);
             Sent { seq: unsaved.seq, now, base: unsaved.base.clone(), kept }
@@ -370,6 +376,9 @@ impl<T: Record> Rounds<T> {
     /// The next round, or the end if nobody waits for one.
     fn begin(&mut self) -> Option<Round> {
         let mut state = self.shared.flushes.0.lock();
+        if broken(6) {
+            state.next.retain(|caller| !caller.is_closed());
+        }
         let all = !state.next.is_empty() || !state.waiting.is_empty();
         if !(all && state.was_some)
             && let Some(some) = state.some.pop_front()

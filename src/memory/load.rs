@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::Shared;
 use super::expiry::Seen;
 use super::slot::{Known, Slot};
+use crate::breaks::broken;
 use crate::codec::{Decoded, Kept};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
@@ -101,13 +102,20 @@ impl<T: Record> Shared<T> {
                 Look::Loading(load) => load.ended.subscribe(),
                 Look::Claimed(load) => {
                     let waiting = load.ended.subscribe();
-                    spawn_load(self.claim(load, vec![key.clone()]))?;
+                    let claim = self.claim(load, vec![key.clone()]);
+                    #[cfg(test)]
+                    if broken(19) {
+                        claim.finish().await;
+                        let found = self.loaded(waiting, key).await?;
+                        return Ok(found.and_then(|found| found.only.as_ref()?.record()));
+                    }
+                    spawn_load(claim)?;
                     waiting
                 }
             };
             let loaded = self.loaded(waiting, key).await?;
             if let Some(found) = loaded.and_then(|loaded| loaded.only.clone())
-                && self.known(key).is_none()
+                && (self.known(key).is_none() || broken(25))
             {
                 // Let go again already.
                 return Ok(self.visible(Seen::saved(found)).record());
@@ -226,7 +234,7 @@ impl<T: Record> Shared<T> {
             if !slot.now.is_unknown() {
                 return Look::Known(Seen::of(slot));
             }
-            if let Some(other) = &slot.load {
+            if let Some(other) = slot.load.as_ref().filter(|_| !broken(17)) {
                 return Look::Loading(Arc::clone(other));
             }
         }
@@ -256,8 +264,9 @@ impl<T: Record> Shared<T> {
         let now = found.now.clone();
         {
             let mut locked = self.slots.lock(key.as_bytes());
+            let is_current = |current: &Arc<Load<T>>| Arc::ptr_eq(current, load);
             if let Some(slot) = locked.find(key.as_bytes())
-                && slot.load.as_ref().is_some_and(|current| Arc::ptr_eq(current, load))
+                && (slot.load.as_ref().is_some_and(is_current) || broken(18))
             {
                 slot.load = None;
                 found.put_into(slot);
@@ -340,11 +349,7 @@ impl<T: Record> Stored<T> {
 fn spawn_load<T: Record>(claim: Claim<T>) -> Result<(), Error> {
     let runtime = super::runtime()?;
     let waiting = claim.load.ended.subscribe();
-    let task = runtime.spawn(async move {
-        let ran = AssertUnwindSafe(claim.run()).catch_unwind().await;
-        let ending = ran.unwrap_or_else(|_| Err(claim.shared.place(super::panicked())));
-        claim.load.ended.send_replace(Some(ending));
-    });
+    let task = runtime.spawn(claim.finish());
     if task.is_finished() && waiting.borrow().is_none() {
         return Err(super::runtime_ended());
     }
@@ -359,6 +364,13 @@ struct Claim<T: Record> {
 }
 
 impl<T: Record> Claim<T> {
+    /// Loads, and tells all who wait.
+    async fn finish(self) {
+        let ran = AssertUnwindSafe(self.run()).catch_unwind().await;
+        let ending = ran.unwrap_or_else(|_| Err(self.shared.place(super::panicked())));
+        self.load.ended.send_replace(Some(ending));
+    }
+
     async fn run(&self) -> Ending<T> {
         // The semaphore is never closed.
         let _permit = self.shared.reads.acquire().await;

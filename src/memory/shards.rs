@@ -10,6 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::room::{Mark, Need, Room};
 use super::slot::{Change, Known, Slot};
+use crate::breaks::broken;
 use crate::key::Key;
 use crate::load::distinct;
 use crate::record::Record;
@@ -178,7 +179,7 @@ impl<T: Record> Locked<'_, T> {
             slot.now = Known::Absent;
         }
         let (before, size) = (slot.unsaved_size(), change.size);
-        if slot.change(change, seq) {
+        if slot.change(change, seq) || broken(2) {
             self.shard.unsaved.insert(seq, key.clone());
         }
         self.shards.room.took(before, size);

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::load::Load;
 use super::turn::Turn;
+use crate::breaks::broken;
 use crate::codec::Kept;
 use crate::error::Error;
 use crate::key::Key;
@@ -153,8 +154,9 @@ impl<T: Record> Slot<T> {
     }
 
     /// Whether nobody changes, loads or saves the record.
-    pub(crate) const fn is_idle(&self) -> bool {
-        self.load.is_none() && self.unsaved.is_none() && self.busy.is_none()
+    pub(crate) fn is_idle(&self) -> bool {
+        let saved = self.unsaved.is_none() || broken(21);
+        saved && self.load.is_none() && self.busy.is_none()
     }
 
     /// Publishes a change; returns whether the slot was saved before.
@@ -202,11 +204,14 @@ impl<T: Record> Slot<T> {
         let Some(flight) = unsaved.flight.take() else {
             return false;
         };
-        let newest = flight.seq == unsaved.seq;
+        let newest = flight.seq == unsaved.seq || broken(1);
         match settled {
             Settled::Written if newest => {
                 self.unsaved = None;
                 self.kept = saved(self.kept.take());
+                if broken(20) {
+                    self.now = Known::Unknown;
+                }
                 return true;
             }
             Settled::Written => {
@@ -215,6 +220,9 @@ impl<T: Record> Slot<T> {
                 unsaved.base = if same { flight.sent } else { Known::Unknown };
                 unsaved.doubt = false;
                 self.kept = saved(self.kept.take());
+            }
+            Settled::Pending(crate::Outcome::NotWritten) if broken(8) => {
+                unsaved.flight = Some(flight);
             }
             Settled::Pending(crate::Outcome::NotWritten) => {}
             // The database may have the old or the sent value: whatever comes is to be written.

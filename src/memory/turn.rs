@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::Shared;
 use super::slot::Busy;
+use crate::breaks::broken;
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::record::Record;
@@ -37,6 +38,9 @@ impl<T: Record> Turn<T> {
         shared: &Arc<Shared<T>>,
         key: &Key,
     ) -> Result<Result<Self, oneshot::Receiver<Self>>, Error> {
+        if broken(25) {
+            return Ok(Ok(Self { shared: Arc::clone(shared), key: key.clone(), held: false }));
+        }
         let mut locked = shared.slots.lock(key.as_bytes());
         let slot = locked.slot(key);
         let Some(busy) = &mut slot.busy else {
@@ -74,6 +78,9 @@ impl<T: Record> Turn<T> {
 
 impl<T: Record> Drop for Turn<T> {
     fn drop(&mut self) {
+        if broken(35) && thread::panicking() {
+            return;
+        }
         while self.held {
             let next = {
                 let mut locked = self.shared.slots.lock(self.key.as_bytes());

@@ -12,6 +12,7 @@ use super::report::{Failed, FlushReport, Report};
 use super::schedule::Schedule;
 use super::trial::Trial;
 use super::{Changes, Limits, Settled};
+use crate::breaks::broken;
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::link::{Counters, Link};
@@ -72,6 +73,9 @@ struct Flights<'e> {
 
 impl Drop for Flights<'_> {
     fn drop(&mut self) {
+        if broken(36) {
+            return;
+        }
         for key in &self.keys {
             self.changes.settle(key, Settled::Pending(Outcome::OutcomeUnknown));
         }
@@ -149,6 +153,8 @@ impl<'e> Engine<'e> {
                 self.take_written(&batch, &written.unprocessed);
             }
             Err(failure) => match failure.class {
+                Class::Refused if broken(10) => self.again(&batch, &failure),
+                Class::Fatal if broken(11) => self.take_refused(&batch, &failure, on_trial),
                 Class::Throttled | Class::Transient => self.again(&batch, &failure),
                 Class::Refused => self.take_refused(&batch, &failure, on_trial),
                 Class::Fatal => {
@@ -264,7 +270,10 @@ impl<'e> Engine<'e> {
         let (mut round, mut shortest) = (0, self.link.patience.patience);
         for write in batch {
             let left = self.patience_left(&write.key);
-            if left.is_zero() {
+            if left.is_zero() || (broken(12) && self.report.attempts(&write.key) >= 10) {
+                if broken(9) {
+                    self.settle(&write.key, Settled::Written);
+                }
                 self.fail(write, failure);
                 continue;
             }
