@@ -49,7 +49,7 @@ use fence::Fences;
 use room::{Mark, Need, Permit};
 use scans::Scans;
 use shards::{Locked, Shards};
-use slot::{Change, Known, Slot};
+use slot::{Change, Known};
 use stats::Tally;
 use turn::Turn;
 use wrote::Wrote;
@@ -234,46 +234,66 @@ impl<T: Record> Shared<T> {
         change: Change<T>,
         permit: &mut Permit<'_>,
     ) -> Result<(), Error> {
-        loop {
-            let need = {
-                let mut locked = self.slots.lock(key.as_bytes());
-                let need = locked.need(key, change.size);
-                if permit.try_take(need) {
-                    permit.spend(need);
-                    self.publish(locked, key, change)?;
-                    self.unregister(key);
-                    break;
-                }
-                need
-            };
-            if broken(22) {
-                return Ok(());
-            }
-            self.take_room(permit, need).await?;
-        }
-        self.after_change();
-        Ok(())
+        self.change_with_room(key, change, permit, true).await.map(drop)
     }
 
     /// Publishes a change that needs no look at the record: at once, or when it is its turn.
     async fn change_in_turn(self: &Arc<Self>, key: &Key, change: Change<T>) -> Result<(), Error> {
         let mut permit = self.slots.room.permit();
-        let is_busy = |slot: &mut Slot<T>| slot.busy.is_some();
-        if self.slots.lock(key.as_bytes()).find(key.as_bytes()).is_some_and(is_busy) {
-            let _turn = Turn::of(self, key).await?;
-            return self.change(key, change, &mut permit).await;
-        }
+        let Some(change) = self.change_with_room(key, change, &mut permit, false).await? else {
+            return Ok(());
+        };
+        // Who has the turn may be waiting for this room.
+        permit.give_back();
+        let _turn = Turn::of(self, key).await?;
         self.change(key, change, &mut permit).await
     }
 
-    /// Takes all the room that a change of this size may need.
-    async fn room_for_all(
+    /// Publishes a change as soon as there is room for it; hands it back if somebody else is changing
+    /// the record.
+    async fn change_with_room(
         self: &Arc<Self>,
+        key: &Key,
+        mut change: Change<T>,
         permit: &mut Permit<'_>,
-        size: usize,
-    ) -> Result<(), Error> {
-        let need = self.slots.room.need_at_most(size);
-        if permit.try_take(need) { Ok(()) } else { self.take_room(permit, need).await }
+        has_turn: bool,
+    ) -> Result<Option<Change<T>>, Error> {
+        loop {
+            change = match self.try_change(key, change, permit, has_turn)? {
+                Tried::Published => break,
+                Tried::Busy(change) => return Ok(Some(change)),
+                Tried::NoRoom(..) if broken(22) => break,
+                Tried::NoRoom(change, need) => {
+                    self.take_room(permit, need).await?;
+                    change
+                }
+            };
+        }
+        self.unregister(key);
+        self.after_change();
+        Ok(None)
+    }
+
+    /// Publishes a change if there is room for it and nobody else is changing the record; all that
+    /// under one lock, so that no change is lost to one that began before.
+    fn try_change(
+        &self,
+        key: &Key,
+        change: Change<T>,
+        permit: &mut Permit<'_>,
+        has_turn: bool,
+    ) -> Result<Tried<T>, Error> {
+        let mut locked = self.slots.lock(key.as_bytes());
+        if !has_turn && locked.find(key.as_bytes()).is_some_and(|slot| slot.busy.is_some()) {
+            return Ok(Tried::Busy(change));
+        }
+        let need = locked.need(key, change.size);
+        if !permit.try_take(need) {
+            return Ok(Tried::NoRoom(change, need));
+        }
+        self.publish(locked, key, change)?;
+        permit.spend(need);
+        Ok(Tried::Published)
     }
 
     /// Waits for room for a change, which a flush in the background makes.
@@ -322,6 +342,14 @@ impl<T: Record> Shared<T> {
         locked.change(key, change, self.scans.is_complete());
         Ok(())
     }
+}
+
+/// What became of an attempt to publish a change.
+enum Tried<T> {
+    Published,
+    NoRoom(Change<T>, Need),
+    /// Somebody else is changing the record.
+    Busy(Change<T>),
 }
 
 /// The runtime that a task of the table is to run on.
@@ -378,7 +406,7 @@ impl<T: Record> MemoryTable<T> {
             flushes: flush::Flushes::default(),
             fences,
             reads,
-            scans: Scans::default(),
+            scans: Scans::new(options.assume_absent),
             settled: Notify::new(),
             closed: Closed::default(),
             background: Background::default(),
@@ -426,7 +454,8 @@ impl<T: Record> MemoryTable<T> {
         Ok(())
     }
 
-    /// Forgets every record and every unsaved change. A flush under way is waited for first.
+    /// Forgets every record and every unsaved change. A batch being written is waited for first, until
+    /// its flush ends.
     ///
     /// # Cancel safety
     ///
@@ -436,11 +465,17 @@ impl<T: Record> MemoryTable<T> {
     }
 
     async fn clear(&self, forced: bool) {
-        self.shared.flushed().await;
-        self.shared.scans.reset();
-        self.shared.slots.clear(forced);
-        // A scan that began before the last slot was cleared may have lost records to it.
-        self.shared.scans.reset();
+        let shared = &self.shared;
+        let gone = shared
+            .between_flushes(|| {
+                shared.scans.reset();
+                let gone = shared.slots.clear(forced);
+                // A scan that began before the last slot was cleared may have lost records to it.
+                shared.scans.reset();
+                gone
+            })
+            .await;
+        gone.iter().for_each(|slot| shared.unregister(&slot.key));
     }
 
     /// Saves every change made before the call, in as few requests as possible: at most 25

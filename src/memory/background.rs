@@ -16,6 +16,9 @@ use crate::write::{FlushError, FlushReport};
 
 /// The pause after a background flush that saved nothing, doubled each time up to the second.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// The pause after one that found nothing to save, though somebody waits for room: it is about to be
+/// published, or given back.
+const NOTHING_PAUSE: Duration = Duration::from_millis(10);
 /// The most errors that are kept for the next report.
 const MAX_ERRORS: usize = 64;
 
@@ -90,8 +93,10 @@ impl<T: Record> Shared<T> {
         }
     }
 
-    async fn flush_in_background(self: &Arc<Self>) {
+    /// Returns whether there was anything to save.
+    async fn flush_in_background(self: &Arc<Self>) -> bool {
         let ended = self.flush(self.slots.newest()).await;
+        let nothing = ended.as_ref().is_ok_and(|report| report.submitted() == 0);
         let error = {
             let mut past = self.background.past.lock();
             let saved = |report: &FlushReport| report.submitted() > not_saved(report);
@@ -101,12 +106,13 @@ impl<T: Record> Shared<T> {
             };
             past.news(ended)
         };
-        let Some(error) = error else { return };
+        let Some(error) = error else { return !nothing };
         tracing::warn!(target: "memory_table", %error, "a background flush failed; what it did not save is still unsaved");
         if let Some(hook) = &self.options.when.hook {
             // A hook that panics must not end the flushes.
             let _panicked = catch_unwind(AssertUnwindSafe(|| hook(&error)));
         }
+        true
     }
 
     /// The ending of a flush that somebody asked for, with what failed in the background before.
@@ -175,9 +181,13 @@ impl<T: Record> Task<T> {
                 tokio::time::sleep(pause).await;
             }
             let Some(shared) = self.shared.upgrade() else { return };
-            shared.flush_in_background().await;
+            let saved = shared.flush_in_background().await;
             if self.ends(&shared, !shared.wants_flush(), Shared::wants_flush) {
                 return;
+            }
+            if !saved {
+                drop(shared);
+                tokio::time::sleep(NOTHING_PAUSE).await;
             }
         }
     }

@@ -138,7 +138,9 @@ impl<T: Record> MemoryTableBuilder<T> {
     /// Takes every key of which nothing is known for absent, without a request: for jobs that compute
     /// all records anew. What they put replaces whatever the table has.
     ///
-    /// `refresh`, `prefetch` and `load` still read.
+    /// A key that was read, put or deleted is known, also when it was discarded or taken out since; with
+    /// a capacity, all keys are loaded again from the moment when the first is let go, and so they are
+    /// after a `reset`. `refresh`, `prefetch` and `load` still read.
     ///
     /// Default: what is not known is loaded.
     pub fn assume_absent(mut self) -> Self {
@@ -287,6 +289,10 @@ impl<T: Record> MemoryTableBuilder<T> {
         let Mark { records, bytes } = self.options.most_unsaved;
         if records == Some(0) || bytes == Some(0) {
             return refuse("`max_unsaved_records` and `max_unsaved_bytes` must be 1 or more");
+        }
+        let Mark { records: soft_records, bytes: soft_bytes } = self.options.when.mark;
+        if soft_records == Some(0) || soft_bytes == Some(0) {
+            return refuse("`flush_at_records` and `flush_at_bytes` must be 1 or more");
         }
         if self.options.when.interval.is_some_and(|interval| interval.is_zero()) {
             return refuse("`flush_interval` must be longer than nothing");

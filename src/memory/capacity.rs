@@ -1,7 +1,8 @@
 //! How much is kept in memory: a policy decides which clean slot to let go.
 //!
-//! The map of slots is the truth. The policy knows keys, weights and registration numbers only; what
-//! it lets go is dropped if the slot is still clean, untouched and registered under that number.
+//! The map of slots is the truth. The policy knows keys and weights only; what it lets go is dropped
+//! if the slot is clean and untouched, else it is registered again when it is. A slot that counts as
+//! registered is known to the policy, but not always the other way round.
 //! moka may call its listener within any of its own calls, so no lock is held when it is called.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +12,6 @@ use moka::notification::RemovalCause;
 use moka::sync::Cache;
 
 use super::Shared;
-use super::slot::Known;
 use crate::key::Key;
 use crate::record::Record;
 
@@ -44,27 +44,20 @@ impl Capacity {
 
 /// Decides what to let go.
 pub(crate) trait Policy: Send + Sync {
-    /// A clean slot, under a number of its own.
-    fn register(&self, key: &Key, registered: Registered);
+    /// A clean slot of this weight.
+    fn register(&self, key: &Key, weight: u32);
     /// It was asked for.
     fn touch(&self, key: &[u8]);
     /// It is not clean any more.
     fn remove(&self, key: &Key);
 }
 
-/// A slot as the policy knows it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Registered {
-    pub(crate) number: u64,
-    pub(crate) weight: u32,
-}
-
 /// moka's TinyLFU.
-struct Tiny(Cache<Key, Registered>);
+struct Tiny(Cache<Key, u32>);
 
 impl Policy for Tiny {
-    fn register(&self, key: &Key, registered: Registered) {
-        self.0.insert(key.clone(), registered);
+    fn register(&self, key: &Key, weight: u32) {
+        self.0.insert(key.clone(), weight);
         // Else it lets go of nothing for a while, and the bound would not be one.
         self.0.run_pending_tasks();
     }
@@ -82,8 +75,6 @@ impl Policy for Tiny {
 pub(crate) struct Bound {
     capacity: Capacity,
     policy: Box<dyn Policy>,
-    /// The newest registration number.
-    numbers: AtomicU64,
     evicted: AtomicU64,
 }
 
@@ -94,21 +85,21 @@ impl Bound {
         clean: usize,
         shared: Weak<Shared<T>>,
     ) -> Self {
-        let let_go = move |key: Arc<Key>, registered: Registered, cause: RemovalCause| {
+        let let_go = move |key: Arc<Key>, _weight: u32, cause: RemovalCause| {
             // What was removed or replaced is no decision of the policy's.
             if cause.was_evicted()
                 && let Some(shared) = shared.upgrade()
             {
-                shared.evict(&key, registered.number);
+                shared.evict(&key);
             }
         };
         let cache = Cache::builder()
             .max_capacity(u64::try_from(clean).unwrap_or(u64::MAX))
-            .weigher(|_: &Key, registered: &Registered| registered.weight)
+            .weigher(|_: &Key, weight: &u32| *weight)
             .eviction_listener(let_go)
             .build();
         let policy = Box::new(Tiny(cache));
-        Self { capacity, policy, numbers: AtomicU64::new(0), evicted: AtomicU64::new(0) }
+        Self { capacity, policy, evicted: AtomicU64::new(0) }
     }
 
     pub(crate) fn evicted(&self) -> u64 {
@@ -127,48 +118,112 @@ impl<T: Record> Shared<T> {
     /// Registers a slot that has become clean. Not under a lock.
     pub(super) fn register(&self, key: &Key) {
         let Some(bound) = &self.bound else { return };
-        let registered = {
+        let weight = {
             let mut locked = self.slots.lock(key.as_bytes());
             let Some(slot) = locked.find(key.as_bytes()) else { return };
-            if !slot.is_idle() || slot.now.is_unknown() || slot.registered != 0 {
+            if !slot.is_idle() || slot.now.is_unknown() || slot.registered {
                 return;
             }
-            let number = bound.numbers.fetch_add(1, Ordering::Relaxed) + 1;
-            slot.registered = number;
-            Registered { number, weight: bound.capacity.weight(slot.size) }
+            slot.registered = true;
+            bound.capacity.weight(slot.size)
         };
-        bound.policy.register(key, registered);
+        bound.policy.register(key, weight);
     }
 
     /// Takes a slot that is not clean any more from the policy. Not under a lock.
     pub(super) fn unregister(&self, key: &Key) {
-        if let Some(bound) = &self.bound {
-            bound.policy.remove(key);
+        let Some(bound) = &self.bound else { return };
+        bound.policy.remove(key);
+        // It may have become clean and been registered just before.
+        if let Some(slot) = self.slots.lock(key.as_bytes()).find(key.as_bytes()) {
+            slot.registered = false;
         }
+        self.register(key);
     }
 
-    /// Drops a slot that the policy lets go, unless something happened to it since it was registered.
-    fn evict(&self, key: &Key, number: u64) {
+    /// Drops a slot that the policy lets go, if it is clean and nobody is about to change it.
+    fn evict(&self, key: &Key) {
         let _dropped_after_the_lock = {
             let mut locked = self.slots.lock(key.as_bytes());
             let Some(slot) = locked.find(key.as_bytes()) else { return };
-            if slot.registered != number {
-                return;
-            }
             // In any case: what cannot be dropped now is registered again when it can.
-            slot.registered = 0;
-            if !slot.is_idle() {
+            slot.registered = false;
+            if !slot.is_idle() || slot.now.is_unknown() {
                 return;
             }
-            // First: a key without a slot is not absent from now on.
-            self.scans.evicted();
-            slot.forgotten = self.scans.trace();
-            let before = (std::mem::replace(&mut slot.now, Known::Unknown), slot.kept.take());
+            // Under the lock: a key without a slot is not absent from now on.
+            let trace = self.scans.evicted(slot.since);
+            let before = slot.forget(trace);
             locked.prune(key.as_bytes());
             before
         };
         if let Some(bound) = &self.bound {
             bound.evicted.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::{Deserialize, Serialize};
+
+    use crate::{Database, MemoryTable, Record};
+
+    #[derive(Record, Serialize, Deserialize, Clone)]
+    #[record(table = "numbers")]
+    struct Number {
+        #[record(partition_key)]
+        number: i32,
+    }
+
+    /// A memory table over 300 records, which keeps some of them.
+    async fn bounded() -> MemoryTable<Number> {
+        let table = Database::embedded().unwrap().table::<Number>();
+        table.create_if_missing().await.unwrap();
+        let stored = table.batch_write().puts((0..300).map(|number| Number { number }));
+        assert_eq!(stored.await.unwrap().written, 300);
+        MemoryTable::builder(table).capacity_records(40).build().unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_a_page_that_was_read_before_could_make_older_leaves_a_trace() {
+        let memory = bounded().await;
+        memory.get(1).await.unwrap().unwrap();
+        let scan = memory.shared.scans.begin();
+        memory.get(2).await.unwrap().unwrap();
+        memory.delete(3).await.unwrap();
+        assert_eq!(memory.flush().await.unwrap().deleted, 1);
+        for (number, traced) in [(1, false), (2, true), (3, true)] {
+            let key = memory.shared.table.checked_key(&number).unwrap();
+            memory.shared.evict(&key);
+            let mut locked = memory.shared.slots.lock(key.as_bytes());
+            let slot = locked.find(key.as_bytes());
+            assert!(slot.as_ref().is_none_or(|slot| slot.now.is_unknown()), "{number} is let go");
+            let trace = slot.is_some_and(|slot| slot.forgotten >= scan.number());
+            assert_eq!(trace, traced, "{number}");
+        }
+    }
+
+    #[tokio::test]
+    async fn loads_of_a_bounded_table_leave_no_slots_behind() {
+        let memory = bounded().await;
+        let slots = || {
+            let mut count = 0;
+            memory.shared.slots.each(|_| count += 1);
+            count
+        };
+        for _ in 0..2 {
+            assert_eq!(memory.load_all().await.unwrap().records, 300);
+            assert!((1..=20).contains(&slots()), "{}", slots());
+            let scan = memory.shared.scans.begin();
+            for number in 0..50 {
+                memory.get(number).await.unwrap().unwrap();
+                memory.discard(number).await.unwrap();
+            }
+            assert!(slots() >= 50, "a page that was read before could bring them back");
+            drop(scan);
+            assert_eq!(memory.load_all().await.unwrap().records, 300);
+            assert!((1..=20).contains(&slots()), "{}", slots());
         }
     }
 }

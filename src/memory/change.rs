@@ -270,7 +270,6 @@ impl<T: Record> Shared<T> {
             tokio::pin!(settled);
             settled.as_mut().enable();
             if let Ok(forgotten) = self.forget(key) {
-                self.unregister(key);
                 return forgotten;
             }
             settled.await;
@@ -278,29 +277,28 @@ impl<T: Record> Shared<T> {
     }
 
     /// Forgets a slot and returns the unsaved change that it had.
-    fn forget(&self, key: &Key) -> Result<Option<Known<T>>, InFlight> {
-        let mut locked = self.slots.lock(key.as_bytes());
-        let Some(slot) = locked.find(key.as_bytes()) else {
-            return Ok(None);
+    pub(super) fn forget(&self, key: &Key) -> Result<Option<Known<T>>, InFlight> {
+        let (unsaved, known) = {
+            let mut locked = self.slots.lock(key.as_bytes());
+            let Some(slot) = locked.find(key.as_bytes()) else {
+                return Ok(None);
+            };
+            if slot.in_flight().is_some() {
+                return Err(InFlight);
+            }
+            let known = slot.forget(self.scans.trace());
+            let mut unsaved = None;
+            locked.transition(key, |slot| {
+                unsaved = slot.unsaved.take();
+                unsaved.is_some()
+            });
+            locked.prune(key.as_bytes());
+            (unsaved, known)
         };
-        if slot.in_flight().is_some() {
-            return Err(InFlight);
-        }
-        slot.forgotten = self.scans.trace();
-        let mut forgotten = None;
-        locked.transition(key, |slot| {
-            let now = std::mem::replace(&mut slot.now, Known::Unknown);
-            slot.kept = None;
-            slot.load = None;
-            slot.unreadable = false;
-            slot.registered = 0;
-            forgotten = slot.unsaved.take().map(|_| now);
-            forgotten.is_some()
-        });
-        locked.prune(key.as_bytes());
-        Ok(forgotten)
+        self.unregister(key);
+        Ok(unsaved.map(|_| known.0))
     }
 }
 
 /// The slot's change is being written.
-struct InFlight;
+pub(super) struct InFlight;

@@ -1,11 +1,13 @@
 //! How a memory table ends: flushed, closed, in a scope, or dropped.
 
+use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::slot::Known;
+use super::turn::Turn;
 use super::{MemoryTable, Shared};
 use crate::breaks::broken;
 use crate::error::{Error, ErrorKind};
@@ -181,7 +183,8 @@ impl<T: Record> MemoryTable<T> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, what the job changed until then is unsaved in the table.
+    /// Dropped, the job's changes are unsaved in the table, but for those that the flush after it has
+    /// saved, which goes on.
     pub async fn scope<R, E>(
         &self,
         job: impl AsyncFnOnce(&Self) -> Result<R, E>,
@@ -198,25 +201,44 @@ impl<T: Record> MemoryTable<T> {
     /// Takes every unsaved change out of the table, oldest first. Their records are loaded anew when
     /// they are asked for.
     ///
-    /// A change that is being written at this moment is waited for first; if it is saved by that, it
-    /// is not among them.
+    /// Changes that are being made or written at this moment are waited for first; what is saved by
+    /// that is not among them. Then all are taken at once. A record that is put again later replaces the
+    /// whole item, attributes that its type does not know included, unless it was loaded before that.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, the changes that were taken out until then are lost.
+    /// Dropped, every change is still in the table.
     pub async fn take_unsaved(&self) -> Vec<Unsaved<T>> {
-        let mut taken = Vec::new();
-        for key in self.unsaved() {
-            // Only from inside the record's own update there is no turn to be had.
-            let Ok(_turn) = self.turn(&key).await else { continue };
-            let change = self.shared.forget_settled(&key).await;
-            taken.extend(change.and_then(|now| match now {
-                Known::Record(record) => Some(Unsaved::Put(record)),
-                Known::Absent => Some(Unsaved::Delete(key)),
-                Known::Unknown => None,
-            }));
+        let mut keys = self.unsaved();
+        let turns = self.turns_of(&keys).await;
+        keys.retain(|key| turns.contains_key(key));
+        let shared = &self.shared;
+        let taken: Vec<_> = shared
+            .between_flushes(|| {
+                let changes = keys.iter().map(|key| shared.forget(key).ok().flatten());
+                changes.collect()
+            })
+            .await;
+        let unsaved = |(key, change): (Key, Option<Known<T>>)| match change? {
+            Known::Record(record) => Some(Unsaved::Put(record)),
+            Known::Absent => Some(Unsaved::Delete(key)),
+            Known::Unknown => None,
+        };
+        keys.into_iter().zip(taken).filter_map(unsaved).collect()
+    }
+
+    /// The turns of these keys, but for one whose own update asks for them.
+    async fn turns_of(&self, keys: &[Key]) -> HashMap<Key, Turn<T>> {
+        let mut ordered: Vec<&Key> = keys.iter().collect();
+        // In the order that is the same for all who take several, so that nobody waits for ever.
+        ordered.sort_unstable_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
+        let mut turns = HashMap::with_capacity(keys.len());
+        for key in ordered {
+            if let Ok(turn) = self.turn(key).await {
+                turns.insert(key.clone(), turn);
+            }
         }
-        taken
+        turns
     }
 }
 

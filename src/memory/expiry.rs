@@ -26,16 +26,11 @@ impl<T: Record> Shared<T> {
         if self.options.clock.0.is_none() {
             return;
         }
-        let mut locked = self.slots.lock(key.as_bytes());
-        let trace = self.scans.trace();
-        if let Some(slot) = locked.find(key.as_bytes()).filter(|slot| slot.unsaved.is_none()) {
-            let expired = std::mem::replace(&mut slot.now, Known::Unknown);
-            slot.kept = None;
-            slot.forgotten = trace;
-            slot.registered = 0;
-            drop(locked);
-            drop(expired);
-        }
+        let _dropped_after_the_lock = {
+            let mut locked = self.slots.lock(key.as_bytes());
+            let slot = locked.find(key.as_bytes()).filter(|slot| slot.unsaved.is_none());
+            slot.map(|slot| slot.forget(self.scans.trace()))
+        };
     }
 
     /// What readers see of a slot. The clock and the record are the user's code, so this is not called

@@ -37,8 +37,12 @@ struct State {
     some: VecDeque<OfKeys>,
     /// The round before was of some keys, so that neither kind waits for ever.
     was_some: bool,
-    until_idle: Vec<oneshot::Sender<()>>,
+    /// Those who want nothing to be in flight for a moment: until they drop what they are sent.
+    between: VecDeque<oneshot::Sender<Pause>>,
 }
+
+/// The next round begins when this is dropped.
+type Pause = oneshot::Sender<()>;
 
 /// Someone who wants some keys saved.
 struct OfKeys {
@@ -52,6 +56,8 @@ enum Round {
     All(u64),
     /// What is unsaved of some keys.
     Keys(OfKeys),
+    /// Nothing, until this one is done.
+    None(oneshot::Sender<Pause>),
 }
 
 impl<T: Record> Shared<T> {
@@ -120,18 +126,23 @@ impl<T: Record> Shared<T> {
         self.flushes.0.lock().running
     }
 
-    /// Waits until no flush is under way; begins none.
-    pub(crate) async fn flushed(&self) {
-        let (sender, idle) = oneshot::channel();
-        {
-            let mut state = self.flushes.0.lock();
-            if !state.running {
-                return;
+    /// Runs this while nothing is in flight and no flush can begin. It must not wait, nor flush.
+    pub(crate) async fn between_flushes<R>(&self, run: impl FnOnce() -> R) -> R {
+        loop {
+            let paused = {
+                let mut state = self.flushes.0.lock();
+                if !state.running {
+                    return run();
+                }
+                let (sender, paused) = oneshot::channel();
+                state.between.push_back(sender);
+                paused
+            };
+            // Dropped unsent if the task ends with its runtime.
+            if let Ok(_pause) = paused.await {
+                return run();
             }
-            state.until_idle.push(sender);
         }
-        // It is never sent to: it is dropped when the task ends, however it ends.
-        let _dropped = idle.await;
     }
 
     async fn round(&self, keys: Vec<Key>) -> Ending {
@@ -337,6 +348,9 @@ impl<T: Record> Changes for Shared<T> {
             if let Some(seq) = slot.in_flight().filter(|_| lost) {
                 self.fences.raise(key, seq);
             }
+            if slot.in_flight().is_some() {
+                slot.since = self.scans.begun();
+            }
             slot.settle(settled)
         });
         self.register(key);
@@ -354,17 +368,23 @@ struct Rounds<T: Record> {
 impl<T: Record> Rounds<T> {
     async fn run(mut self) {
         while let Some(round) = self.begin() {
-            let keys = match &round {
-                Round::All(scope) => self.shared.slots.unsaved_keys(*scope),
-                Round::Keys(OfKeys { keys, .. }) => self.shared.slots.unsaved_of(keys),
+            let (keys, of_keys) = match round {
+                Round::All(scope) => (self.shared.slots.unsaved_keys(scope), None),
+                Round::Keys(OfKeys { keys, waiting }) => {
+                    (self.shared.slots.unsaved_of(&keys), Some(waiting))
+                }
+                Round::None(waiting) => {
+                    pause(waiting).await;
+                    continue;
+                }
             };
             // A panic in the SDK's parts that the user made must not look like a runtime that ended,
             // after which the next one would begin anew, and panic again.
             let ending = AssertUnwindSafe(self.shared.round(keys)).catch_unwind().await;
             let ending = ending.unwrap_or_else(|_| Err(self.shared.panicked()));
-            let waiting = match round {
-                Round::All(_) => std::mem::take(&mut self.shared.flushes.0.lock().waiting),
-                Round::Keys(OfKeys { waiting, .. }) => vec![waiting],
+            let waiting = match of_keys {
+                None => std::mem::take(&mut self.shared.flushes.0.lock().waiting),
+                Some(waiting) => vec![waiting],
             };
             for waiter in waiting {
                 // Who went away needs no report.
@@ -379,6 +399,10 @@ impl<T: Record> Rounds<T> {
         if broken(6) {
             state.next.retain(|caller| !caller.is_closed());
         }
+        if let Some(waiting) = state.between.pop_front() {
+            state.scope = 0;
+            return Some(Round::None(waiting));
+        }
         let all = !state.next.is_empty() || !state.waiting.is_empty();
         if !(all && state.was_some)
             && let Some(some) = state.some.pop_front()
@@ -390,7 +414,6 @@ impl<T: Record> Rounds<T> {
         state.was_some = false;
         if !all {
             state.running = false;
-            state.until_idle.clear();
             self.ended = true;
             return None;
         }
@@ -399,6 +422,15 @@ impl<T: Record> Rounds<T> {
         // Read under this lock: who joins later compares with it.
         state.scope = self.shared.slots.newest();
         Some(Round::All(state.scope))
+    }
+}
+
+/// Waits until who asked for a pause is done, or has gone away.
+async fn pause(waiting: oneshot::Sender<Pause>) {
+    let (pause, over) = oneshot::channel();
+    if waiting.send(pause).is_ok() {
+        // Never sent to, but dropped.
+        let _dropped = over.await;
     }
 }
 
@@ -413,6 +445,6 @@ impl<T: Record> Drop for Rounds<T> {
         state.waiting.clear();
         state.next.clear();
         state.some.clear();
-        state.until_idle.clear();
+        state.between.clear();
     }
 }

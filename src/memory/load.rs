@@ -87,9 +87,12 @@ impl<T: Record> Shared<T> {
         key: &Key,
         mut count: bool,
     ) -> Result<Option<Arc<T>>, Error> {
-        if self.options.assume_absent && self.is_unheard_of(key) {
+        if self.scans.is_assumed() && self.is_unheard_of(key) {
             self.tally.hit();
             return Ok(None);
+        }
+        if count {
+            self.touch(key.as_bytes());
         }
         loop {
             let look = self.look(key, Load::new);
@@ -145,6 +148,7 @@ impl<T: Record> Shared<T> {
         let mut claims = Vec::new();
         let mut claim = self.claim(Load::new(), Vec::new());
         for key in keys {
+            self.touch(key.as_bytes());
             let look = self.look(&key, || Arc::clone(&claim.load));
             self.count(&look);
             match look {
@@ -207,11 +211,13 @@ impl<T: Record> Shared<T> {
         self.scans.is_complete() && slot.is_none_or(unheard_of) && !self.may_be_behind(key)
     }
 
-    /// Whether nothing is known of a key, nor being loaded.
+    /// Whether nothing was ever known of a key, nor is being loaded.
     fn is_unheard_of(&self, key: &Key) -> bool {
         let mut locked = self.slots.lock(key.as_bytes());
-        let unheard_of =
-            |slot: &mut Slot<T>| slot.now.is_unknown() && slot.load.is_none() && !slot.unreadable;
+        let unheard_of = |slot: &mut Slot<T>| {
+            let unknown = slot.now.is_unknown() && slot.load.is_none();
+            unknown && slot.forgotten == 0 && !slot.unreadable
+        };
         locked.find(key.as_bytes()).is_none_or(unheard_of)
     }
 
@@ -258,33 +264,39 @@ impl<T: Record> Shared<T> {
         Claim { shared: Arc::clone(self), load, keys }
     }
 
-    /// Takes a loaded record in, unless the slot was touched since; returns what was found.
-    fn store(&self, load: &Arc<Load<T>>, key: &Key, found: Option<Decoded<T>>) -> Known<T> {
+    /// Takes a loaded record in, unless the slot was touched since: then what was found may be old,
+    /// and nothing is returned.
+    fn store(&self, load: &Arc<Load<T>>, key: &Key, found: Option<Decoded<T>>) -> Option<Known<T>> {
         let found = Stored::of(found);
         let now = found.now.clone();
-        {
+        let _dropped_after_the_lock = {
             let mut locked = self.slots.lock(key.as_bytes());
-            let is_current = |current: &Arc<Load<T>>| Arc::ptr_eq(current, load);
-            if let Some(slot) = locked.find(key.as_bytes())
-                && (slot.load.as_ref().is_some_and(is_current) || broken(18))
-            {
-                slot.load = None;
-                found.put_into(slot);
+            let is_current = |current: &Arc<Load<T>>| Arc::ptr_eq(current, load) || broken(18);
+            let slot = locked.find(key.as_bytes())?;
+            if !slot.load.as_ref().map_or(broken(18), is_current) {
+                return None;
             }
-        }
+            slot.load = None;
+            slot.since = self.scans.begun();
+            found.put_into(slot)
+        };
         self.register(key);
-        now
+        Some(now)
     }
 
-    /// The stored item of a key does not fit the type. Unless the slot was touched since, no change
-    /// may replace it.
+    /// The stored item of a key does not fit the type. Unless the slot was touched since, nothing is
+    /// known any more of the record, and no change may replace the item.
     fn store_unreadable(&self, load: &Arc<Load<T>>, key: &Key) {
-        let mut locked = self.slots.lock(key.as_bytes());
-        if let Some(slot) = locked.find(key.as_bytes())
-            && slot.load.as_ref().is_some_and(|current| Arc::ptr_eq(current, load))
-        {
-            slot.unreadable = slot.now.is_unknown();
-        }
+        let _dropped_after_the_lock = {
+            let mut locked = self.slots.lock(key.as_bytes());
+            let is_current = |current: &Arc<Load<T>>| Arc::ptr_eq(current, load);
+            let slot = locked.find(key.as_bytes());
+            slot.filter(|slot| slot.load.as_ref().is_some_and(is_current)).map(|slot| {
+                let known = slot.forget(slot.forgotten);
+                slot.unreadable = true;
+                known
+            })
+        };
     }
 
     /// Takes a scanned record in where nothing is known; what is known is as new or newer. `None`:
@@ -310,7 +322,7 @@ impl<T: Record> Shared<T> {
                     // and failed, the record would count as absent.
                     Some(found) => {
                         slot.load = None;
-                        found.put_into(slot);
+                        let _nothing = found.put_into(slot);
                     }
                     None => slot.unreadable = true,
                 }
@@ -338,10 +350,13 @@ impl<T: Record> Stored<T> {
         }
     }
 
-    fn put_into(self, slot: &mut Slot<T>) {
-        slot.forgotten = 0;
-        slot.unreadable = false;
-        (slot.now, slot.kept, slot.size) = (self.now, self.kept, self.size);
+    /// Returns what was known before.
+    fn put_into(self, slot: &mut Slot<T>) -> (Known<T>, Option<Arc<Kept>>) {
+        // The policy knows it by its old size, if it knows it.
+        (slot.registered, slot.unreadable) = (false, false);
+        slot.since = slot.since.max(std::mem::take(&mut slot.forgotten));
+        slot.size = self.size;
+        (std::mem::replace(&mut slot.now, self.now), std::mem::replace(&mut slot.kept, self.kept))
     }
 }
 
@@ -389,7 +404,7 @@ impl<T: Record> Claim<T> {
             }
         })?;
         let absent = found.is_none().then(|| key.clone()).into_iter().collect();
-        let only = Some(self.shared.store(&self.load, key, found));
+        let only = self.shared.store(&self.load, key, found);
         Ok(Arc::new(Loaded { bad: Vec::new(), absent, only }))
     }
 
@@ -428,13 +443,18 @@ impl<T: Record> Claim<T> {
 impl<T: Record> Drop for Claim<T> {
     fn drop(&mut self) {
         for key in &self.keys {
-            let mut locked = self.shared.slots.lock(key.as_bytes());
-            if let Some(slot) = locked.find(key.as_bytes())
-                && slot.load.as_ref().is_some_and(|load| Arc::ptr_eq(load, &self.load))
             {
+                let mut locked = self.shared.slots.lock(key.as_bytes());
+                let slot = locked.find(key.as_bytes());
+                let is_ours = |load: &Arc<Load<T>>| Arc::ptr_eq(load, &self.load);
+                let Some(slot) = slot.filter(|slot| slot.load.as_ref().is_some_and(is_ours)) else {
+                    continue;
+                };
                 slot.load = None;
                 locked.prune(key.as_bytes());
             }
+            // What was known before is clean again.
+            self.shared.register(key);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
+use super::scans::Scan as ScanUnderWay;
 use super::{MemoryTable, Shared};
 use crate::codec::item_key;
 use crate::error::{Error, ErrorKind};
@@ -232,10 +233,10 @@ impl<T: Record> Shared<T> {
         let policy = reader.bad_items.unwrap_or(self.options.bad_items);
         let prepared = reader.prepare(Wanted::Attributes(&[]))?;
         let runtime = super::runtime()?;
-        let scan = self.scans.begin();
+        let loading = Loading { shared: self, scan: Some(self.scans.begin()) };
         let mut tasks = JoinSet::new();
         for part in parts(prepared) {
-            let (shared, number) = (Arc::clone(self), scan.number());
+            let (shared, number) = (Arc::clone(self), loading.number());
             tasks.spawn_on(async move { shared.load_part(part, number, policy).await }, &runtime);
         }
         let mut report = LoadReport::default();
@@ -244,9 +245,8 @@ impl<T: Record> Shared<T> {
                 Error::new(ErrorKind::Service, "a load was ended before its end").caused_by(error)
             })??);
         }
-        scan.completed(whole && self.options.absent_after_load_all);
-        if self.bound.is_some() && self.scans.needs_no_trace() {
-            self.slots.forget_traces();
+        if whole && self.options.absent_after_load_all {
+            loading.completed();
         }
         Ok(report)
     }
@@ -292,5 +292,30 @@ impl<T: Record> Shared<T> {
             }
         }
         self.fetch_all(distinct(keys), policy).await
+    }
+}
+
+/// A scan that loads; when it has ended, however, traces that nobody needs any more go.
+struct Loading<'t, T: Record> {
+    shared: &'t Shared<T>,
+    scan: Option<ScanUnderWay<'t>>,
+}
+
+impl<T: Record> Loading<'_, T> {
+    fn number(&self) -> u64 {
+        self.scan.as_ref().map_or(0, ScanUnderWay::number)
+    }
+
+    fn completed(&self) {
+        self.scan.iter().for_each(ScanUnderWay::completed);
+    }
+}
+
+impl<T: Record> Drop for Loading<'_, T> {
+    fn drop(&mut self) {
+        self.scan = None;
+        if let Some(up_to) = self.shared.scans.useless_traces() {
+            self.shared.slots.forget_traces(up_to);
+        }
     }
 }

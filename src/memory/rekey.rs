@@ -107,17 +107,23 @@ impl<T: Record> Shared<T> {
         put: Change<T>,
     ) -> Result<(), Error> {
         let delete = Change::delete(old);
-        let (mut room_to_put, mut room_to_delete) =
-            (self.slots.room.permit(), self.slots.room.permit());
-        self.room_for_all(&mut room_to_put, put.size).await?;
-        self.room_for_all(&mut room_to_delete, delete.size).await?;
+        let mut permit = self.slots.room.permit();
+        let need = self.slots.room.need_at_most(&[put.size, delete.size]);
+        if !permit.try_take(need) {
+            if !need.fits(self.options.most_unsaved) {
+                let text = "there is never room for both changes of a `rekey`";
+                let error = Error::new(ErrorKind::Configuration, text).during("rekey").on_key(old);
+                return Err(self.place(error).advise("raise what may be unsaved at most"));
+            }
+            self.take_room(&mut permit, need).await?;
+        }
         let kept = {
             let mut locked = self.slots.lock(old.as_bytes());
             locked.find(old.as_bytes()).and_then(|slot| slot.kept.clone())
         };
-        self.change(new, put, &mut room_to_put).await?;
+        self.change(new, put, &mut permit).await?;
         self.keep(new, kept);
-        self.change(old, delete, &mut room_to_delete).await
+        self.change(old, delete, &mut permit).await
     }
 
     /// What a record brings along from where it was. What is stored under its key is another item, so

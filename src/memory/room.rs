@@ -39,6 +39,14 @@ pub(crate) struct Need {
     pub(crate) bytes: usize,
 }
 
+impl Need {
+    /// Whether so much can ever be free at once.
+    pub(crate) fn fits(self, most: Mark) -> bool {
+        most.records.is_none_or(|most| self.records <= most)
+            && most.bytes.is_none_or(|most| self.bytes <= most)
+    }
+}
+
 /// Room that was taken and belongs to no slot yet; dropped, it is free again.
 #[derive(Debug)]
 pub(crate) struct Permit<'r> {
@@ -72,7 +80,12 @@ impl Room {
 
     pub(crate) fn has_reached(&self, mark: Mark) -> bool {
         mark.records.is_some_and(|most| self.records() >= most)
-            || mark.bytes.is_some_and(|most| self.bytes() >= most)
+            || mark.bytes.is_some_and(|most| self.bytes_taken() >= most)
+    }
+
+    /// The bytes of unsaved records, with what each takes beside.
+    fn bytes_taken(&self) -> usize {
+        self.bytes().saturating_add(self.records().saturating_mul(self.beside))
     }
 
     /// Whether somebody waits for room.
@@ -84,9 +97,10 @@ impl Room {
         Permit { room: self, taken: Need { records: 0, bytes: 0 } }
     }
 
-    /// The most that a change of this size needs.
-    pub(crate) fn need_at_most(&self, size: usize) -> Need {
-        self.need(None, size)
+    /// The most that changes of these sizes need together.
+    pub(crate) fn need_at_most(&self, sizes: &[usize]) -> Need {
+        let bytes = sizes.iter().map(|&size| self.need(None, size).bytes);
+        Need { records: sizes.len(), bytes: bytes.fold(0, usize::saturating_add) }
     }
 
     /// What a change needs, by the size of the unsaved change before it, if there was one.
@@ -154,24 +168,29 @@ impl Permit<'_> {
         true
     }
 
-    /// Takes what is missing, as soon as it is free; who came first gets it first.
+    /// Takes all that is needed, as soon as it is free; who came first gets it first. What was taken
+    /// before is given back: two that wait for each other's room would wait for ever.
     pub(crate) async fn take(&mut self, need: Need) {
         let _waiting = Waiting::on(self.room);
-        // The semaphores are never closed.
-        let records = need.records.saturating_sub(self.taken.records);
+        self.give_back();
+        // Records first for all. The semaphores are never closed.
         if let Some(free) = &self.room.free_records
-            && let Ok(permit) = free.acquire_many(permits(records)).await
+            && let Ok(permit) = free.acquire_many(permits(need.records)).await
         {
             permit.forget();
         }
-        self.taken.records += records;
-        let bytes = need.bytes.saturating_sub(self.taken.bytes);
+        self.taken.records = need.records;
         if let Some((free, _)) = &self.room.free_bytes
-            && let Ok(permit) = free.acquire_many(permits(bytes)).await
+            && let Ok(permit) = free.acquire_many(permits(need.bytes)).await
         {
             permit.forget();
         }
-        self.taken.bytes += bytes;
+        self.taken.bytes = need.bytes;
+    }
+
+    /// Gives back what belongs to no slot.
+    pub(crate) fn give_back(&mut self) {
+        self.room.free(std::mem::take(&mut self.taken));
     }
 
     /// It belongs to a slot from now on.
@@ -183,7 +202,7 @@ impl Permit<'_> {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.room.free(self.taken);
+        self.give_back();
     }
 }
 

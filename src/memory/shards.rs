@@ -107,11 +107,11 @@ impl<T: Record> Shards<T> {
         }
     }
 
-    /// Drops the traces of slots that hold nothing else.
-    pub(crate) fn forget_traces(&self) {
+    /// Drops traces up to this one; a slot that holds nothing else goes.
+    pub(crate) fn forget_traces(&self, up_to: u64) {
         for shard in &self.shards {
             shard.lock().slots.retain(|slot| {
-                if slot.now.is_unknown() {
+                if slot.now.is_unknown() && slot.forgotten <= up_to {
                     slot.forgotten = 0;
                 }
                 !slot.is_vacant()
@@ -119,32 +119,36 @@ impl<T: Record> Shards<T> {
         }
     }
 
-    /// Forgets every slot; unless forced, not those that are unsaved or being changed.
-    pub(crate) fn clear(&self, forced: bool) {
+    /// Forgets every slot; unless forced, not those that are unsaved or being changed. None is in
+    /// flight. Returns what was known, to be dropped under no lock.
+    pub(crate) fn clear(&self, forced: bool) -> Vec<Slot<T>> {
+        let mut gone = Vec::new();
         for shard in &self.shards {
             let mut shard = shard.lock();
             if forced {
                 shard.unsaved.clear();
             }
-            shard.slots.retain(|slot| {
-                if !forced && (slot.unsaved.is_some() || slot.busy.is_some()) {
-                    return true;
-                }
-                slot.load = None;
-                if let Some(unsaved) = slot.unsaved.take() {
-                    self.room.left(unsaved.size);
-                }
-                if slot.busy.is_none() {
-                    // Else the record that is being changed was loaded with them.
-                    slot.kept = None;
-                }
-                slot.forgotten = 0;
-                slot.unreadable = false;
-                slot.registered = 0;
-                slot.now = Known::Unknown;
-                !slot.is_vacant()
-            });
+            gone.extend(shard.slots.extract_if(|slot| self.empty(slot, forced)));
         }
+        gone
+    }
+
+    /// Empties a slot if it is to be forgotten; returns whether it may go altogether.
+    fn empty(&self, slot: &mut Slot<T>, forced: bool) -> bool {
+        if !forced && (slot.unsaved.is_some() || slot.busy.is_some()) {
+            return false;
+        }
+        if let Some(unsaved) = slot.unsaved.take() {
+            self.room.left(unsaved.size);
+        }
+        if slot.busy.is_none() {
+            return true;
+        }
+        // The record that is being changed was loaded with what is kept.
+        let kept = slot.kept.take();
+        let _now = slot.forget(0);
+        slot.kept = kept;
+        false
     }
 }
 

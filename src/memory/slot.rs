@@ -64,11 +64,14 @@ pub(crate) struct Slot<T: Record> {
     pub(crate) kept: Option<Arc<Kept>>,
     /// Bytes of what is known, by DynamoDB's arithmetic.
     pub(crate) size: usize,
-    /// The number under which the policy knows the slot; 0 if it does not. Only a clean slot has one.
-    pub(crate) registered: u64,
+    /// The policy knows the slot. It may know others too: what it lets go is looked at again.
+    pub(crate) registered: bool,
     pub(crate) load: Option<Arc<Load<T>>>,
     pub(crate) unsaved: Option<Box<Unsaved<T>>>,
     pub(crate) busy: Option<Box<Busy<T>>>,
+    /// The newest scan when the record was last read by its key or written; what older ones bring
+    /// may be older.
+    pub(crate) since: u64,
     /// Forgotten on purpose: not to be taken for absent, nor from a scan that began before. The
     /// number of the newest scan at that time; 0 if it was not.
     pub(crate) forgotten: u64,
@@ -129,10 +132,11 @@ impl<T: Record> Slot<T> {
             now: Known::Unknown,
             kept: None,
             size: 0,
-            registered: 0,
+            registered: false,
             load: None,
             unsaved: None,
             busy: None,
+            since: 0,
             forgotten: 0,
             unreadable: false,
         }
@@ -159,11 +163,20 @@ impl<T: Record> Slot<T> {
         saved && self.load.is_none() && self.busy.is_none()
     }
 
+    /// Forgets what is known and loading, and leaves this trace; returns what was known.
+    pub(crate) fn forget(&mut self, trace: u64) -> (Known<T>, Option<Arc<Kept>>) {
+        self.load = None;
+        self.registered = false;
+        self.unreadable = false;
+        self.forgotten = trace;
+        (std::mem::replace(&mut self.now, Known::Unknown), self.kept.take())
+    }
+
     /// Publishes a change; returns whether the slot was saved before.
     pub(crate) fn change(&mut self, Change { now, size }: Change<T>, seq: u64) -> bool {
         self.load = None;
         self.forgotten = 0;
-        self.registered = 0;
+        self.registered = false;
         self.size = size;
         let before = std::mem::replace(&mut self.now, now);
         let newly = self.unsaved.is_none();

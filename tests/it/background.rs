@@ -241,6 +241,8 @@ async fn marks_of_nothing_are_refused() {
     let refused = [
         stage.builder().max_unsaved_records(0).build(),
         stage.builder().max_unsaved_bytes(0).build(),
+        stage.builder().flush_at_records(0).build(),
+        stage.builder().flush_at_bytes(0).build(),
         stage.builder().flush_interval(Duration::ZERO).build(),
     ];
     for refused in refused {
@@ -255,4 +257,84 @@ async fn a_background_flush_keeps_no_dropped_table_alive() {
     drop(memory);
     sleep(Duration::from_secs(100)).await;
     assert_eq!(stage.writes(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_put_that_waited_for_room_is_not_lost_to_an_update_that_began_meanwhile() {
+    let (stage, memory) = built(|b| b.max_unsaved_records(1)).await;
+    let gate = stage.faults.hold_next("BatchWriteItem");
+    memory.put(player("ada", 1.0)).await.unwrap();
+    gate.reached().await;
+    let put = tokio::spawn({
+        let memory = memory.clone();
+        async move { memory.put(player("bob", 50.0)).await }
+    });
+    sleep(Duration::from_secs(1)).await;
+    let update = tokio::spawn({
+        let memory = memory.clone();
+        async move { memory.update(at("bob"), |player| player.text = "updated".into()).await }
+    });
+    sleep(Duration::from_secs(1)).await;
+    gate.open();
+    put.await.unwrap().unwrap();
+    update.await.unwrap().unwrap();
+    assert_eq!(memory.get(at("bob")).await.unwrap().unwrap().rating, 50.0);
+    assert_eq!(memory.close().await.unwrap().failed.len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_is_refused_gives_its_room_back() {
+    let (_stage, memory) = built(|b| b.max_unsaved_records(2)).await;
+    memory.put(player("ada", 1.0)).await.unwrap();
+    assert_eq!(memory.close().await.unwrap().written, 1);
+    for _ in 0..5 {
+        let refused = memory.put(player("bob", 1.0)).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Closed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_an_unreadable_item_refuses_gives_its_room_back() {
+    let (stage, memory) = built(|b| b.max_unsaved_records(2)).await;
+    super::memory_reads::store_bad(&stage, "bad").await;
+    assert_eq!(memory.get(at("bad")).await.unwrap_err().kind(), ErrorKind::InvalidItem);
+    for _ in 0..5 {
+        let refused = memory.put(player("bad", 1.0)).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidItem);
+    }
+    for player in players(10) {
+        memory.put(player).await.unwrap();
+    }
+    assert_eq!(memory.close().await.unwrap().failed.len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_that_hold_room_do_not_wait_for_each_other() {
+    let (_stage, memory) = built(|b| b.max_unsaved_records(2).max_unsaved_bytes(2_000)).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..20 {
+        let memory = memory.clone();
+        tasks.spawn(async move {
+            for _ in 0..5 {
+                let (name, bytes) = (named(task), 900 + task * 10);
+                memory.update(at(&name), |p| p.text = "x".repeat(bytes)).await.unwrap();
+            }
+        });
+    }
+    let before = Instant::now();
+    while let Some(task) = tasks.join_next().await {
+        task.unwrap();
+    }
+    assert!(before.elapsed() < Duration::from_secs(60), "none waited for its timeout");
+    assert_eq!(memory.close().await.unwrap().failed.len(), 0);
+}
+
+#[tokio::test]
+async fn a_rekey_that_never_has_room_says_so_at_once() {
+    let (_stage, memory) = built(|b| b.max_unsaved_records(1)).await;
+    memory.put(player("ada", 1.0)).await.unwrap();
+    let error = memory.rekey(at("ada"), at("eve"), |p| p.name = "eve".into()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert!(error.to_string().contains("never room for both"), "{error}");
+    assert!(memory.get(at("ada")).await.unwrap().is_some());
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use memory_table::aws_sdk_dynamodb::types::AttributeValue;
 use memory_table::{ErrorKind, MemoryTable, MemoryTableBuilder};
 
-use super::support::{Fault, Player, Stage, at, named, players, stage};
+use super::support::{Fault, Player, Stage, at, named, player, players, stage};
 
 async fn bounded(
     stored: u16,
@@ -158,10 +158,12 @@ async fn a_scan_under_way_does_not_bring_back_what_was_changed_and_let_go() {
     });
     gate.reached().await;
     // The page that is held has the old value.
-    memory.update(at("p0001"), |player| player.rating = 77.0).await.unwrap();
+    memory.put(player("p0001", 77.0)).await.unwrap();
     assert_eq!(memory.flush().await.unwrap().written, 1);
     for number in 10..40 {
-        memory.get(at(&named(number))).await.unwrap().unwrap();
+        for _ in 0..5 {
+            memory.get(at(&named(number))).await.unwrap().unwrap();
+        }
     }
     gate.open();
     assert_eq!(scan.await.unwrap().unwrap().records, 40);
@@ -193,4 +195,37 @@ async fn capacities_that_make_no_sense_are_refused() {
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::Configuration);
     }
     assert!(stage.builder().capacity_records(2).build().is_ok());
+}
+
+#[tokio::test]
+async fn a_key_that_is_missed_often_becomes_one_that_stays() {
+    let (_stage, memory) = bounded(300, |b| b.capacity_records(40)).await;
+    for number in 0..60 {
+        for _ in 0..3 {
+            memory.get(at(&named(number))).await.unwrap().unwrap();
+        }
+    }
+    // Asked for alone, again and again, between others.
+    for round in 0..30 {
+        memory.get(at("p0299")).await.unwrap().unwrap();
+        memory.get(at(&named(100 + round))).await.unwrap().unwrap();
+    }
+    let before = memory.stats().misses;
+    for _ in 0..5 {
+        memory.get(at("p0299")).await.unwrap().unwrap();
+    }
+    assert_eq!(memory.stats().misses, before);
+}
+
+#[tokio::test]
+async fn what_a_bounded_table_wrote_is_not_assumed_absent() {
+    let (stage, memory) = bounded(0, |b| b.capacity_records(10).assume_absent()).await;
+    for round in 1..=3_u8 {
+        for number in 0..50 {
+            memory.update(at(&named(number)), |player| player.rating += 1.0).await.unwrap();
+        }
+        assert_eq!(memory.flush().await.unwrap().failed.len(), 0);
+        let stored = stage.truth.get(at("p0000")).await.unwrap().unwrap();
+        assert_eq!(stored.rating, f64::from(round));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use memory_table::{ErrorKind, Outcome, ScopeError, Unsaved};
+use memory_table::{ErrorKind, MemoryTable, Outcome, ScopeError, Unsaved};
 
 use super::support::{Fault, Player, Stage, at, failed_keys, player, players, stage, texts};
 
@@ -170,4 +170,55 @@ async fn the_report_says_what_the_service_charged() {
     memory.put(player("small", 1.0)).await.unwrap();
     memory.put(Player { text: "x".repeat(3_000), ..player("large", 1.0) }).await.unwrap();
     assert_eq!(memory.flush().await.unwrap().consumed_capacity, 4.0, "a unit a kilobyte begun");
+}
+
+#[tokio::test]
+async fn a_take_of_the_unsaved_that_is_dropped_takes_nothing() {
+    let (stage, memory) = stage(0).await;
+    let gate = stage.faults.hold_next("BatchWriteItem");
+    memory.put(player("ada", 1.0)).await.unwrap();
+    let flush = tokio::spawn({
+        let memory = memory.clone();
+        async move { memory.flush().await }
+    });
+    gate.reached().await;
+    memory.put(player("bob", 1.0)).await.unwrap();
+    {
+        let take = memory.take_unsaved();
+        tokio::pin!(take);
+        assert!(futures::poll!(take.as_mut()).is_pending());
+    }
+    gate.open();
+    assert_eq!(flush.await.unwrap().unwrap().written, 1);
+    assert_eq!(memory.unsaved().len(), 1);
+    memory.put(player("bob", 2.0)).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+}
+
+#[tokio::test]
+async fn a_forced_reset_waits_for_the_batch_and_not_for_those_behind_it() {
+    let (stage, memory) = stage(0).await;
+    let first = stage.faults.hold_next("BatchWriteItem");
+    memory.put(player("ada", 1.0)).await.unwrap();
+    let flush = |memory: &MemoryTable<Player>| {
+        let memory = memory.clone();
+        tokio::spawn(async move { memory.flush().await })
+    };
+    let flushing = flush(&memory);
+    first.reached().await;
+    memory.put(player("bob", 1.0)).await.unwrap();
+    let behind = flush(&memory);
+    tokio::task::yield_now().await;
+    let reset = tokio::spawn({
+        let memory = memory.clone();
+        async move { memory.reset_forced().await }
+    });
+    tokio::task::yield_now().await;
+    first.open();
+    reset.await.unwrap();
+    assert_eq!(flushing.await.unwrap().unwrap().written, 1);
+    assert_eq!(behind.await.unwrap().unwrap().submitted(), 0);
+    assert_eq!((memory.unsaved().len(), stage.writes()), (0, 1));
+    assert!(memory.get(at("ada")).await.unwrap().is_some());
+    assert!(memory.get(at("bob")).await.unwrap().is_none());
 }

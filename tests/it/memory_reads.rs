@@ -572,3 +572,52 @@ async fn what_is_not_known_can_be_assumed_absent() {
     assert_eq!(memory.prefetch([at("p0000")]).await.unwrap().records, 1);
     assert_eq!(memory.get(at("p0000")).await.unwrap().unwrap().rating, 0.0);
 }
+
+#[tokio::test]
+async fn what_was_put_and_forgotten_is_not_assumed_absent() {
+    let (stage, _) = stage(0).await;
+    let memory = stage.builder().assume_absent().build().unwrap();
+    for name in ["ada", "bob", "eve"] {
+        memory.put(player(name, 1.0)).await.unwrap();
+    }
+    assert_eq!(memory.flush().await.unwrap().written, 3);
+    memory.discard(at("ada")).await.unwrap();
+    memory.put(player("bob", 2.0)).await.unwrap();
+    assert_eq!(memory.take_unsaved().await.len(), 1);
+    for name in ["ada", "bob"] {
+        assert_eq!(memory.get(at(name)).await.unwrap().unwrap().rating, 1.0, "{name}");
+    }
+    memory.discard(at("ada")).await.unwrap();
+    assert_eq!(memory.load_all().await.unwrap().records, 3);
+    memory.reset().await.unwrap();
+    assert_eq!(memory.get(at("eve")).await.unwrap().unwrap().rating, 1.0);
+}
+
+#[tokio::test]
+async fn a_refresh_that_finds_an_unreadable_item_lets_no_change_replace_it() {
+    let (stage, memory) = stage(1).await;
+    memory.get(at("p0000")).await.unwrap().unwrap();
+    store_bad(&stage, "p0000").await;
+    let error = memory.refresh(at("p0000")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidItem);
+    let update = memory.update(at("p0000"), |player| player.rating = 1.0).await.unwrap_err();
+    assert_eq!(update.kind(), ErrorKind::InvalidItem);
+    let put = memory.put(player("p0000", 1.0)).await.unwrap_err();
+    assert_eq!(put.kind(), ErrorKind::InvalidItem);
+    assert!(memory.unsaved().is_empty());
+}
+
+#[tokio::test]
+async fn a_reset_in_the_middle_of_a_load_loads_anew() {
+    let (stage, memory) = stage(1).await;
+    let gate = stage.faults.hold_next_answer("GetItem");
+    let reading = tokio::spawn({
+        let memory = memory.clone();
+        async move { memory.get(at("p0000")).await }
+    });
+    gate.reached().await;
+    stage.truth.put(&player("p0000", 9.0)).await.unwrap();
+    memory.reset().await.unwrap();
+    gate.open();
+    assert_eq!(reading.await.unwrap().unwrap().unwrap().rating, 9.0);
+}
