@@ -475,7 +475,9 @@ impl<T: Record> MemoryTable<T> {
                 gone
             })
             .await;
-        gone.iter().for_each(|slot| shared.unregister(&slot.key));
+        for slot in &gone {
+            shared.unregister(&slot.key);
+        }
     }
 
     /// Saves every change made before the call, in as few requests as possible: at most 25

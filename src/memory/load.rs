@@ -360,6 +360,11 @@ impl<T: Record> Stored<T> {
     }
 }
 
+/// An item came without a key that can be read, so all that were asked for may be there or not.
+fn keyless(error: Error) -> Error {
+    Error::new(ErrorKind::Service, "an item came without its key").caused_by(error)
+}
+
 /// Runs a load as a task of the table, so that a caller who goes away takes it from nobody.
 fn spawn_load<T: Record>(claim: Claim<T>) -> Result<(), Error> {
     let runtime = super::runtime()?;
@@ -424,7 +429,7 @@ impl<T: Record> Claim<T> {
                 Err(error) => {
                     let key = error.key().cloned();
                     // An item whose key cannot be read could be any of them.
-                    let Some(key) = key else { return Err(error) };
+                    let Some(key) = key else { return Err(keyless(error)) };
                     absent.remove(&key);
                     self.shared.store_unreadable(&self.load, &key);
                     bad.push((key, error));

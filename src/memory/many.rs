@@ -143,7 +143,8 @@ impl<T: Record> MemoryTable<T> {
     ///
     /// The database decides what is found: unsaved changes are not among it. Items of an index are
     /// looked up by their keys, by 100 a request, since an index may lag behind and need not have all
-    /// attributes. Reads are consistent.
+    /// attributes. Reads are consistent unless
+    /// [loads are not](crate::MemoryTableBuilder::eventually_consistent_loads).
     ///
     /// # Example
     ///
@@ -184,7 +185,7 @@ impl<T: Record> MemoryTable<T> {
         if reader.index.is_some() {
             return self.shared.load_found(reader).await;
         }
-        reader.consistent = self.shared.options.consistent;
+        reader.consistent |= self.shared.options.consistent;
         self.shared.load_parts(reader, false).await
     }
 

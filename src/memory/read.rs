@@ -71,7 +71,9 @@ impl<T: Record> MemoryTable<T> {
     /// # Errors
     ///
     /// [`ErrorKind::Unsaved`] while there is an unsaved change; else as for [`get`](Self::get), and
-    /// the record is as it was.
+    /// the record is as it was. If the stored item does not fit the type any more
+    /// ([`ErrorKind::InvalidItem`]), nothing is known of it any more and no change may replace it until
+    /// it is [discarded](Self::discard).
     ///
     /// # Cancel safety
     ///

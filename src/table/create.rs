@@ -14,6 +14,7 @@ use crate::database::{Database, TableKeys, TableStatus, Wanting};
 use crate::error::{Error, ErrorKind};
 use crate::record::Record;
 use crate::spec::TableSpec;
+use crate::store::Outcome;
 
 /// How often a table's state is asked for at first, and at most.
 const POLL: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
@@ -154,6 +155,8 @@ pub(crate) async fn delete_named(
     let patience = database.default_patience();
     let started = Instant::now();
     let mut attempts = patience.attempts();
+    // It was seen, or an attempt whose answer is missing may have deleted it.
+    let mut was_there = false;
     loop {
         let call = Box::pin(database.single().delete_table().table_name(&**name).send());
         let sent = async { database.contact().heard(call.await) };
@@ -161,19 +164,21 @@ pub(crate) async fn delete_named(
             Ok(_) => break,
             Err(failed) if failed.error.kind() == ErrorKind::TableNotFound => {
                 database.forget_schema(name);
-                // A table that a lost answer deleted was there all the same.
-                return Ok(attempts.sent > 1);
+                return Ok(was_there);
             }
             // Being created, changed or deleted: the service says so until that is done.
             Err(failed) if failed.error.code() == Some("ResourceInUseException") => {
                 if started.elapsed() >= timeout {
                     return Err(failed.error.during("DeleteTable").on_table(name));
                 }
+                was_there = true;
+                attempts.progressed();
                 tokio::time::sleep(POLL.1).await;
                 continue;
             }
             Err(failed) => failed,
         };
+        was_there |= failed.outcome == Outcome::OutcomeUnknown;
         attempts.wait(failed).await.map_err(|error| error.during("DeleteTable").on_table(name))?;
     }
     database.forget_schema(name);

@@ -258,18 +258,16 @@ impl<T: Record> Reader<T> {
             _ => Place::Start,
         };
         let parts: Vec<Place> = (0..count).map(begin).collect();
-        let begin = Places { table, index, query, descending, parts };
+        let begin = Places { table, index, query, descending, segment: self.segment, parts };
         let Some(Cursor(places)) = &self.start else {
             return Ok(begin);
         };
         let same = Places { parts: begin.parts.clone(), ..places.clone() } == begin
             && places.parts.len() == begin.parts.len();
-        // A segment that is not read here has nothing left to read.
-        let ended = |(begin, place): (&Place, &Place)| *begin != Place::End || *place == Place::End;
-        if !same || !begin.parts.iter().zip(&places.parts).all(ended) || !self.is_within(places) {
+        if !same || !self.is_within(places) {
             return Err(Error::new(
                 ErrorKind::Configuration,
-                "the cursor is that of another table, index, partition, direction or number of segments",
+                "the cursor is that of another table, index, partition, direction, segment or number of segments",
             )
             .advise("resume what it comes from; nothing was sent"));
         }
@@ -308,14 +306,23 @@ impl<T: Record> Reader<T> {
 
     pub(super) fn stream<S: Shape<T>>(self) -> BoxStream<'static, Result<S::Item, Error>> {
         let skip = self.bad_items == Some(BadItems::Skip);
-        let items = self.raw_pages::<S>().flat_map(|page| {
+        let items = self.raw_pages::<S>().flat_map(move |page| {
             let items = match page {
+                Ok(page) if skip => page.items.into_iter().filter_map(without_bad).collect(),
                 Ok(page) => page.items,
                 Err(error) => vec![Err(error)],
             };
             stream::iter(items)
         });
-        if skip { items.filter_map(async |item| without_bad(item)).boxed() } else { items.boxed() }
+        items.boxed()
+    }
+
+    /// The first that is found. A limit on what is looked at would end behind one that is skipped.
+    pub(super) fn first<S: Shape<T>>(mut self) -> BoxStream<'static, Result<S::Item, Error>> {
+        if self.bad_items != Some(BadItems::Skip) {
+            self.limit = Some(self.limit.unwrap_or(1).min(1));
+        }
+        self.stream::<S>()
     }
 
     /// The pages with what does not fit among the items.
@@ -328,13 +335,11 @@ impl<T: Record> Reader<T> {
 }
 
 fn without_bad<I>(item: Result<I, Error>) -> Option<Result<I, Error>> {
-    match item {
-        Err(error) if error.kind() == ErrorKind::InvalidItem => {
-            skipped(&error);
-            None
-        }
-        item => Some(item),
+    if let Err(error) = &item {
+        skipped(error);
+        return None;
     }
+    Some(item)
 }
 
 /// Says in the log what was left out.
@@ -410,7 +415,8 @@ macro_rules! read_methods {
             self
         }
 
-        /// At most this many items in all, whatever the size of pages.
+        /// At most this many items in all, whatever the size of pages. Those that are skipped or
+        /// reported because they do not fit the type are among them.
         ///
         /// Default: no limit.
         pub const fn limit(mut self, items: u64) -> Self {
@@ -429,8 +435,8 @@ macro_rules! read_methods {
 
         /// Goes on where a page ended, of the same read.
         ///
-        /// A cursor of another table, index, partition, direction or number of segments is an error
-        /// before a request.
+        /// A cursor of another table, index, partition, direction, segment or number of segments is
+        /// an error before a request.
         pub fn resume(mut self, cursor: Cursor) -> Self {
             self.reader.start = Some(cursor);
             self
@@ -517,7 +523,7 @@ macro_rules! read_ends {
         where
             S: Shape<T>,
         {
-            self.limit(1).stream().try_next().await
+            self.reader.first::<S>().try_next().await
         }
     };
 }

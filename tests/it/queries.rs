@@ -6,7 +6,7 @@ use memory_table::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::support::{Player, Stage, Team, at, named, player, players, stage, texts};
+use super::support::{Fault, Player, Stage, Team, at, named, player, players, stage, texts};
 
 /// A visit of a customer, by the customer's age.
 #[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -381,4 +381,43 @@ async fn batch_get_says_which_keys_are_absent_and_which_do_not_fit() {
     assert_eq!((reported.len(), reported.absent.len(), reported.bad.len()), (1, 1, 1));
     let empty = stage.table.batch_get(Vec::<(&str, &str)>::new()).await.unwrap();
     assert!(empty.is_empty() && empty.absent.is_empty());
+}
+
+#[tokio::test]
+async fn the_first_is_the_first_that_fits_if_others_are_skipped() {
+    let (stage, _) = stage(1).await;
+    super::memory_reads::store_bad(&stage, "a").await;
+    let query = || stage.table.query("chess");
+    assert_eq!(query().first().await.unwrap_err().kind(), ErrorKind::InvalidItem);
+    let first = query().bad_items(BadItems::Skip).first().await.unwrap().unwrap();
+    assert_eq!(first.name, "p0000");
+    assert!(query().limit(0).first().await.unwrap().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_cannot_be_read_is_never_skipped() {
+    let stage = Stage::<Player>::embedded().await;
+    stage.truth.put(&player("ada", 1.0)).await.unwrap();
+    stage.faults.always("Query", Fault::unreadable());
+    let query = || stage.table.query("chess").bad_items(BadItems::Skip);
+    let error = query().all().await.unwrap_err();
+    assert!(error.attempts() > 1 && error.key().is_none(), "{error}");
+    stage.faults.heal();
+    assert_eq!(query().all().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_cursor_of_a_segment_goes_on_in_that_segment_only() {
+    let stage = Stage::<Team>::new().await;
+    let teams = (0..60).map(|number| Team { team: named(number), points: 1 });
+    assert_eq!(stage.truth.batch_write().puts(teams).await.unwrap().written, 60);
+    let segment = || stage.table.scan().segment(1, 4).page_size(2);
+    let page = segment().pages().try_next().await.unwrap().unwrap();
+    let cursor = page.cursor.unwrap();
+    for other in [stage.table.scan().segments(4), stage.table.scan().segment(2, 4)] {
+        let error = other.resume(cursor.clone()).all().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+    }
+    let rest = segment().resume(cursor).all().await.unwrap();
+    assert_eq!(page.items.len() + rest.len(), segment().all().await.unwrap().len());
 }

@@ -471,3 +471,13 @@ async fn of_several_writes_of_one_key_the_last_holds_also_if_it_cannot_be_stored
     assert_eq!(batch.await.unwrap().written, 1);
     assert_eq!(stage.truth.get_consistent(at("a")).await.unwrap(), Some(player("a", 3.0)));
 }
+
+#[tokio::test]
+async fn a_deletion_whose_answer_is_lost_was_one_and_a_throttled_one_of_nothing_was_none() {
+    let stage = Stage::<Team>::new().await;
+    stage.faults.next("DeleteTable", Fault::connection_reset().after_applying());
+    assert!(stage.table.delete_table().await.unwrap());
+    stage.faults.next("DeleteTable", Fault::throttled());
+    assert!(!stage.table.delete_table().await.unwrap());
+    assert_eq!(stage.faults.count("DeleteTable"), 4);
+}

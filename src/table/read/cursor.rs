@@ -52,6 +52,9 @@ pub(super) struct Places {
     pub(super) query: bool,
     #[serde(rename = "d", default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) descending: bool,
+    /// The only segment that is read.
+    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
+    pub(super) segment: Option<u32>,
     /// One for a query, one for each segment of a scan.
     #[serde(rename = "p")]
     pub(super) parts: Vec<Place>,
