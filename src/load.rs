@@ -168,7 +168,9 @@ fn fitting<T, R>(
     );
     decoded.map_err(|(why, source)| {
         let text = format!("the stored item does not fit `{}`: {why}", std::any::type_name::<T>());
-        let mut error = Error::new(ErrorKind::InvalidItem, text).on_table(&link.table.name);
+        let mut error = Error::new(ErrorKind::InvalidItem, text)
+            .on_table(&link.table.name)
+            .advise("mend the item, or let the type read it as it is");
         if let Some(source) = source {
             error = error.caused_by(source);
         }

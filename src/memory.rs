@@ -264,7 +264,7 @@ impl<T: Record> Shared<T> {
                 Tried::Busy(change) => return Ok(Some(change)),
                 Tried::NoRoom(..) if broken(22) => break,
                 Tried::NoRoom(change, need) => {
-                    self.take_room(permit, need).await?;
+                    self.take_room(permit, need).await.map_err(|error| error.on_key(key))?;
                     change
                 }
             };
@@ -312,8 +312,10 @@ impl<T: Record> Shared<T> {
     fn no_room(&self, after: Duration) -> Error {
         let (records, bytes) = (self.slots.room.records(), self.slots.room.bytes());
         let text = format!(
-            "there was no room for the change within {} s: {records} records of {bytes} bytes are unsaved",
-            after.as_secs_f64()
+            "there was no room for the change within {} s: {} of {bytes} bytes in all {} unsaved",
+            after.as_secs_f64(),
+            counted(records, "record"),
+            if records == 1 { "is" } else { "are" },
         );
         let error = self.place(Error::new(ErrorKind::Timeout, text)).advise(
             "nothing was changed; see why the flushes in the background take so long, or raise the hard mark",
@@ -342,6 +344,11 @@ impl<T: Record> Shared<T> {
         locked.change(key, change, self.scans.is_complete());
         Ok(())
     }
+}
+
+/// So many of something.
+fn counted(count: usize, of: &str) -> String {
+    format!("{count} {of}{}", if count == 1 { "" } else { "s" })
 }
 
 /// What became of an attempt to publish a change.
@@ -443,8 +450,11 @@ impl<T: Record> MemoryTable<T> {
     pub async fn reset(&self) -> Result<(), Error> {
         let unsaved = self.shared.slots.unsaved_count();
         if unsaved > 0 {
-            let error = Error::new(ErrorKind::Unsaved, format!("{unsaved} changes are unsaved"))
-                .during("reset");
+            let error = Error::new(
+                ErrorKind::Unsaved,
+                format!("it would lose {}", counted(unsaved, "unsaved change")),
+            )
+            .during("reset");
             return Err(self
                 .shared
                 .place(error)

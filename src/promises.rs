@@ -3,6 +3,7 @@
 //! sees that its test here notices.
 
 mod endings;
+mod errors;
 mod failures;
 mod flushes;
 mod reads;

@@ -7,6 +7,7 @@ use std::{fmt, io};
 
 use memory_table::{FlushError, FlushReport, Key, Outcome};
 
+use crate::elo::Team;
 use crate::matches::BadInput;
 use crate::options::Options;
 
@@ -17,8 +18,8 @@ pub enum Failure {
     Input(BadInput),
     /// The file for `--json` cannot be created; nothing was sent.
     Json { path: PathBuf, cause: io::Error },
-    /// The database cannot be opened, or the teams cannot be loaded; no team was written.
-    Database(memory_table::Error),
+    /// The database cannot be opened, or the teams cannot be loaded; none of these was written.
+    Database { error: memory_table::Error, teams: Vec<String> },
     /// Some teams could not be saved; the error names them.
     NotSaved(FlushError),
     /// Ctrl-C during the flush, while these teams were unsaved.
@@ -33,7 +34,7 @@ impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Failure::Input(_) | Failure::Json { .. } => 2,
-            Failure::Database(_) | Failure::NotSaved(_) => 1,
+            Failure::Database { .. } | Failure::NotSaved(_) => 1,
             Failure::Output(_) | Failure::JsonUnwritten { .. } => 1,
             // What a shell reports for a program that Ctrl-C ended.
             Failure::Interrupted(_) => 130,
@@ -51,15 +52,14 @@ impl Failure {
 }
 
 impl Failure {
+    /// Before anything was written.
+    pub fn before_writing(error: memory_table::Error, teams: &[Team]) -> Self {
+        Failure::Database { error, teams: teams.iter().map(|team| team.team.clone()).collect() }
+    }
+
     /// The file for `--json` could be created, but not written.
     pub fn json(options: &Options, cause: io::Error) -> Self {
         Failure::JsonUnwritten { path: options.json.clone().unwrap_or_default(), cause }
-    }
-}
-
-impl From<memory_table::Error> for Failure {
-    fn from(error: memory_table::Error) -> Self {
-        Failure::Database(error)
     }
 }
 
@@ -70,7 +70,10 @@ impl fmt::Display for Failure {
             Failure::Json { path, cause } => {
                 writeln!(f, "error: {}: the file cannot be created: {cause}", path.display())
             }
-            Failure::Database(error) => {
+            Failure::Database { error, teams } => {
+                for team in teams {
+                    writeln!(f, "not saved: {team:?}: nothing was written")?;
+                }
                 writeln!(f, "error: {}\nno team was saved", Chain(error))
             }
             Failure::NotSaved(error) => {

@@ -110,15 +110,12 @@ fn create(path: &Path, options: &Options) -> Result<File, Failure> {
 
 /// The job itself: load every team, change it in memory, flush once.
 async fn save(options: &Options, teams: &[Team], summary: &mut Summary) -> Result<(), Failure> {
-    let mut database = connect(options)?;
-    if let Some(patience) = options.patience {
-        database = database.with_patience(patience);
-    }
-    let table = database.table_named::<Team>(&options.table);
-    table.create_if_missing().await?;
-    let memory = MemoryTable::new(table);
+    let memory = opened(options).await.map_err(|error| Failure::before_writing(error, teams))?;
 
-    let saved = load_and_flush(&memory, teams).await;
+    let saved = match load_and_change(&memory, teams).await {
+        Ok(()) => flush(&memory).await,
+        Err(error) => Err(Failure::before_writing(error, teams)),
+    };
 
     let stats = memory.stats();
     summary.read_requests = stats.read_requests;
@@ -137,6 +134,17 @@ async fn save(options: &Options, teams: &[Team], summary: &mut Summary) -> Resul
     saved.map(drop)
 }
 
+/// The table in memory; the table itself is made if there is none.
+async fn opened(options: &Options) -> Result<MemoryTable<Team>, memory_table::Error> {
+    let mut database = connect(options)?;
+    if let Some(patience) = options.patience {
+        database = database.with_patience(patience);
+    }
+    let table = database.table_named::<Team>(&options.table);
+    table.create_if_missing().await?;
+    Ok(MemoryTable::new(table))
+}
+
 fn connect(options: &Options) -> Result<Database, memory_table::Error> {
     match (&options.endpoint, &options.db) {
         (Some(url), _) => Database::local(url),
@@ -145,10 +153,10 @@ fn connect(options: &Options) -> Result<Database, memory_table::Error> {
     }
 }
 
-async fn load_and_flush(
+async fn load_and_change(
     memory: &MemoryTable<Team>,
     teams: &[Team],
-) -> Result<FlushReport, Failure> {
+) -> Result<(), memory_table::Error> {
     // 100 keys a request, where a `get` per team would be a request each.
     memory.prefetch(teams.iter().map(|team| team.team.as_str())).await?;
 
@@ -157,7 +165,7 @@ async fn load_and_flush(
     for team in teams {
         memory.update(team.team.as_str(), |record| *record = team.clone()).await?;
     }
-    flush(memory).await
+    Ok(())
 }
 
 /// Flushes with a progress bar, which shows only on a terminal, until done or interrupted.

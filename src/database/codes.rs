@@ -35,6 +35,8 @@ const fn row(
 const SIGNATURE: &str = "the service refused the signature";
 const SIGNATURE_ADVICE: &str = "check AWS_SECRET_ACCESS_KEY and the clock of this machine";
 const THROTTLED: &str = "the service throttled the request";
+const THROTTLED_ADVICE: &str = "raise the capacity or the patience";
+const FAILED_ADVICE: &str = "run again; it is no fault of the request";
 const FAILED: &str = "the service failed";
 const REFUSED: &str = "the service refused the request";
 
@@ -50,7 +52,7 @@ const TABLE: &[Meaning] = &[
         NotWritten,
         ErrorKind::Throttled,
         THROTTLED,
-        "",
+        THROTTLED_ADVICE,
     ),
     // The control plane's rate, or on-demand tables that grow; the same cure.
     row(
@@ -67,7 +69,7 @@ const TABLE: &[Meaning] = &[
         NotWritten,
         ErrorKind::Throttled,
         THROTTLED,
-        "",
+        THROTTLED_ADVICE,
     ),
     // The quota of the account and region, which other programs use too.
     row(
@@ -99,7 +101,7 @@ const TABLE: &[Meaning] = &[
         OutcomeUnknown,
         ErrorKind::Service,
         FAILED,
-        "",
+        FAILED_ADVICE,
     ),
     // Said by what stands before the service too, whose side of the request nobody knows.
     row(
@@ -108,7 +110,7 @@ const TABLE: &[Meaning] = &[
         OutcomeUnknown,
         ErrorKind::Service,
         FAILED,
-        "",
+        FAILED_ADVICE,
     ),
     // The service gave up waiting, perhaps for its own storage.
     row(

@@ -274,7 +274,7 @@ impl<T: Record> Shared<T> {
             let is_current = |current: &Arc<Load<T>>| Arc::ptr_eq(current, load) || broken(18);
             let slot = locked.find(key.as_bytes())?;
             if !slot.load.as_ref().map_or(broken(18), is_current) {
-                return None;
+                return broken(17).then_some(now);
             }
             slot.load = None;
             slot.since = self.scans.begun();

@@ -190,7 +190,7 @@ async fn a_change_that_finds_no_room_in_time_is_an_error_and_changes_nothing() {
     let before = Instant::now();
     let error = memory.put(player("bob", 1.0)).await.unwrap_err();
     assert_eq!((error.kind(), before.elapsed().as_secs()), (ErrorKind::Timeout, 7));
-    assert!(error.to_string().contains("1 records of"), "{error}");
+    assert!(error.to_string().contains("1 record of"), "{error}");
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert!(source.contains("AccessDenied"), "{source}");
     let mut ran = false;

@@ -231,7 +231,8 @@ async fn an_error_says_which_limit_was_met() {
     assert_eq!(reasons[0].resource.as_deref(), Some(arn));
     let expected = "the service throttled the request: TableWriteProvisionedThroughputExceeded of \
         table `players`; IndexOther of index `by_rating` of table `players` \
-        (ProvisionedThroughputExceededException, request TEST), sent once";
+        (ProvisionedThroughputExceededException, request TEST), sent once; raise the capacity or \
+        the patience";
     assert!(error.to_string().ends_with(expected), "{error}");
 
     for code in ["ThrottlingException", "RequestLimitExceeded"] {

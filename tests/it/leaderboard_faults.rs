@@ -7,6 +7,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::types::AttributeValue;
 use memory_table::Database;
 use memory_table::aws_sdk_dynamodb;
+use memory_table::testing::{Chaos, Faults};
 use serde_json::Value;
 
 use crate::server::{Answer, Rule, Server};
@@ -17,9 +18,13 @@ const MATCHES: &str = "6000";
 type Item = HashMap<String, AttributeValue>;
 
 async fn job(server: &Server, patience: &str, json: &std::path::Path) -> Output {
+    job_with(server, &["--patience", patience], json).await
+}
+
+async fn job_with(server: &Server, args: &[&str], json: &std::path::Path) -> Output {
     let mut command = crate::support::example("leaderboard");
     command.args(["--synthetic", MATCHES, "--top", "0", "--endpoint", &server.url()]);
-    command.args(["--patience", patience, "--json"]).arg(json).stdin(Stdio::null());
+    command.args(args).arg("--json").arg(json).stdin(Stdio::null());
     tokio::task::spawn_blocking(move || command.output().expect("the example starts"))
         .await
         .expect("the program ends")
@@ -101,4 +106,40 @@ async fn connections_that_break_now_and_then_change_nothing_about_the_table() {
     let output = job(&server, "60", &folder.path().join("out.json")).await;
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(table(&database).await, expected(folder.path()).await);
+}
+
+/// A third of all items unprocessed, a fifth of the requests throttled, one in ten failed or reset,
+/// half of those applied before.
+fn bad(seed: u64) -> Chaos {
+    let chaos = Chaos::seeded(seed).unprocessed(0.33).throttled(0.2);
+    chaos.failed(0.05).applied_before_failure(0.5).reset(0.05).applied_before_reset(0.5)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_server_is_waited_out_or_the_error_names_what_is_missing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let json = folder.path().join("out.json");
+    let expected = expected(folder.path()).await;
+    let runs = [(1, None), (2, None), (3, Some("0.02")), (4, Some("0.02")), (5, Some("0"))];
+    for (seed, patience) in runs {
+        let database = Database::embedded().expect("an embedded database");
+        let (scripted, faults) = Faults::around(&database);
+        faults.chaos(bad(seed));
+        let server = Server::start(&scripted, Arc::new(|_: &str, _| Answer::Run)).await;
+        let patience = patience.map(|patience| ["--patience", patience]);
+        let args = patience.as_ref().map_or(&[][..], |patience| &patience[..]);
+        let output = job_with(&server, args, &json).await;
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        let found = table(&database).await;
+        if patience.is_none() || output.status.success() {
+            assert_eq!(output.status.code(), Some(0), "seed {seed}: {told}");
+            assert_eq!(found, expected, "seed {seed}");
+            continue;
+        }
+        assert_eq!(output.status.code(), Some(1), "seed {seed}: {told}");
+        let differs = expected.iter().filter(|(name, item)| found.get(*name) != Some(*item));
+        let missing: BTreeSet<String> = differs.map(|(name, _)| name.clone()).collect();
+        let named = unsaved(&output);
+        assert!(missing.is_subset(&named), "seed {seed}: {missing:?} of {named:?}: {told}");
+    }
 }
