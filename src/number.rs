@@ -104,6 +104,53 @@ impl Decimal {
         Some(self.to_string())
     }
 
+    /// The sum, exact, however many digits it has.
+    pub(crate) fn plus(&self, other: &Self) -> Self {
+        let low = self.low().min(other.low());
+        let high = self.point.max(other.point);
+        let (left, right) = (self.column(high, low), other.column(high, low));
+        if self.negative == other.negative {
+            return Self::canonical(self.negative, &added(&left, &right), high.saturating_add(1));
+        }
+        // Of equal length, so the larger magnitude is the one that compares greater as text.
+        let (negative, difference) = if left >= right {
+            (self.negative, subtracted(&left, &right))
+        } else {
+            (other.negative, subtracted(&right, &left))
+        };
+        Self::canonical(negative, &difference, high)
+    }
+
+    /// The same magnitude with the other sign.
+    pub(crate) fn negated(mut self) -> Self {
+        self.negative = !self.negative && !self.digits.is_empty();
+        self
+    }
+
+    /// Where its last digit stands: 0 for units, negative behind the point.
+    fn low(&self) -> i32 {
+        self.point.saturating_sub(i32::try_from(self.digits.len()).unwrap_or(i32::MAX))
+    }
+
+    /// The digits from one place to another, with zeros where it has none.
+    fn column(&self, high: i32, low: i32) -> Vec<u8> {
+        let zeros = |count: i32| std::iter::repeat_n(0, usize::try_from(count).unwrap_or(0));
+        let digits = self.digits.iter().map(|digit| digit - b'0');
+        zeros(high - self.point).chain(digits).chain(zeros(self.low() - low)).collect()
+    }
+
+    /// A number of these digits, the first of them right behind the point of `0.d₁d₂… × 10^point`.
+    fn canonical(negative: bool, digits: &[u8], point: i32) -> Self {
+        let Some(first) = digits.iter().position(|&digit| digit != 0) else {
+            return Self::default();
+        };
+        let end = digits.iter().rposition(|&digit| digit != 0).unwrap_or(first);
+        let significant = digits.get(first..=end).unwrap_or_default();
+        let digits = significant.iter().map(|digit| digit + b'0').collect();
+        let point = point.saturating_sub(i32::try_from(first).unwrap_or(i32::MAX));
+        Self { negative, digits, point }
+    }
+
     fn magnitude_cmp(&self, other: &Self) -> Ordering {
         match (self.digits.is_empty(), other.digits.is_empty()) {
             (true, true) => Ordering::Equal,
@@ -158,6 +205,33 @@ impl fmt::Display for Decimal {
             write!(f, "{whole}.{fraction}")
         }
     }
+}
+
+/// The sum of two columns of equal length, with one more digit in front.
+fn added(left: &[u8], right: &[u8]) -> Vec<u8> {
+    let mut carry = 0;
+    let mut sum: Vec<u8> = Vec::with_capacity(left.len() + 1);
+    for (left, right) in left.iter().zip(right).rev() {
+        let digit = left + right + carry;
+        sum.push(digit % 10);
+        carry = digit / 10;
+    }
+    sum.push(carry);
+    sum.reverse();
+    sum
+}
+
+/// The difference of two columns of equal length, the first of which is not the smaller.
+fn subtracted(left: &[u8], right: &[u8]) -> Vec<u8> {
+    let mut borrow = 0;
+    let mut difference: Vec<u8> = Vec::with_capacity(left.len());
+    for (left, right) in left.iter().zip(right).rev() {
+        let digit = 10 + left - right - borrow;
+        difference.push(digit % 10);
+        borrow = u8::from(digit < 10);
+    }
+    difference.reverse();
+    difference
 }
 
 fn split_sign(text: &str) -> (bool, &str) {
@@ -280,5 +354,41 @@ mod tests {
         assert_eq!(decimal("0").integer_text().as_deref(), Some("0"));
         assert_eq!(decimal("5.5").integer_text(), None);
         assert_eq!(decimal("1E99").integer_text(), None);
+    }
+
+    #[test]
+    fn sums_are_exact() {
+        for (left, right, sum) in [
+            ("0", "0", "0"),
+            ("1", "-1", "0"),
+            ("0.1", "0.2", "0.3"),
+            ("999", "1", "1000"),
+            ("1000", "-0.001", "999.999"),
+            ("-5", "3.5", "-1.5"),
+            ("3.5", "-5", "-1.5"),
+            ("-2", "-8", "-10"),
+            ("1E20", "1", "100000000000000000001"),
+            ("1E-130", "-1E-130", "0"),
+            ("1513.4837264519837", "1486.5162735480163", "3000"),
+        ] {
+            assert_eq!(decimal(left).plus(&decimal(right)), decimal(sum), "{left} + {right}");
+            assert_eq!(decimal(right).plus(&decimal(left)), decimal(sum), "{right} + {left}");
+        }
+        let long = decimal("1E125").plus(&decimal("1E-130"));
+        assert_eq!(long.clone().storable(), Err(BadNumber::TooManyDigits));
+        assert_eq!(long.plus(&decimal("1E125").negated()), decimal("1E-130"));
+        let most = decimal("9E125");
+        assert_eq!(most.plus(&most).storable(), Err(BadNumber::OutOfRange));
+    }
+
+    #[test]
+    fn sums_agree_with_those_of_integers() {
+        let values = [0_i64, 1, -1, 9, 10, -10, 99, 12_345, -99_999, 1_000_000, 7_777_777, -42];
+        for left in values {
+            for right in values {
+                let sum = decimal(&left.to_string()).plus(&decimal(&right.to_string()));
+                assert_eq!(sum, decimal(&(left + right).to_string()), "{left} + {right}");
+            }
+        }
     }
 }

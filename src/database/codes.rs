@@ -36,7 +36,7 @@ const SIGNATURE: &str = "the service refused the signature";
 const SIGNATURE_ADVICE: &str = "check AWS_SECRET_ACCESS_KEY and the clock of this machine";
 const THROTTLED: &str = "the service throttled the request";
 const THROTTLED_ADVICE: &str = "raise the capacity or the patience";
-const FAILED_ADVICE: &str = "run again; it is no fault of the request";
+const FAILED_ADVICE: &str = "run again later, the request was sound";
 const FAILED: &str = "the service failed";
 const REFUSED: &str = "the service refused the request";
 

@@ -31,6 +31,33 @@ use crate::number::Decimal;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Number(Decimal);
 
+impl Number {
+    /// The exact sum, as DynamoDB's own `ADD` makes it, or `None` if it has more than 38 digits or is
+    /// out of range: never rounded.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use memory_table::Number;
+    ///
+    /// let tenth: Number = "0.1".parse()?;
+    /// let sum = tenth.checked_add(&"0.2".parse()?);
+    /// assert_eq!(sum, Some("0.3".parse()?));
+    /// assert_eq!(tenth.checked_add(&"1E100".parse()?), None);
+    /// # Ok::<(), memory_table::Error>(())
+    /// ```
+    #[must_use]
+    pub fn checked_add(&self, other: &Self) -> Option<Self> {
+        self.0.plus(&other.0).storable().ok().map(Self)
+    }
+
+    /// The exact difference, or `None` as for [`checked_add`](Self::checked_add).
+    #[must_use]
+    pub fn checked_sub(&self, other: &Self) -> Option<Self> {
+        self.0.plus(&other.0.clone().negated()).storable().ok().map(Self)
+    }
+}
+
 impl Default for Number {
     fn default() -> Self {
         Self::from(0)

@@ -453,7 +453,7 @@ async fn attempts_are_requests() {
     assert_eq!(
         message(&error),
         "DescribeTable on table `teams`: the service failed (InternalServerError, request \
-         REQUEST1), sent N times"
+         REQUEST1), sent N times; run again later, the request was sound"
     );
     let before = script.sent().len();
     database.client().list_tables().send().await.unwrap_err();
