@@ -1,12 +1,12 @@
 //! How the job can end early: what it prints then, and its exit code.
 
-use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::{fmt, io};
 
 use memory_table::{FlushError, FlushReport, Key, Outcome};
 
+use crate::common::Chain;
 use crate::elo::Team;
 use crate::matches::BadInput;
 use crate::options::Options;
@@ -107,19 +107,4 @@ fn write_unsaved(f: &mut fmt::Formatter<'_>, report: &FlushReport) -> fmt::Resul
         writeln!(f)?;
     }
     Ok(())
-}
-
-/// An error with everything that led to it, on one line.
-struct Chain<'a>(&'a dyn Error);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
 }

@@ -13,6 +13,8 @@
 //! `synthetic` (the input), `elo` (the computation), this one (the database), `report` (the
 //! output).
 
+#[path = "../common/mod.rs"]
+mod common;
 mod elo;
 mod failure;
 mod matches;
@@ -21,7 +23,6 @@ mod report;
 mod synthetic;
 
 use std::fs::File;
-use std::future;
 use std::io::{self, Write};
 use std::path::Path;
 use std::pin::pin;
@@ -30,7 +31,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
-use memory_table::{Database, FlushReport, MemoryTable};
+use memory_table::{FlushReport, MemoryTable};
 
 use crate::elo::Team;
 use crate::failure::Failure;
@@ -95,17 +96,8 @@ fn read_matches(options: &Options) -> Result<Matches, Failure> {
 
 /// Creates the file for the JSON, unless it would overwrite what the job reads or writes.
 fn create(path: &Path, options: &Options) -> Result<File, Failure> {
-    let same = |other: &Path| match (path.canonicalize(), other.canonicalize()) {
-        (Ok(path), Ok(other)) => path == other,
-        _ => path == other,
-    };
-    let taken = [&options.matches, &options.db].into_iter().flatten().any(|other| same(other));
-    let file = if taken {
-        Err(io::Error::other("it is the file of the matches or the database"))
-    } else {
-        File::create(path)
-    };
-    file.map_err(|cause| Failure::Json { path: path.to_owned(), cause })
+    common::create(path, [options.matches.as_deref(), options.db.as_deref()])
+        .map_err(|cause| Failure::Json { path: path.to_owned(), cause })
 }
 
 /// The job itself: load every team, change it in memory, flush once.
@@ -136,21 +128,13 @@ async fn save(options: &Options, teams: &[Team], summary: &mut Summary) -> Resul
 
 /// The table in memory; the table itself is made if there is none.
 async fn opened(options: &Options) -> Result<MemoryTable<Team>, memory_table::Error> {
-    let mut database = connect(options)?;
+    let mut database = common::connect(options.endpoint.as_deref(), options.db.as_deref())?;
     if let Some(patience) = options.patience {
         database = database.with_patience(patience);
     }
     let table = database.table_named::<Team>(&options.table);
     table.create_if_missing().await?;
     Ok(MemoryTable::new(table))
-}
-
-fn connect(options: &Options) -> Result<Database, memory_table::Error> {
-    match (&options.endpoint, &options.db) {
-        (Some(url), _) => Database::local(url),
-        (None, Some(path)) => Database::embedded_at(path),
-        (None, None) => Database::embedded(),
-    }
 }
 
 async fn load_and_change(
@@ -175,7 +159,8 @@ async fn flush(memory: &MemoryTable<Team>) -> Result<FlushReport, Failure> {
     let bar = ProgressBar::new(unsaved)
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let mut flush = pin!(memory.flush());
-    let mut interrupt = pin!(interrupt());
+    // Before the flush nothing is at stake, so nobody waits for it.
+    let mut interrupt = pin!(common::interrupt());
     let mut tick = tokio::time::interval(Duration::from_millis(100));
 
     let result = loop {
@@ -187,14 +172,6 @@ async fn flush(memory: &MemoryTable<Team>) -> Result<FlushReport, Failure> {
     };
     bar.finish_and_clear();
     result
-}
-
-/// Ends when Ctrl-C is pressed. Before the flush nothing is at stake, so nobody waits for it.
-async fn interrupt() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        // The signal cannot be listened for: then it ends the program as it always does.
-        future::pending::<()>().await;
-    }
 }
 
 fn write_json(mut file: File, summary: &Summary) -> io::Result<()> {

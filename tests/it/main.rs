@@ -12,6 +12,7 @@ mod codec_agreement;
 mod conditions;
 mod embedded;
 mod endings;
+mod etl;
 mod expiry;
 mod first_contact;
 mod flush;

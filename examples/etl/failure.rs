@@ -1,0 +1,95 @@
+//! How the job can end early: what it prints then, and its exit code.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::{fmt, io};
+
+use memory_table::{Error, FlushError, Outcome};
+
+use crate::common::Chain;
+use crate::goals::BadInput;
+
+/// What went wrong.
+#[derive(Debug)]
+pub enum Failure {
+    /// The file of goals cannot be opened or has the wrong header; nothing was sent.
+    Input(BadInput),
+    /// A file to be written cannot be created; nothing was sent.
+    File { path: PathBuf, cause: io::Error },
+    /// The database cannot be opened; nothing was added.
+    Database(Error),
+    /// The database failed while the row of this line was to be added.
+    Stopped { line: u64, error: Error },
+    /// The file of goals cannot be read on.
+    Unreadable(BadInput),
+    /// Ctrl-C behind this line.
+    Interrupted { line: u64 },
+    /// Some scorers could not be saved; the error names them.
+    NotSaved(FlushError),
+    /// A file could be created, but not written.
+    Unwritten { path: PathBuf, cause: io::Error },
+    /// The summary could not be printed.
+    Output(io::Error),
+}
+
+impl Failure {
+    pub fn unwritten(path: &Path, cause: io::Error) -> Self {
+        Failure::Unwritten { path: path.to_owned(), cause }
+    }
+
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Failure::Input(_) | Failure::File { .. } => 2,
+            // What a shell reports for a program that Ctrl-C ended.
+            Failure::Interrupted { .. } => 130,
+            _ => 1,
+        })
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Input(error) => writeln!(f, "error: {}", Chain(error)),
+            Failure::File { path, cause } => {
+                writeln!(f, "error: {}: the file cannot be created: {cause}", path.display())
+            }
+            Failure::Database(error) => {
+                writeln!(f, "error: {}\nnothing was added", Chain(error))
+            }
+            Failure::Stopped { line, error } => {
+                writeln!(f, "error: line {line}: {}\n{}", Chain(error), added_before(*line))
+            }
+            Failure::Unreadable(error) => {
+                writeln!(f, "error: {}\nthe rows that were read are added", Chain(error))
+            }
+            Failure::Interrupted { line } => {
+                writeln!(f, "interrupted: the rows up to line {line} were added")
+            }
+            Failure::NotSaved(error) => write_unsaved(f, error),
+            Failure::Unwritten { path, cause } => {
+                writeln!(f, "error: {}: the file cannot be written: {cause}", path.display())
+            }
+            Failure::Output(error) => {
+                writeln!(f, "error: the summary cannot be printed: {error}")
+            }
+        }
+    }
+}
+
+fn added_before(line: u64) -> String {
+    format!("the rows before line {line} were added, and count twice if they are added again")
+}
+
+/// Names every scorer that was not saved, one a line.
+fn write_unsaved(f: &mut fmt::Formatter<'_>, error: &FlushError) -> fmt::Result {
+    for failed in error.report().not_saved() {
+        let (key, attempts) = (&failed.key, failed.attempts);
+        write!(f, "not saved: {key} (attempts: {attempts}): {}", Chain(&failed.error))?;
+        if failed.outcome == Outcome::OutcomeUnknown {
+            write!(f, "; it may be in the table all the same")?;
+        }
+        writeln!(f)?;
+    }
+    writeln!(f, "error: {}\nall other scorers have what was added", Chain(error))
+}

@@ -1,0 +1,119 @@
+//! The command line: what each option means, and which exclude each other.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+
+use crate::common::options::{endpoint, seconds, table_name};
+
+/// Adds goals to the totals of those who scored them, in DynamoDB
+#[derive(Parser, Debug)]
+#[command(name = "etl", after_help = MORE_HELP)]
+pub struct Options {
+    /// CSV file of goals [default: those of the 2022 World Cup, built in]
+    #[arg(long, value_name = "FILE")]
+    pub goals: Option<PathBuf>,
+
+    /// Write the rows that were refused to this file, as CSV with line and reason
+    #[arg(long, value_name = "FILE")]
+    pub refused: Option<PathBuf>,
+
+    /// Table of the scorers; created if it is missing
+    #[arg(long, value_name = "NAME", default_value = "scorers", value_parser = table_name)]
+    pub table: String,
+
+    /// Table of the teams' ratings, as the leaderboard makes it; only read
+    #[arg(long, value_name = "NAME", default_value = "teams", value_parser = table_name)]
+    pub teams: String,
+
+    /// How many scorers may be unsaved before they are flushed on the way
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = at_least_one,
+        allow_negative_numbers = true)]
+    pub max_unsaved: usize,
+
+    /// Also write what the job cost to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// DynamoDB endpoint, such as http://localhost:8000
+    #[arg(long, value_name = "URL", conflicts_with = "db", value_parser = endpoint)]
+    pub endpoint: Option<String>,
+
+    /// Embedded database on disk [default: embedded, in memory]
+    #[arg(long, value_name = "PATH")]
+    pub db: Option<PathBuf>,
+
+    /// Give up after so long without progress; fractions are allowed [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    pub patience: Option<Duration>,
+}
+
+const MORE_HELP: &str = "\
+Without options it adds the goals of the 2022 World Cup on an embedded database in memory, and
+needs neither a server nor an account. What it adds is added: run twice on one table, the totals
+are twice as high.
+
+A file of goals has a header with at least date, home_team, away_team, team, scorer, own_goal and
+penalty. Rows without a scorer (empty or NA), with a team that did not play, or with anything else
+that cannot be added are refused: counted, and written to the file of --refused.
+
+The rating of the opponent is read from the table of the teams once for each; it is 1500 where
+there is none.
+
+With --endpoint, fixed test credentials are used when none are set in the environment.
+
+Exit codes:
+  0    done; rows may have been refused
+  1    the database failed, or some scorers could not be saved: they are named
+  2    wrong options or input: nothing was sent
+  130  interrupted: what was read until then is added";
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("not a whole number of 1 or more".to_owned()),
+        Ok(number) => Ok(number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Options, ErrorKind> {
+        Options::try_parse_from([&["etl"], arguments].concat()).map_err(|e| e.kind())
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn defaults_need_no_server() {
+        let options = parse(&[]).unwrap();
+        assert_eq!((options.table.as_str(), options.teams.as_str()), ("scorers", "teams"));
+        assert_eq!((options.max_unsaved, options.patience), (10_000, None));
+        assert_eq!((options.endpoint, options.db, options.json), (None, None, None));
+    }
+
+    #[test]
+    fn impossible_values_are_refused() {
+        for bad in [
+            ["--max-unsaved", "0"],
+            ["--max-unsaved", "-1"],
+            ["--max-unsaved", "many"],
+            ["--table", "ab"],
+            ["--teams", "my teams"],
+            ["--endpoint", "localhost"],
+            ["--patience", "-1"],
+        ] {
+            assert_eq!(parse(&bad).unwrap_err(), ErrorKind::ValueValidation, "{bad:?}");
+        }
+        let databases = parse(&["--endpoint", "http://localhost:8000", "--db", "x.db"]);
+        assert_eq!(databases.unwrap_err(), ErrorKind::ArgumentConflict);
+    }
+}

@@ -1,0 +1,124 @@
+//! What the job leaves beside the table: the rows that it refused, and what it cost.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use csv::ByteRecord;
+use serde::Serialize;
+
+use crate::common;
+use crate::failure::Failure;
+use crate::options::Options;
+
+/// What the job did and what it cost, printed and written by `--json` under these names.
+#[derive(Serialize, Debug, Default, Clone, PartialEq)]
+pub struct Summary {
+    /// Rows that were read, refused ones too.
+    pub rows: u64,
+    /// Rows that could not be added.
+    pub refused: u64,
+    /// Scorers to whom something was added.
+    pub scorers: u64,
+    /// HTTP attempts that read items, retries included.
+    pub read_requests: u64,
+    /// HTTP attempts that wrote items, retries included.
+    pub write_requests: u64,
+    /// Items that the database returned.
+    pub items_read: u64,
+    /// Items that the database confirmed as written, each time it did.
+    pub items_written: u64,
+    /// Scorers whose totals are not known to be saved.
+    pub items_failed: u64,
+    /// How long the job took, from the start of the program.
+    pub seconds: f64,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "rows            {} ({} refused)", self.rows, self.refused)?;
+        writeln!(f, "scorers         {}", self.scorers)?;
+        writeln!(f, "read requests   {} ({} items read)", self.read_requests, self.items_read)?;
+        let Summary { write_requests, items_written, .. } = self;
+        writeln!(f, "write requests  {write_requests} ({items_written} items written)")?;
+        writeln!(f, "seconds         {:.2}", self.seconds)
+    }
+}
+
+/// Where it all goes.
+pub struct Output {
+    pub summary: Summary,
+    refused: Option<(PathBuf, csv::Writer<File>)>,
+    json: Option<(PathBuf, File)>,
+}
+
+impl Output {
+    /// Creates the files, so that none is missing after hours of work.
+    pub fn open(options: &Options, header: &ByteRecord) -> Result<Self, Failure> {
+        let paths = [&options.goals, &options.db, &options.refused].map(|path| path.as_deref());
+        let [goals, db, _] = paths;
+        let create = |path: &Path, others: &[Option<&Path>]| {
+            common::create(path, others.iter().copied())
+                .map_err(|cause| Failure::File { path: path.to_owned(), cause })
+        };
+        let refused = options.refused.as_ref().map(|path| {
+            let mut rows =
+                csv::WriterBuilder::new().flexible(true).from_writer(create(path, &[goals, db])?);
+            let written = rows.write_record(row(b"line", b"reason", header));
+            written.map_err(|error| Failure::unwritten(path, error.into()))?;
+            Ok((path.clone(), rows))
+        });
+        let json = options.json.as_ref().map(|path| Ok((path.clone(), create(path, &paths)?)));
+        Ok(Self {
+            summary: Summary::default(),
+            refused: refused.transpose()?,
+            json: json.transpose()?,
+        })
+    }
+
+    /// Sets a row aside.
+    pub fn refuse(&mut self, line: u64, reason: &str, fields: &ByteRecord) -> Result<(), Failure> {
+        self.summary.refused += 1;
+        let Some((path, rows)) = &mut self.refused else {
+            return Ok(());
+        };
+        let line = line.to_string();
+        let written = rows.write_record(row(line.as_bytes(), reason.as_bytes(), fields));
+        written.map_err(|error| Failure::unwritten(path, error.into()))
+    }
+
+    /// Ends the files, and prints the summary if the job went well.
+    pub fn finish(self, went_well: bool) -> Vec<Failure> {
+        let mut failures = Vec::new();
+        if let Some((path, mut rows)) = self.refused {
+            failures.extend(rows.flush().err().map(|cause| Failure::unwritten(&path, cause)));
+        }
+        if let Some((path, mut file)) = self.json {
+            let text = serde_json::to_string(&self.summary).map_err(io::Error::from);
+            let written = text.and_then(|text| writeln!(file, "{text}"));
+            failures.extend(written.err().map(|cause| Failure::unwritten(&path, cause)));
+        }
+        if went_well {
+            failures.extend(print(&self.summary.to_string()).err().map(Failure::Output));
+        }
+        failures
+    }
+}
+
+fn print(text: &str) -> io::Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        // The reader has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+/// A row of the file of refused rows.
+fn row<'r>(
+    line: &'r [u8],
+    reason: &'r [u8],
+    fields: &'r ByteRecord,
+) -> impl Iterator<Item = &'r [u8]> {
+    [line, reason].into_iter().chain(fields)
+}

@@ -1,0 +1,142 @@
+//! What the job keeps of a scorer, and how a goal is added to it.
+
+use memory_table::{Number, Record, Set};
+use serde::{Deserialize, Serialize};
+
+use crate::goals::Goal;
+
+/// The rating of a team that has none yet.
+pub const FIRST_RATING: u32 = 1500;
+
+/// The totals of one scorer.
+#[derive(Record, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[record(table = "scorers")]
+pub struct Scorer {
+    #[record(partition_key)]
+    pub scorer: String,
+    /// Goals, penalties among them; no own goals.
+    #[serde(default)]
+    pub goals: u64,
+    #[serde(default)]
+    pub penalties: u64,
+    #[serde(default)]
+    pub own_goals: u64,
+    /// The sum of the opponents' ratings over the goals. A decimal number: binary floats would round,
+    /// and the sum depend on the order.
+    #[serde(default)]
+    pub opponents: Number,
+    /// The teams that the goals were scored for.
+    #[serde(default)]
+    pub teams: Set<String>,
+    /// The dates of the first and the last goal, own goals too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<String>,
+}
+
+/// What the job reads of a team in the leaderboard's table.
+#[derive(Record, Serialize, Deserialize, Debug, Clone)]
+#[record(table = "teams")]
+pub struct Team {
+    #[record(partition_key)]
+    pub team: String,
+    #[serde(default = "first_rating")]
+    pub rating: Number,
+}
+
+pub fn first_rating() -> Number {
+    FIRST_RATING.into()
+}
+
+impl Scorer {
+    /// Adds a goal against an opponent of this rating. If the sum of the ratings would not be exact,
+    /// says so and adds nothing.
+    pub fn add(&mut self, goal: &Goal, rating: &Number) -> Result<(), Inexact> {
+        if goal.own_goal {
+            self.own_goals += 1;
+        } else {
+            self.opponents = self.opponents.checked_add(rating).ok_or(Inexact)?;
+            self.goals += 1;
+            self.penalties += u64::from(goal.penalty);
+            self.teams.insert(goal.team.clone());
+        }
+        // Dates stand as year, month, day, so that text sorts as they do.
+        let is_first = self.first.as_ref().is_none_or(|first| goal.date < *first);
+        let is_last = self.last.as_ref().is_none_or(|last| goal.date > *last);
+        if is_first {
+            self.first = Some(goal.date.clone());
+        }
+        if is_last {
+            self.last = Some(goal.date.clone());
+        }
+        Ok(())
+    }
+}
+
+/// The sum of the ratings has more digits than DynamoDB keeps.
+#[derive(Debug, PartialEq)]
+pub struct Inexact;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn goal(date: &str, own_goal: bool, penalty: bool) -> Goal {
+        let text = str::to_owned;
+        Goal {
+            line: 2,
+            date: text(date),
+            team: text("A"),
+            opponent: text("B"),
+            scorer: text("x"),
+            own_goal,
+            penalty,
+        }
+    }
+
+    fn nobody() -> Scorer {
+        Scorer {
+            scorer: "x".into(),
+            goals: 0,
+            penalties: 0,
+            own_goals: 0,
+            opponents: Number::default(),
+            teams: Set::default(),
+            first: None,
+            last: None,
+        }
+    }
+
+    #[test]
+    fn goals_are_added_and_penalties_are_goals() {
+        let mut scorer = nobody();
+        for (date, penalty) in [("2000-06-01", false), ("1999-01-01", true), ("2001-01-01", false)]
+        {
+            scorer.add(&goal(date, false, penalty), &"1500.1".parse().unwrap()).unwrap();
+        }
+        assert_eq!((scorer.goals, scorer.penalties, scorer.own_goals), (3, 1, 0));
+        assert_eq!(scorer.opponents, "4500.3".parse().unwrap());
+        assert_eq!(scorer.teams.iter().collect::<Vec<_>>(), ["A"]);
+        assert_eq!(scorer.first.as_deref(), Some("1999-01-01"));
+        assert_eq!(scorer.last.as_deref(), Some("2001-01-01"));
+    }
+
+    #[test]
+    fn an_own_goal_changes_own_goals_and_dates_alone() {
+        let mut scorer = nobody();
+        scorer.add(&goal("2000-06-01", true, false), &first_rating()).unwrap();
+        let date = Some("2000-06-01".to_owned());
+        let expected = Scorer { own_goals: 1, first: date.clone(), last: date, ..nobody() };
+        assert_eq!(scorer, expected);
+    }
+
+    #[test]
+    fn a_sum_that_would_be_rounded_is_refused_and_changes_nothing() {
+        let mut scorer = nobody();
+        scorer.add(&goal("2000-06-01", false, false), &first_rating()).unwrap();
+        let before = scorer.clone();
+        let refused = scorer.add(&goal("2001-06-01", false, true), &"1E-100".parse().unwrap());
+        assert_eq!((refused, scorer), (Err(Inexact), before));
+    }
+}

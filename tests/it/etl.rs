@@ -1,0 +1,227 @@
+//! The ETL job: exact totals, through bad servers too, and what becomes of bad rows.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::sync::Arc;
+
+use memory_table::testing::{Chaos, Faults};
+use memory_table::{Attributes, Database, Number, Record, Table};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::server::{Answer, Server};
+
+const HEADER: &str = "date,home_team,away_team,team,scorer,minute,own_goal,penalty\n";
+
+#[derive(Record, Serialize, Deserialize, Clone, Debug)]
+#[record(table = "scorers")]
+struct Scorer {
+    #[record(partition_key)]
+    scorer: String,
+    #[serde(flatten)]
+    rest: Attributes,
+}
+
+#[derive(Record, Serialize, Deserialize, Clone, Debug)]
+#[record(table = "teams")]
+struct Team {
+    #[record(partition_key)]
+    team: String,
+    rating: Number,
+}
+
+/// A folder with the files of a job, and the database that it works on.
+struct Job {
+    folder: tempfile::TempDir,
+    database: Database,
+}
+
+impl Job {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        Self { folder, database: Database::embedded().expect("an embedded database") }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn goals(&self, rows: &str) {
+        std::fs::write(self.path("goals.csv"), format!("{HEADER}{rows}")).expect("the goals");
+    }
+
+    async fn run(&self, args: &[&str]) -> Output {
+        self.run_on(&self.database, args).await
+    }
+
+    /// Runs the job against a server before this database.
+    async fn run_on(&self, database: &Database, args: &[&str]) -> Output {
+        let server = Server::start(database, Arc::new(|_: &str, _| Answer::Run)).await;
+        let mut command = crate::support::example("etl");
+        command.current_dir(self.folder.path()).stdin(Stdio::null());
+        command.args(["--endpoint", &server.url(), "--json", "out.json"]).args(args);
+        tokio::task::spawn_blocking(move || command.output().expect("the example starts"))
+            .await
+            .expect("the program ends")
+    }
+
+    fn json(&self) -> Value {
+        let text = std::fs::read(self.path("out.json")).expect("the JSON");
+        serde_json::from_slice(&text).expect("JSON")
+    }
+
+    /// Every scorer with all attributes.
+    async fn table(&self) -> BTreeMap<String, Value> {
+        let table: Table<Scorer> = self.database.table();
+        let scorers = table.scan().consistent().all().await.expect("the scorers");
+        scorers
+            .into_iter()
+            .map(|scorer| (scorer.scorer, serde_json::to_value(&scorer.rest).expect("JSON")))
+            .collect()
+    }
+
+    async fn scorer(&self, name: &str) -> Value {
+        self.table().await[name].clone()
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn assert_ok(output: &Output) {
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn goals_are_added_to_the_totals_and_run_twice_they_count_twice() {
+    let job = Job::new();
+    let teams = job.database.table::<Team>();
+    teams.create_if_missing().await.unwrap();
+    teams.put(&Team { team: "B".into(), rating: "1600.1".parse().unwrap() }).await.unwrap();
+    job.goals(
+        "2001-02-03,A,B,A,Ada,1,FALSE,TRUE\n\
+         2000-02-03,C,A,A,Ada,1,FALSE,FALSE\n\
+         2002-02-03,A,B,B,Ada,1,TRUE,FALSE\n\
+         2000-01-01,A,B,A,Own,1,TRUE,FALSE\n",
+    );
+    for times in 1..=2_u32 {
+        assert_ok(&job.run(&["--goals", "goals.csv"]).await);
+        let ada = job.scorer("Ada").await;
+        let opponents = if times == 1 { "3100.1" } else { "6200.2" };
+        assert_eq!(ada["goals"].to_string(), (2 * times).to_string(), "{ada}");
+        assert_eq!((&ada["penalties"], &ada["own_goals"]), (&times.into(), &times.into()));
+        assert!(ada["opponents"].to_string().contains(opponents), "{ada}");
+        assert_eq!((&ada["first"], &ada["last"]), (&"2000-02-03".into(), &"2002-02-03".into()));
+        assert!(ada["teams"].to_string().contains("\"A\""), "{ada}");
+        let own = job.scorer("Own").await;
+        assert_eq!((&own["goals"], &own["own_goals"]), (&0.into(), &times.into()));
+        assert!(own.get("teams").is_none(), "{own}");
+    }
+    let json = job.json();
+    let expected = [("rows", 4), ("refused", 0), ("scorers", 2), ("items_read", 3)];
+    for (key, expected) in expected.into_iter().chain([("items_written", 2), ("items_failed", 0)]) {
+        assert_eq!(json[key], expected, "{key} of {json}");
+    }
+    assert!(json["read_requests"].as_u64() == Some(2) && json["seconds"].is_number(), "{json}");
+    assert_eq!(json["write_requests"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_cannot_be_added_are_written_down_with_line_and_reason() {
+    let job = Job::new();
+    let table = job.database.table::<Scorer>();
+    table.create_if_missing().await.unwrap();
+    let bad: Attributes = serde_json::from_str(r#"{"goals":"many"}"#).unwrap();
+    table.put(&Scorer { scorer: "Bad".into(), rest: bad }).await.unwrap();
+    job.goals(
+        "2001-02-03,A,B,A,Ada,1,FALSE,FALSE\n\
+         2001-02-03,A,B,A,NA,1,FALSE,FALSE\n\
+         2001-02-03,A,B,\"C, D\",Ada,1,FALSE,FALSE\n\
+         2001-02-03,A,B,A,Bad,1,FALSE,FALSE\n\
+         2001-02-03,A,B\n",
+    );
+    let output = job.run(&["--goals", "goals.csv", "--refused", "refused.csv"]).await;
+    assert_ok(&output);
+    assert!(text(&output.stdout).contains("5 (4 refused)"), "{}", text(&output.stdout));
+    let refused = std::fs::read_to_string(job.path("refused.csv")).unwrap();
+    let mut rows = csv::ReaderBuilder::new().flexible(true).from_reader(refused.as_bytes());
+    assert_eq!(
+        rows.headers().unwrap().iter().take(3).collect::<Vec<_>>(),
+        ["line", "reason", "date"]
+    );
+    let rows: Vec<csv::StringRecord> = rows.records().map(Result::unwrap).collect();
+    let reasons: Vec<(&str, &str)> = rows.iter().map(|row| (&row[0], &row[1])).collect();
+    assert_eq!(reasons[0], ("3", "there is no scorer"));
+    assert_eq!(reasons[1], ("4", "\"C, D\" did not play: \"A\" against \"B\""));
+    assert_eq!(&rows[1][5], "C, D", "the row as it stands in the file");
+    assert!(reasons[2].0 == "5" && reasons[2].1.contains("attribute `goals`"), "{reasons:?}");
+    assert_eq!(reasons[3], ("6", "the row has 3 fields, the header 8"));
+    let json = job.json();
+    assert_eq!(
+        (&json["rows"], &json["refused"], &json["scorers"]),
+        (&5.into(), &4.into(), &1.into())
+    );
+    assert_eq!(job.scorer("Bad").await, serde_json::json!({ "goals": "many" }), "as it was");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_server_changes_nothing_about_the_totals() {
+    let expected = Job::new();
+    for _ in 0..2 {
+        assert_ok(&expected.run(&[]).await);
+    }
+    let expected = expected.table().await;
+    assert_eq!(expected.len(), 118);
+    let job = Job::new();
+    for seed in 1..=2 {
+        let (scripted, faults) = Faults::around(&job.database);
+        let chaos = Chaos::seeded(seed).unprocessed(0.2).throttled(0.1);
+        faults.chaos(chaos.reset(0.15).applied_before_reset(0.7));
+        assert_ok(&job.run_on(&scripted, &["--max-unsaved", "50"]).await);
+    }
+    assert_eq!(job.table().await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scorers_that_could_not_be_saved_are_named() {
+    let job = Job::new();
+    assert_ok(&job.run(&[]).await);
+    let before = job.table().await;
+    let (scripted, faults) = Faults::around(&job.database);
+    faults.always("BatchWriteItem", memory_table::testing::Fault::throttled());
+    let output = job.run_on(&scripted, &["--patience", "0.1"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr);
+    assert_eq!(told.lines().filter(|line| line.starts_with("not saved: ")).count(), 118, "{told}");
+    assert_eq!(job.table().await, before);
+    assert_eq!(
+        (&job.json()["items_failed"], &job.json()["items_written"]),
+        (&118.into(), &0.into())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_input_ends_with_2_before_anything_is_sent() {
+    let job = Job::new();
+    job.goals("");
+    std::fs::write(job.path("header.csv"), "date,team\n").unwrap();
+    for (args, expected) in [
+        (&["--goals", "none.csv"][..], "none.csv: the file cannot be read"),
+        (&["--goals", "header.csv"], "header.csv, line 1, column home_team: the header lacks it"),
+        (
+            &["--goals", "goals.csv", "--refused", "goals.csv"],
+            "goals.csv: the file cannot be created",
+        ),
+        (&["--refused", "no/such/folder.csv"], "the file cannot be created"),
+        (&["--max-unsaved", "0"], "--max-unsaved"),
+    ] {
+        let output = job.run(args).await;
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(text(&output.stderr).contains(expected), "{}", text(&output.stderr));
+    }
+    let tables = job.database.client().list_tables().send().await.unwrap();
+    assert!(tables.table_names().is_empty());
+    assert!(Path::new(&job.path("goals.csv")).exists());
+}
