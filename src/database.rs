@@ -217,6 +217,11 @@ impl Database {
         Self { inner: Arc::new(inner), prefix: Arc::from(""), patience: DEFAULT_PATIENCE }
     }
 
+    /// Whether both send to the same service by the same client.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
     /// The same database over another HTTP client, as if never asked before.
     #[cfg(feature = "test-util")]
     pub(crate) fn over(&self, http: aws_sdk_dynamodb::config::SharedHttpClient) -> Self {

@@ -10,7 +10,6 @@ pub use throttling::ThrottlingReason;
 
 use crate::key::Key;
 
-/// A cause as other crates hand it to us.
 /// Any error, as the source of one of ours.
 pub type BoxError = Box<dyn StdError + Send + Sync + 'static>;
 
@@ -56,7 +55,7 @@ pub enum ErrorKind {
     Closed,
     /// The call came from inside the function that is changing the same record.
     Reentrant,
-    /// The embedded database could not be opened.
+    /// The embedded database could not be started or opened.
     Embedded,
 }
 

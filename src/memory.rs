@@ -287,11 +287,12 @@ impl<T: Record> Shared<T> {
         if !has_turn && locked.find(key.as_bytes()).is_some_and(|slot| slot.busy.is_some()) {
             return Ok(Tried::Busy(change));
         }
-        let need = locked.need(key, change.size);
+        let need = locked.need(key, &change);
         if !permit.try_take(need) {
             return Ok(Tried::NoRoom(change, need));
         }
-        self.publish(locked, key, change)?;
+        self.check_change(&mut locked, key)?;
+        locked.change(key, change, self.scans.is_complete());
         permit.spend(need);
         Ok(Tried::Published)
     }
@@ -326,12 +327,8 @@ impl<T: Record> Shared<T> {
         }
     }
 
-    fn publish(
-        &self,
-        mut locked: Locked<'_, T>,
-        key: &Key,
-        change: Change<T>,
-    ) -> Result<(), Error> {
+    /// Whether the slot may be changed, of which this is the lock.
+    fn check_change(&self, locked: &mut Locked<'_, T>, key: &Key) -> Result<(), Error> {
         self.check_open()?;
         if locked.find(key.as_bytes()).is_some_and(|slot| slot.unreadable) {
             let text =
@@ -341,7 +338,6 @@ impl<T: Record> Shared<T> {
                 .place(error)
                 .advise("mend the item, or `discard` the key first to replace it"));
         }
-        locked.change(key, change, self.scans.is_complete());
         Ok(())
     }
 }

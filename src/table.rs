@@ -121,6 +121,11 @@ impl<T: Record> Table<T> {
         &self.database
     }
 
+    /// Whether both are one table of one database.
+    pub(crate) fn is_same(&self, other: &Self) -> Result<bool, Error> {
+        Ok(self.database.is_same(&other.database) && self.name()? == other.name()?)
+    }
+
     /// The same table with a patience of its own, whose requests are counted elsewhere.
     pub(crate) fn apart(&self, patience: Patience, counters: Arc<Counters>) -> Self {
         Self { patience: Some(patience), counters, ..self.clone() }

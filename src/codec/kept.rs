@@ -18,6 +18,9 @@ pub(crate) struct Kept {
     /// Saving the record as it was loaded would change the item: it lacks attributes that the type
     /// writes, or has one under another name.
     stale: bool,
+    /// The bytes that the item had more than the record, by DynamoDB's arithmetic. Of the whole item
+    /// only.
+    beside: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +51,8 @@ impl Kept {
         let again = parse_item(again).map_err(|error| CodecError::new(error.to_string()))?;
         // An alias is read into a field that is written under its own name.
         let alias = |name: &str| T::ALIASES.contains(&name) && declared.contains(&name);
-        Ok(Self::between(stored, &again, &alias))
+        let beside = fields_size(stored).saturating_sub(fields_size(&again));
+        Ok(Self::between(stored, &again, &alias).map(|kept| Self { beside, ..kept }))
     }
 
     fn between(
@@ -76,7 +80,12 @@ impl Kept {
             };
             entries.extend(what.map(|what| Entry { name: (&**name).into(), what }));
         }
-        (stale || !entries.is_empty()).then_some(Self { entries, stale })
+        (stale || !entries.is_empty()).then_some(Self { entries, stale, beside: 0 })
+    }
+
+    /// The bytes that the item has more than the record, about: they are those of when it was loaded.
+    pub(crate) const fn beside(&self) -> usize {
+        self.beside
     }
 
     /// Whether saving the record as it was loaded would change the item.
@@ -86,7 +95,8 @@ impl Kept {
 
     /// The same once the record was saved; `None` if nothing is kept then.
     pub(crate) fn saved(&self) -> Option<Self> {
-        (!self.entries.is_empty()).then(|| Self { entries: self.entries.clone(), stale: false })
+        let entries = || self.entries.clone();
+        (!self.entries.is_empty()).then(|| Self { entries: entries(), stale: false, ..*self })
     }
 
     /// Adds to a record's encoding what it kept.

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::FutureExt;
-use futures::future::{BoxFuture, Shared};
+use futures::future::{BoxFuture, FutureExt as _, Shared, WeakShared};
 use parking_lot::Mutex;
 
 use super::Database;
@@ -26,8 +25,18 @@ pub(crate) struct SchemaCell(Mutex<Asking>);
 enum Asking {
     #[default]
     Unknown,
-    Under(Shared<BoxFuture<'static, Asked>>),
+    /// Those who wait keep it alive: left by all of them, half-way perhaps and on a runtime that has
+    /// ended, it is not gone on with.
+    Under(WeakShared<BoxFuture<'static, Asked>>),
     Known(Option<Arc<TableKeys>>),
+}
+
+impl Asking {
+    /// Whether this question is the one under way.
+    fn is(&self, question: &Shared<BoxFuture<'static, Asked>>) -> bool {
+        let Self::Under(current) = self else { return false };
+        current.upgrade().is_some_and(|current| current.ptr_eq(question))
+    }
 }
 
 impl SchemaCell {
@@ -47,19 +56,20 @@ impl SchemaCell {
     async fn get(&self, ask: impl FnOnce() -> BoxFuture<'static, Asked>) -> Asked {
         let question = {
             let mut asking = self.0.lock();
-            match &*asking {
+            let under = match &*asking {
                 Asking::Known(keys) => return Ok(keys.clone()),
-                Asking::Under(question) => question.clone(),
-                Asking::Unknown => {
-                    let question = ask().shared();
-                    *asking = Asking::Under(question.clone());
-                    question
-                }
-            }
+                Asking::Under(question) => question.upgrade(),
+                Asking::Unknown => None,
+            };
+            under.unwrap_or_else(|| {
+                let question = ask().shared();
+                *asking = question.downgrade().map_or(Asking::Unknown, Asking::Under);
+                question
+            })
         };
         let answer = question.clone().await;
         let mut asking = self.0.lock();
-        if matches!(&*asking, Asking::Under(current) if current.ptr_eq(&question)) {
+        if asking.is(&question) {
             *asking = answer.clone().map_or(Asking::Unknown, Asking::Known);
         }
         answer

@@ -199,7 +199,7 @@ mod tests {
             let mut locked = memory.shared.slots.lock(key.as_bytes());
             let slot = locked.find(key.as_bytes());
             assert!(slot.as_ref().is_none_or(|slot| slot.now.is_unknown()), "{number} is let go");
-            let trace = slot.is_some_and(|slot| slot.forgotten >= scan.number());
+            let trace = slot.is_some_and(|slot| slot.forgotten >= scan.number);
             assert_eq!(trace, traced, "{number}");
         }
     }
@@ -221,7 +221,7 @@ mod tests {
                 memory.discard(number).await.unwrap();
             }
             assert!(slots() >= 50, "a page that was read before could bring them back");
-            drop(scan);
+            memory.shared.scans.end(scan);
             assert_eq!(memory.load_all().await.unwrap().records, 300);
             assert!((1..=20).contains(&slots()), "{}", slots());
         }

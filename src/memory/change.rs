@@ -38,9 +38,8 @@ impl<T: Record> MemoryTable<T> {
         self.shared.forget_expired(&key);
         let (_, item) = self.shared.table.encoded(&record)?;
         let record = Arc::new(record);
-        let now = Known::Record(Arc::clone(&record));
-        let mut permit = self.shared.slots.room.permit();
-        self.shared.change(&key, Change { now, size: item.size }, &mut permit).await?;
+        let change = Change::put(Arc::clone(&record), item.size);
+        self.shared.change(&key, change, &mut self.shared.slots.room.permit()).await?;
         Ok(record)
     }
 
@@ -64,7 +63,8 @@ impl<T: Record> MemoryTable<T> {
             return self.put_hooked(record).await;
         }
         let (key, item) = self.shared.table.encoded(&record)?;
-        let change = Change { now: Known::Record(Arc::new(record)), size: item.size };
+        let item = self.shared.fits_with_kept(&key, item)?;
+        let change = Change::put(Arc::new(record), item.size);
         self.shared.change_in_turn(&key, change).await.map_err(|error| self.shared.place(error))
     }
 
@@ -75,7 +75,8 @@ impl<T: Record> MemoryTable<T> {
         let turn = self.turn(&key).await?;
         let record = turn.run(|| self.hooked(record))?;
         let (_, item) = self.shared.table.encoded(&record)?;
-        let change = Change { now: Known::Record(Arc::new(record)), size: item.size };
+        let item = self.shared.fits_with_kept(&key, item)?;
+        let change = Change::put(Arc::new(record), item.size);
         self.shared.change(&key, change, &mut self.shared.slots.room.permit()).await
     }
 
@@ -94,6 +95,9 @@ impl<T: Record> MemoryTable<T> {
     /// # Cancel safety
     ///
     /// Dropped before the function ran, nothing is changed; the function itself cannot be cancelled.
+    /// With [`max_unsaved_bytes`](crate::MemoryTableBuilder::max_unsaved_bytes) its record may wait for
+    /// room: dropped then, or an error of kind [`ErrorKind::Timeout`], the function ran and nothing is
+    /// changed.
     pub async fn update<K, F>(&self, key: K, change: F) -> Result<Arc<T>, Error>
     where
         K: KeyLookup<T::Key>,
@@ -235,9 +239,10 @@ impl<T: Record> MemoryTable<T> {
     ) -> Result<Arc<T>, Error> {
         // Where there is no room, that is found out before the function runs, if its record is saved.
         let mut permit = self.shared.slots.room.permit();
-        let need = self.shared.slots.lock(key.as_bytes()).need(key, 0);
+        let need = self.shared.slots.lock(key.as_bytes()).need(key, &Change::nothing());
         if !permit.try_take(need) {
-            self.shared.take_room(&mut permit, need).await?;
+            let room = self.shared.take_room(&mut permit, need).await;
+            room.map_err(|error| error.on_key(key))?;
         }
         turn.run(|| change(&mut record));
         if T::HAS_HOOKS {
@@ -246,9 +251,10 @@ impl<T: Record> MemoryTable<T> {
         }
         let (changed, item) = self.shared.table.encoded(&record)?;
         self.check_key(key, &changed)?;
+        let item = self.shared.fits_with_kept(key, item)?;
         let record = Arc::new(record);
-        let now = Known::Record(Arc::clone(&record));
-        self.shared.change(key, Change { now, size: item.size }, &mut permit).await?;
+        let change = Change::put(Arc::clone(&record), item.size);
+        self.shared.change(key, change, &mut permit).await?;
         Ok(record)
     }
 

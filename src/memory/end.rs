@@ -125,8 +125,8 @@ impl<T: Record> MemoryTable<T> {
     /// # Errors
     ///
     /// As for [`close`](Self::close). When the time is up, an error of kind [`ErrorKind::Timeout`]
-    /// whose report lists what is still unsaved; what is in flight may be saved all the same. The
-    /// flush goes on, and the table is open again.
+    /// whose report lists what is still unsaved, without attempts, which only the flush knows; what is
+    /// in flight may be saved all the same. The flush goes on, and the table is open again.
     ///
     /// # Cancel safety
     ///

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use parking_lot::Mutex;
@@ -37,12 +38,15 @@ struct State {
     some: VecDeque<OfKeys>,
     /// The round before was of some keys, so that neither kind waits for ever.
     was_some: bool,
-    /// Those who want nothing to be in flight for a moment: until they drop what they are sent.
+    /// Those who want nothing to be in flight for a moment.
     between: VecDeque<oneshot::Sender<Pause>>,
 }
 
-/// The next round begins when this is dropped.
+/// Nothing is in flight until this is dropped, or revoked: then it is closed.
 type Pause = oneshot::Sender<()>;
+
+/// How long a flush waits for one who asked for a pause. Its caller may poll it only after the flush.
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Someone who wants some keys saved.
 struct OfKeys {
@@ -139,8 +143,12 @@ impl<T: Record> Shared<T> {
                 paused
             };
             // Dropped unsent if the task ends with its runtime.
-            if let Ok(_pause) = paused.await {
-                return run();
+            if let Ok(pause) = paused.await {
+                // It is revoked under this lock.
+                let _state = self.flushes.0.lock();
+                if !pause.is_closed() {
+                    return run();
+                }
             }
         }
     }
@@ -154,47 +162,49 @@ impl<T: Record> Shared<T> {
                 let report = write::run(&link, self, keys, self.options.limits).await;
                 FlushError::check(&link.table.name, report)
             }
-            Err(error) => Err(self.nothing_sent(keys, &error)),
+            Err(error) => Err(self.not_saved(keys, &error)),
         }
     }
 
-    fn panicked(&self) -> FlushError {
+    /// The ending of a round that panicked: what is still unsaved of its keys.
+    fn panicked(&self, keys: Vec<Key>) -> FlushError {
         let error = self.place(super::panicked().during("flush"));
-        FlushError::new(self.name(), FlushReport::default(), error)
+        self.not_saved(keys, &error)
     }
 
-    fn nothing_sent(&self, keys: Vec<Key>, error: &Error) -> FlushError {
+    /// What is still unsaved of these keys, when an error ended a flush as a whole.
+    fn not_saved(&self, keys: Vec<Key>, error: &Error) -> FlushError {
         let mut report = FlushReport::default();
         for key in keys {
-            let Some(operation) = self.operation(&key) else {
+            let Some((operation, outcome, parked)) = self.state_of(&key) else {
                 continue;
             };
-            let (outcome, error) = (self.outcome(&key), error.clone().on_key(&key));
-            report.failed.push(Failed { key, operation, attempts: 0, outcome, error });
+            let failed =
+                |error| Failed { key: key.clone(), operation, attempts: 0, outcome, error };
+            match parked {
+                Some(why) => report.parked.push(failed(why)),
+                None => report.failed.push(failed(error.clone().on_key(&key))),
+            }
         }
         FlushError::new(self.name(), report, error.clone())
     }
 
     /// What is unsaved when the time is up.
     pub(crate) fn left(&self, error: &Error) -> FlushError {
-        let mut report = self.nothing_sent(self.slots.unsaved_keys(u64::MAX), error).into_report();
-        for failed in &mut report.failed {
-            if self.is_in_flight(&failed.key) {
-                failed.outcome = Outcome::OutcomeUnknown;
-            }
-        }
-        FlushError::new(self.name(), report, error.clone())
+        self.not_saved(self.slots.unsaved_keys(u64::MAX), error)
     }
 
-    fn is_in_flight(&self, key: &Key) -> bool {
+    /// What is to be done with an unsaved record, whether it may be done already, and why it is parked.
+    fn state_of(&self, key: &Key) -> Option<(Operation, Outcome, Option<Error>)> {
         let mut locked = self.slots.lock(key.as_bytes());
-        locked.find(key.as_bytes()).is_some_and(|slot| slot.in_flight().is_some())
-    }
-
-    fn operation(&self, key: &Key) -> Option<Operation> {
-        let mut locked = self.slots.lock(key.as_bytes());
-        let slot = locked.find(key.as_bytes()).filter(|slot| slot.unsaved.is_some())?;
-        Some(operation(&slot.now))
+        let slot = locked.find(key.as_bytes())?;
+        let unsaved = slot.unsaved.as_ref()?;
+        let outcome = if unsaved.doubt || unsaved.flight.is_some() {
+            Outcome::OutcomeUnknown
+        } else {
+            Outcome::NotWritten
+        };
+        Some((operation(&slot.now), outcome, unsaved.parked.clone()))
     }
 
     /// What is to be sent for a slot, or `None` if the database has it already.
@@ -249,6 +259,26 @@ impl<T: Record> Shared<T> {
             return Err(self.unstorable(key, why));
         }
         Ok(item)
+    }
+
+    /// An item that is about to be put, unless it is too large together with what is kept beside it.
+    pub(super) fn fits_with_kept(
+        &self,
+        key: &Key,
+        item: EncodedItem,
+    ) -> Result<EncodedItem, Error> {
+        let kept = {
+            let mut locked = self.slots.lock(key.as_bytes());
+            locked.find(key.as_bytes()).and_then(|slot| slot.kept.clone())
+        };
+        match kept.filter(|kept| item.size + kept.beside() > MAX_ITEM) {
+            None => Ok(item),
+            // What was stored in another form need not take more.
+            Some(kept) => {
+                let size = item.size;
+                self.restored(item, key, Some(&kept)).map(|item| EncodedItem { size, ..item })
+            }
+        }
     }
 
     /// A newer value than one of unknown outcome waits, and is not in flight meanwhile.
@@ -368,28 +398,44 @@ struct Rounds<T: Record> {
 impl<T: Record> Rounds<T> {
     async fn run(mut self) {
         while let Some(round) = self.begin() {
-            let (keys, of_keys) = match round {
-                Round::All(scope) => (self.shared.slots.unsaved_keys(scope), None),
-                Round::Keys(OfKeys { keys, waiting }) => {
-                    (self.shared.slots.unsaved_of(&keys), Some(waiting))
-                }
-                Round::None(waiting) => {
-                    pause(waiting).await;
-                    continue;
-                }
-            };
+            if let Round::None(waiting) = round {
+                self.pause(waiting).await;
+                continue;
+            }
+            let keys = self.keys(&round);
             // A panic in the SDK's parts that the user made must not look like a runtime that ended,
             // after which the next one would begin anew, and panic again.
             let ending = AssertUnwindSafe(self.shared.round(keys)).catch_unwind().await;
-            let ending = ending.unwrap_or_else(|_| Err(self.shared.panicked()));
-            let waiting = match of_keys {
-                None => std::mem::take(&mut self.shared.flushes.0.lock().waiting),
-                Some(waiting) => vec![waiting],
+            let ending = ending.unwrap_or_else(|_| Err(self.shared.panicked(self.keys(&round))));
+            let waiting = match round {
+                Round::All(_) => std::mem::take(&mut self.shared.flushes.0.lock().waiting),
+                Round::Keys(OfKeys { waiting, .. }) => vec![waiting],
+                Round::None(_) => Vec::new(),
             };
             for waiter in waiting {
                 // Who went away needs no report.
                 let _gone = waiter.send(ending.clone());
             }
+        }
+    }
+
+    /// What is unsaved of what a round is to save.
+    fn keys(&self, round: &Round) -> Vec<Key> {
+        match round {
+            Round::All(scope) => self.shared.slots.unsaved_keys(*scope),
+            Round::Keys(OfKeys { keys, .. }) => self.shared.slots.unsaved_of(keys),
+            Round::None(_) => Vec::new(),
+        }
+    }
+
+    /// Waits until who asked for a pause is done or has gone away, or has not come for too long.
+    async fn pause(&self, waiting: oneshot::Sender<Pause>) {
+        let (pause, mut over) = oneshot::channel();
+        if waiting.send(pause).is_ok() {
+            // Never sent to, but dropped.
+            let _dropped = tokio::time::timeout(LONGEST_PAUSE, &mut over).await;
+            let _state = self.shared.flushes.0.lock();
+            over.close();
         }
     }
 
@@ -422,15 +468,6 @@ impl<T: Record> Rounds<T> {
         // Read under this lock: who joins later compares with it.
         state.scope = self.shared.slots.newest();
         Some(Round::All(state.scope))
-    }
-}
-
-/// Waits until who asked for a pause is done, or has gone away.
-async fn pause(waiting: oneshot::Sender<Pause>) {
-    let (pause, over) = oneshot::channel();
-    if waiting.send(pause).is_ok() {
-        // Never sent to, but dropped.
-        let _dropped = over.await;
     }
 }
 

@@ -87,7 +87,7 @@ impl<T: Record> Shared<T> {
         key: &Key,
         mut count: bool,
     ) -> Result<Option<Arc<T>>, Error> {
-        if self.scans.is_assumed() && self.is_unheard_of(key) {
+        if self.is_assumed_absent(key) {
             self.tally.hit();
             return Ok(None);
         }
@@ -211,9 +211,16 @@ impl<T: Record> Shared<T> {
         self.scans.is_complete() && slot.is_none_or(unheard_of) && !self.may_be_behind(key)
     }
 
-    /// Whether nothing was ever known of a key, nor is being loaded.
-    fn is_unheard_of(&self, key: &Key) -> bool {
+    /// Whether nothing was ever known of a key, nor is being loaded, and that is taken for absence.
+    fn is_assumed_absent(&self, key: &Key) -> bool {
+        if !self.options.assume_absent {
+            return false;
+        }
         let mut locked = self.slots.lock(key.as_bytes());
+        // Under the lock: who lets a slot go says so before it is gone.
+        if !self.scans.is_assumed() {
+            return false;
+        }
         let unheard_of = |slot: &mut Slot<T>| {
             let unknown = slot.now.is_unknown() && slot.load.is_none();
             unknown && slot.forgotten == 0 && !slot.unreadable

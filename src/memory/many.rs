@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::scans::Scan as ScanUnderWay;
+use super::scans;
 use super::{MemoryTable, Shared};
 use crate::codec::item_key;
 use crate::error::{Error, ErrorKind};
@@ -19,7 +19,8 @@ use crate::table::{
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct LoadReport {
-    /// The records that there are, whether they were known before or not.
+    /// The records that the database has, whether they were known before or not; also those that are
+    /// deleted in memory, or hidden.
     pub records: u64,
     /// The items that do not fit the record's type, if that is not an error.
     pub skipped: u64,
@@ -176,9 +177,9 @@ impl<T: Record> MemoryTable<T> {
     /// As for [`load_all`](Self::load_all).
     pub async fn load(&self, found: impl Loadable<T>) -> Result<LoadReport, Error> {
         let mut reader = found.reader();
-        if reader.table.name()? != self.shared.table.name()? {
+        if !reader.table.is_same(&self.shared.table)? {
             let other = reader.table.name()?.to_owned();
-            let text = format!("what is to be loaded is of another table, `{other}`");
+            let text = format!("what is to be loaded is of another table or database: `{other}`");
             return Err(self.shared.place(Error::new(ErrorKind::Configuration, text)));
         }
         reader.table = self.shared.own_table();
@@ -234,52 +235,24 @@ impl<T: Record> Shared<T> {
         let policy = reader.bad_items.unwrap_or(self.options.bad_items);
         let prepared = reader.prepare(Wanted::Attributes(&[]))?;
         let runtime = super::runtime()?;
-        let loading = Loading { shared: self, scan: Some(self.scans.begin()) };
+        let loading = Arc::new(Loading { shared: Arc::clone(self), scan: self.scans.begin() });
         let mut tasks = JoinSet::new();
         for part in parts(prepared) {
-            let (shared, number) = (Arc::clone(self), loading.number());
-            tasks.spawn_on(async move { shared.load_part(part, number, policy).await }, &runtime);
+            let loading = Arc::clone(&loading);
+            tasks.spawn_on(async move { loading.load_part(part, policy).await }, &runtime);
         }
         let mut report = LoadReport::default();
         while let Some(task) = tasks.join_next().await {
-            report.add(task.map_err(|error| {
-                Error::new(ErrorKind::Service, "a load was ended before its end").caused_by(error)
-            })??);
+            let part = task.map_err(|error| {
+                let ended = error.is_cancelled().then(super::runtime_ended);
+                self.place(ended.unwrap_or_else(super::panicked))
+            });
+            report.add(part??);
         }
         if whole && self.options.absent_after_load_all {
-            loading.completed();
+            self.scans.completed(loading.scan);
         }
         Ok(report)
-    }
-
-    async fn load_part(
-        &self,
-        mut part: Part<T>,
-        scan: u64,
-        policy: BadItems,
-    ) -> Result<LoadReport, Error> {
-        let mut report = LoadReport::default();
-        loop {
-            let resets = self.scans.resets();
-            let Some(PartPage { link, page, .. }) = part.next().await? else {
-                return Ok(report);
-            };
-            for json in &page.items {
-                match read_item::<T>(&link, json) {
-                    Ok(decoded) => {
-                        let key = decoded.key.clone();
-                        self.store_scanned(scan, resets, &key, Some(decoded));
-                        report.records += 1;
-                    }
-                    Err(error) => {
-                        if let Some(key) = error.key() {
-                            self.store_scanned(scan, resets, key, None);
-                        }
-                        report.took_bad(error, policy)?;
-                    }
-                }
-            }
-        }
     }
 
     /// Loads the records whose keys a read of an index finds.
@@ -296,27 +269,54 @@ impl<T: Record> Shared<T> {
     }
 }
 
-/// A scan that loads; when it has ended, however, traces that nobody needs any more go.
-struct Loading<'t, T: Record> {
-    shared: &'t Shared<T>,
-    scan: Option<ScanUnderWay<'t>>,
+/// A scan that loads. Each of its tasks holds it: a task that is cancelled in the middle of a page
+/// looks at the rest of it all the same. When the last has ended, traces that nobody needs go.
+struct Loading<T: Record> {
+    shared: Arc<Shared<T>>,
+    scan: scans::Scan,
 }
 
-impl<T: Record> Loading<'_, T> {
-    fn number(&self) -> u64 {
-        self.scan.as_ref().map_or(0, ScanUnderWay::number)
-    }
-
-    fn completed(&self) {
-        self.scan.iter().for_each(ScanUnderWay::completed);
+impl<T: Record> Loading<T> {
+    async fn load_part(&self, mut part: Part<T>, policy: BadItems) -> Result<LoadReport, Error> {
+        let shared = &self.shared;
+        let mut report = LoadReport::default();
+        loop {
+            let resets = shared.scans.resets();
+            let found = {
+                // The semaphore is never closed.
+                let _permit = shared.reads.acquire().await;
+                part.next().await?
+            };
+            let Some(PartPage { link, page, .. }) = found else {
+                return Ok(report);
+            };
+            for json in &page.items {
+                match read_item::<T>(&link, json) {
+                    Ok(decoded) => {
+                        let key = decoded.key.clone();
+                        shared.store_scanned(self.scan.number, resets, &key, Some(decoded));
+                        report.records += 1;
+                    }
+                    Err(error) => {
+                        if let Some(key) = error.key() {
+                            shared.store_scanned(self.scan.number, resets, key, None);
+                        }
+                        report.took_bad(error, policy)?;
+                    }
+                }
+            }
+        }
     }
 }
 
-impl<T: Record> Drop for Loading<'_, T> {
+impl<T: Record> Drop for Loading<T> {
     fn drop(&mut self) {
-        self.scan = None;
-        if let Some(up_to) = self.shared.scans.useless_traces() {
-            self.shared.slots.forget_traces(up_to);
+        let scans = &self.shared.scans;
+        scans.end(self.scan);
+        if let Some(up_to) = scans.useless_traces()
+            && self.shared.slots.forget_traces(up_to)
+        {
+            scans.has_traces();
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::slot::{Change, Known};
+use super::room::Permit;
+use super::slot::{Beside, Change};
 use super::turn::Turn;
 use super::{MemoryTable, Shared};
-use crate::codec::Kept;
 use crate::error::{Error, ErrorKind};
 use crate::key::{Key, KeyLookup};
 use crate::record::Record;
@@ -45,7 +45,9 @@ impl<T: Record> MemoryTable<T> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before the function ran, nothing is changed; the function itself cannot be cancelled.
+    /// Dropped before the function ran, nothing is changed; the function itself cannot be cancelled. With
+    /// a limit of what may be unsaved, the two changes may wait for room: dropped then, the function ran
+    /// and nothing is changed.
     pub async fn rekey<K, N, F>(&self, old: K, new: N, change: F) -> Result<Arc<T>, Error>
     where
         K: KeyLookup<T::Key>,
@@ -68,7 +70,7 @@ impl<T: Record> MemoryTable<T> {
         })?;
         let (_, item) = self.shared.table.encoded(&record)?;
         let record = Arc::new(record);
-        let put = Change { now: Known::Record(Arc::clone(&record)), size: item.size };
+        let put = Change::put(Arc::clone(&record), item.size);
         self.shared.move_record(&old, &new, put).await?;
         Ok(record)
     }
@@ -98,8 +100,7 @@ impl<T: Record> MemoryTable<T> {
 }
 
 impl<T: Record> Shared<T> {
-    /// Publishes the put and the delete. Room for both is taken first, so that the second does not
-    /// fail for want of it.
+    /// Publishes the put and the delete at once, as soon as there is room for both.
     async fn move_record(
         self: &Arc<Self>,
         old: &Key,
@@ -107,34 +108,47 @@ impl<T: Record> Shared<T> {
         put: Change<T>,
     ) -> Result<(), Error> {
         let delete = Change::delete(old);
+        let put = {
+            let mut locked = self.slots.lock(old.as_bytes());
+            let kept = locked.find(old.as_bytes()).and_then(|slot| slot.kept.clone());
+            Change { beside: Beside::Moved(kept), ..put }
+        };
         let mut permit = self.slots.room.permit();
-        let need = self.slots.room.need_at_most(&[put.size, delete.size]);
+        let need = self.slots.room.need_at_most(&[put.size_with(None), delete.size]);
         if !permit.try_take(need) {
             if !need.fits(self.options.most_unsaved) {
                 let text = "there is never room for both changes of a `rekey`";
                 let error = Error::new(ErrorKind::Configuration, text).during("rekey").on_key(old);
                 return Err(self.place(error).advise("raise what may be unsaved at most"));
             }
-            self.take_room(&mut permit, need).await?;
+            let room = self.take_room(&mut permit, need).await;
+            room.map_err(|error| error.during("rekey").on_key(old))?;
         }
-        let kept = {
-            let mut locked = self.slots.lock(old.as_bytes());
-            locked.find(old.as_bytes()).and_then(|slot| slot.kept.clone())
-        };
-        self.change(new, put, &mut permit).await?;
-        self.keep(new, kept);
-        self.change(old, delete, &mut permit).await
+        self.publish_both(old, delete, new, put, &mut permit)?;
+        self.unregister(old);
+        self.unregister(new);
+        self.after_change();
+        Ok(())
     }
 
-    /// What a record brings along from where it was. What is stored under its key is another item, so
-    /// it is written even if the records are equal.
-    fn keep(&self, key: &Key, kept: Option<Arc<Kept>>) {
-        let mut locked = self.slots.lock(key.as_bytes());
-        if let Some(slot) = locked.find(key.as_bytes()) {
-            slot.kept = kept;
-            if let Some(unsaved) = &mut slot.unsaved {
-                unsaved.base = Known::Unknown;
-            }
+    /// Publishes both under the locks of both, so that no flush and no `close` comes in between.
+    fn publish_both(
+        &self,
+        old: &Key,
+        delete: Change<T>,
+        new: &Key,
+        put: Change<T>,
+        permit: &mut Permit<'_>,
+    ) -> Result<(), Error> {
+        let mut both = self.slots.lock_both(old.as_bytes(), new.as_bytes());
+        self.check_change(both.at(old.as_bytes()), old)?;
+        self.check_change(both.at(new.as_bytes()), new)?;
+        let complete = self.scans.is_complete();
+        for (key, change) in [(new, put), (old, delete)] {
+            let locked = both.at(key.as_bytes());
+            permit.spend(locked.need(key, &change));
+            locked.change(key, change, complete);
         }
+        Ok(())
     }
 }

@@ -92,7 +92,13 @@ impl Scans {
     }
 
     fn needs_no_trace(&self) -> bool {
-        !self.is_complete() && !self.is_assumed() && self.oldest.load(Ordering::SeqCst) == 0
+        // In this order: a scan says what it saw before it ends.
+        self.oldest.load(Ordering::SeqCst) == 0 && !self.is_complete() && !self.is_assumed()
+    }
+
+    /// There are traces that may be of use.
+    pub(crate) fn has_traces(&self) {
+        self.traced.store(true, Ordering::SeqCst);
     }
 
     /// The number of the newest scan.
@@ -109,41 +115,34 @@ impl Scans {
         self.resets.fetch_add(1, Ordering::SeqCst);
     }
 
-    pub(crate) fn begin(&self) -> Scan<'_> {
+    /// A scan begins; it is to be ended.
+    pub(crate) fn begin(&self) -> Scan {
         let mut running = self.running.lock();
         let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         running.insert(number);
         self.oldest.store(running.first().copied().unwrap_or(0), Ordering::SeqCst);
-        Scan { scans: self, number, resets: self.resets() }
-    }
-}
-
-/// A scan under way.
-#[derive(Debug)]
-pub(crate) struct Scan<'s> {
-    scans: &'s Scans,
-    number: u64,
-    resets: u64,
-}
-
-impl Scan<'_> {
-    pub(crate) const fn number(&self) -> u64 {
-        self.number
+        Scan { number, resets: self.resets() }
     }
 
     /// The scan saw the whole table; from now on what is not in memory is absent, unless something
     /// was reset meanwhile.
-    pub(crate) fn completed(&self) {
-        self.scans.complete.fetch_max(self.resets + 1, Ordering::SeqCst);
+    pub(crate) fn completed(&self, scan: Scan) {
+        self.complete.fetch_max(scan.resets + 1, Ordering::SeqCst);
+    }
+
+    /// No page of the scan is looked at any more.
+    pub(crate) fn end(&self, scan: Scan) {
+        let mut running = self.running.lock();
+        running.remove(&scan.number);
+        self.oldest.store(running.first().copied().unwrap_or(0), Ordering::SeqCst);
     }
 }
 
-impl Drop for Scan<'_> {
-    fn drop(&mut self) {
-        let mut running = self.scans.running.lock();
-        running.remove(&self.number);
-        self.scans.oldest.store(running.first().copied().unwrap_or(0), Ordering::SeqCst);
-    }
+/// A scan under way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scan {
+    pub(crate) number: u64,
+    resets: u64,
 }
 
 #[cfg(test)]
@@ -154,15 +153,16 @@ mod tests {
     fn a_scan_makes_the_rest_absent_until_a_record_is_let_go_or_all_are() {
         let scans = Scans::new(false);
         let scan = scans.begin();
-        scan.completed();
+        scans.completed(scan);
         assert!(scans.is_complete());
         scans.evicted(0);
         assert!(!scans.is_complete());
         scans.reset();
         assert!(!scans.is_complete());
-        scan.completed();
+        scans.completed(scan);
         assert!(!scans.is_complete(), "reset since it began");
-        scans.begin().completed();
+        let scan = scans.begin();
+        scans.completed(scan);
         assert!(scans.is_complete(), "what was let go before the reset does not count");
     }
 
@@ -174,15 +174,15 @@ mod tests {
         let first = scans.begin();
         assert_eq!(scans.evicted(before), 0);
         let second = scans.begin();
-        assert_eq!(scans.evicted(first.number()), second.number());
+        assert_eq!(scans.evicted(first.number), second.number);
         assert_eq!(scans.useless_traces(), None);
-        drop(first);
-        assert_eq!(scans.evicted(second.number() - 1), 0, "that scan has ended");
-        let newest = second.number();
-        drop(second);
+        scans.end(first);
+        assert_eq!(scans.evicted(second.number - 1), 0, "that scan has ended");
+        let newest = second.number;
+        scans.end(second);
         assert_eq!(scans.useless_traces(), Some(newest));
         assert_eq!(scans.useless_traces(), None, "there are none any more");
-        assert!(scans.begin().number() > newest);
+        assert!(scans.begin().number > newest);
     }
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
         let scans = Scans::new(true);
         assert!(scans.is_assumed() && !scans.is_complete());
         let trace = scans.trace();
-        assert!(trace > 0 && trace < scans.begin().number());
+        assert!(trace > 0 && trace < scans.begin().number);
         scans.evicted(0);
         assert!(!scans.is_assumed());
         let scans = Scans::new(true);

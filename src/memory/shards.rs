@@ -40,7 +40,14 @@ pub(crate) struct Shard<T: Record> {
 pub(crate) struct Locked<'s, T: Record> {
     shard: MutexGuard<'s, Shard<T>>,
     shards: &'s Shards<T>,
+    index: usize,
     hash: u64,
+}
+
+/// The shards of two keys, which may be one, locked.
+pub(crate) struct Both<'s, T: Record> {
+    first: Locked<'s, T>,
+    second: Option<Locked<'s, T>>,
 }
 
 impl<T: Record> Shards<T> {
@@ -61,11 +68,29 @@ impl<T: Record> Shards<T> {
 
     /// Locks the shard of a key, given by its bytes.
     pub(crate) fn lock(&self, key: &[u8]) -> Locked<'_, T> {
+        let (index, hash) = self.place(key);
+        self.lock_at(index, hash)
+    }
+
+    /// Locks the shards of two keys, in an order that is the same for all.
+    pub(crate) fn lock_both(&self, one: &[u8], other: &[u8]) -> Both<'_, T> {
+        let (one, other) = (self.place(one), self.place(other));
+        let (low, high) = (one.min(other), one.max(other));
+        let first = self.lock_at(low.0, low.1);
+        let second = (high.0 != low.0).then(|| self.lock_at(high.0, high.1));
+        Both { first, second }
+    }
+
+    /// The shard of a key and its hash.
+    fn place(&self, key: &[u8]) -> (usize, u64) {
         let hash = self.hasher.hash_one(key);
         // The table uses the low bits for the place and the top seven for the tag.
-        let index = usize::try_from(hash >> 40).unwrap_or_default() % SHARDS;
+        (usize::try_from(hash >> 40).unwrap_or_default() % SHARDS, hash)
+    }
+
+    fn lock_at(&self, index: usize, hash: u64) -> Locked<'_, T> {
         let shard = self.shards.get(index).unwrap_or(&self.shards[0]);
-        Locked { shard: shard.lock(), shards: self, hash }
+        Locked { shard: shard.lock(), shards: self, index, hash }
     }
 
     /// The sequence number of the newest change.
@@ -107,20 +132,24 @@ impl<T: Record> Shards<T> {
         }
     }
 
-    /// Drops traces up to this one; a slot that holds nothing else goes.
-    pub(crate) fn forget_traces(&self, up_to: u64) {
+    /// Drops traces up to this one; a slot that holds nothing else goes. Returns whether there are
+    /// newer ones.
+    pub(crate) fn forget_traces(&self, up_to: u64) -> bool {
+        let mut newer = false;
         for shard in &self.shards {
             shard.lock().slots.retain(|slot| {
-                if slot.now.is_unknown() && slot.forgotten <= up_to {
+                if slot.forgotten <= up_to {
                     slot.forgotten = 0;
                 }
+                newer |= slot.forgotten > 0;
                 !slot.is_vacant()
             });
         }
+        newer
     }
 
-    /// Forgets every slot; unless forced, not those that are unsaved or being changed. None is in
-    /// flight. Returns what was known, to be dropped under no lock.
+    /// Forgets every slot; unless forced, not those that are unsaved. None is in flight. Returns what
+    /// was known, to be dropped under no lock.
     pub(crate) fn clear(&self, forced: bool) -> Vec<Slot<T>> {
         let mut gone = Vec::new();
         for shard in &self.shards {
@@ -135,7 +164,7 @@ impl<T: Record> Shards<T> {
 
     /// Empties a slot if it is to be forgotten; returns whether it may go altogether.
     fn empty(&self, slot: &mut Slot<T>, forced: bool) -> bool {
-        if !forced && (slot.unsaved.is_some() || slot.busy.is_some()) {
+        if !forced && slot.unsaved.is_some() {
             return false;
         }
         if let Some(unsaved) = slot.unsaved.take() {
@@ -149,6 +178,17 @@ impl<T: Record> Shards<T> {
         let _now = slot.forget(0);
         slot.kept = kept;
         false
+    }
+}
+
+impl<'s, T: Record> Both<'s, T> {
+    /// The place of one of the keys.
+    pub(crate) fn at(&mut self, key: &[u8]) -> &mut Locked<'s, T> {
+        let (index, hash) = self.first.shards.place(key);
+        let second = self.second.as_mut().filter(|second| second.index == index);
+        let locked = second.unwrap_or(&mut self.first);
+        locked.hash = hash;
+        locked
     }
 }
 
@@ -167,9 +207,11 @@ impl<T: Record> Locked<'_, T> {
         }
     }
 
-    /// What room a change of this size needs.
-    pub(crate) fn need(&mut self, key: &Key, size: usize) -> Need {
-        let before = self.find(key.as_bytes()).and_then(|slot| slot.unsaved_size());
+    /// What room a change needs.
+    pub(crate) fn need(&mut self, key: &Key, change: &Change<T>) -> Need {
+        let slot = self.find(key.as_bytes());
+        let size = change.size_with(slot.as_ref().and_then(|slot| slot.kept.as_ref()));
+        let before = slot.and_then(|slot| slot.unsaved_size());
         self.shards.room.need(before, size)
     }
 
@@ -182,8 +224,10 @@ impl<T: Record> Locked<'_, T> {
         if complete && slot.now.is_unknown() && slot.forgotten == 0 && !slot.unreadable {
             slot.now = Known::Absent;
         }
-        let (before, size) = (slot.unsaved_size(), change.size);
-        if slot.change(change, seq) || broken(2) {
+        let before = slot.unsaved_size();
+        let newly = slot.change(change, seq);
+        let size = slot.size;
+        if newly || broken(2) {
             self.shard.unsaved.insert(seq, key.clone());
         }
         self.shards.room.took(before, size);

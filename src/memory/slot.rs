@@ -84,12 +84,43 @@ pub(crate) struct Slot<T: Record> {
 pub(crate) struct Change<T> {
     pub(crate) now: Known<T>,
     pub(crate) size: usize,
+    pub(crate) beside: Beside,
+}
+
+/// What is kept beside a record that is put.
+pub(crate) enum Beside {
+    /// What is kept in the slot.
+    AsItIs,
+    /// What the record brings along from another key.
+    Moved(Option<Arc<Kept>>),
 }
 
 impl<T> Change<T> {
+    /// A record of this many bytes.
+    pub(crate) fn put(record: Arc<T>, size: usize) -> Self {
+        Self { now: Known::Record(record), size, beside: Beside::AsItIs }
+    }
+
+    /// A change that is not known yet: it needs the room of a record, and no bytes.
+    pub(crate) const fn nothing() -> Self {
+        Self { now: Known::Absent, size: 0, beside: Beside::AsItIs }
+    }
+
+    /// The bytes that it has together with what is kept in the slot.
+    pub(crate) fn size_with(&self, kept: Option<&Arc<Kept>>) -> usize {
+        let kept = match &self.beside {
+            Beside::AsItIs => kept,
+            Beside::Moved(kept) => kept.as_ref(),
+        };
+        match self.now {
+            Known::Record(_) => self.size + kept.map_or(0, |kept| kept.beside()),
+            Known::Absent | Known::Unknown => self.size,
+        }
+    }
+
     /// The deletion of a key.
     pub(crate) fn delete(key: &Key) -> Self {
-        Self { now: Known::Absent, size: key.as_bytes().len() }
+        Self { now: Known::Absent, size: key.as_bytes().len(), beside: Beside::AsItIs }
     }
 }
 
@@ -173,7 +204,9 @@ impl<T: Record> Slot<T> {
     }
 
     /// Publishes a change; returns whether the slot was saved before.
-    pub(crate) fn change(&mut self, Change { now, size }: Change<T>, seq: u64) -> bool {
+    pub(crate) fn change(&mut self, change: Change<T>, seq: u64) -> bool {
+        let size = change.size_with(self.kept.as_ref());
+        let Change { now, beside, .. } = change;
         self.load = None;
         self.forgotten = 0;
         self.registered = false;
@@ -193,6 +226,11 @@ impl<T: Record> Slot<T> {
         });
         (unsaved.seq, unsaved.size) = (seq, size);
         unsaved.parked = None;
+        if let Beside::Moved(kept) = beside {
+            // What is stored here is another item, so this is written even if the records are equal.
+            self.kept = kept;
+            unsaved.base = Known::Unknown;
+        }
         if matches!(self.now, Known::Absent) && self.kept.take().is_some() {
             // What comes after the delete is not what was loaded, even if the record is equal; nor
             // is it what is in flight, which has the kept attributes too.

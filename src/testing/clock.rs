@@ -68,6 +68,10 @@ impl PausedClock {
     }
 
     /// Lets this much time pass at once; timers that are due fire.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the time has passed, and timers that are due fire later.
     pub async fn advance(&self, time: Duration) {
         tokio::time::advance(time).await;
     }

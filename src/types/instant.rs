@@ -1,7 +1,8 @@
 //! Instants: one sortable text in UTC, whatever the time crate.
 //!
 //! An instant is stored as `2012-05-31T12:00:00.000000+00:00`: microseconds, or nanoseconds where
-//! they are not zero. Texts of instants sort as the instants do. What is read may have another
+//! they are not zero. Texts of instants sort as the instants do; those of years before 0 or after 9999
+//! would not, so a record with one cannot be stored. What is read may have another
 //! offset or form (`2012-05-31T14:00:00+02:00`, `2012-05-31 12:00:00Z`); without an offset it is an
 //! error, as nobody knows which instant it is.
 //!
@@ -105,7 +106,21 @@ impl<T> From<T> for Instant<T> {
 
 impl<T: InstantType> Serialize for Instant<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0.to_text())
+        sortable(&self.0)
+            .map_err(serde::ser::Error::custom)
+            .and_then(|text| serializer.serialize_str(&text))
+    }
+}
+
+/// The stored form of an instant, if it has one that sorts as it does: with a year of four digits.
+fn sortable<T: InstantType>(instant: &T) -> Result<String, &'static str> {
+    let text = instant.to_text();
+    let year = text.split_once('-').map(|(year, _)| year);
+    if year.is_some_and(|year| year.len() == 4 && year.bytes().all(|digit| digit.is_ascii_digit()))
+    {
+        Ok(text)
+    } else {
+        Err("an instant before the year 0 or after 9999 has no sortable form")
     }
 }
 
@@ -241,6 +256,23 @@ mod tests {
             })
             .collect();
         assert!(texts.is_sorted(), "{texts:?}");
+    }
+
+    #[test]
+    fn years_that_would_not_sort_are_refused() {
+        for (seconds, fits) in [
+            (-62_167_219_200_i64, true), // the year 0
+            (-62_167_219_201, false),
+            (253_402_207_199, true), // the year 9999
+            (253_402_300_800, false),
+        ] {
+            if let Some(chrono) = chrono::DateTime::<chrono::Utc>::from_timestamp(seconds, 0) {
+                assert_eq!(serde_json::to_string(&Instant(chrono)).is_ok(), fits, "{seconds}");
+            }
+            if let Ok(jiff) = jiff::Timestamp::from_second(seconds) {
+                assert_eq!(serde_json::to_string(&Instant(jiff)).is_ok(), fits, "{seconds}");
+            }
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub struct Failed {
     pub key: Key,
     /// What was to be done.
     pub operation: Operation,
-    /// How often it was sent in this flush.
+    /// How often it was sent in this flush; 0 also where an error ended the flush as a whole.
     pub attempts: u64,
     /// Whether it may be in the table after all.
     pub outcome: Outcome,
@@ -103,7 +103,16 @@ impl fmt::Display for FlushReport {
             if self.requests == 1 { "" } else { "s" },
             self.retries,
             self.elapsed.as_secs_f64(),
-        )
+        )?;
+        match self.background.len() {
+            0 => Ok(()),
+            1 => write!(f, "; a background flush failed before: {}", self.background[0]),
+            many => write!(
+                f,
+                "; {many} background flushes failed before, the first: {}",
+                self.background[0]
+            ),
+        }
     }
 }
 

@@ -222,3 +222,42 @@ async fn a_forced_reset_waits_for_the_batch_and_not_for_those_behind_it() {
     assert!(memory.get(at("ada")).await.unwrap().is_some());
     assert!(memory.get(at("bob")).await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn a_reset_that_nobody_goes_on_with_holds_up_no_flush() {
+    let (stage, memory) = stage(0).await;
+    let gate = stage.faults.hold_next("BatchWriteItem");
+    memory.put(player("ada", 1.0)).await.unwrap();
+    let flush = tokio::spawn({
+        let memory = memory.clone();
+        async move { memory.flush().await }
+    });
+    gate.reached().await;
+    let reset = memory.reset_forced();
+    tokio::pin!(reset);
+    assert!(futures::poll!(reset.as_mut()).is_pending());
+    gate.open();
+    assert_eq!(flush.await.unwrap().unwrap().written, 1);
+    memory.put(player("bob", 1.0)).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    memory.put(player("eve", 1.0)).await.unwrap();
+    reset.await;
+    assert_eq!((memory.unsaved().len(), memory.stats().cached), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_at_the_deadline_says_what_is_parked() {
+    let stage = Stage::<Player>::embedded().await;
+    let memory = stage.memory();
+    stage.faults.always("BatchWriteItem", Fault::poison(|item| item["name"]["S"] == "bad"));
+    memory.put(player("bad", 1.0)).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap_err().report().parked.len(), 1);
+    memory.put(player("ada", 1.0)).await.unwrap();
+    let gate = stage.faults.hold_next("BatchWriteItem");
+    let error = memory.close_within(Duration::from_secs(1)).await.unwrap_err();
+    let report = error.report();
+    assert_eq!(failed_keys(&report.failed), [r#"("chess", "ada")"#]);
+    assert_eq!(failed_keys(&report.parked), [r#"("chess", "bad")"#]);
+    assert_eq!(report.parked[0].error.kind(), ErrorKind::Refused);
+    gate.open();
+}

@@ -541,3 +541,43 @@ mod warnings {
         fn exit(&self, _: &Id) {}
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_nobody_waited_for_is_asked_anew() {
+    let database = crate::support::embedded();
+    database.table::<Team>().create_if_missing().await.unwrap();
+    let (anew, faults) = crate::support::faulty(&database);
+    let table = anew.table::<Team>();
+    faults.always("DescribeTable", crate::support::Fault::no_answer());
+    let given_up = tokio::time::timeout(Duration::from_secs(2), table.get("ada"));
+    assert!(given_up.await.is_err());
+    faults.heal();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert!(table.get("ada").await.unwrap().is_none());
+}
+
+#[test]
+fn a_runtime_that_ends_in_the_first_contact_leaves_the_table_usable() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let database = crate::support::embedded();
+    runtime().block_on(async {
+        database.table::<Team>().create_if_missing().await.unwrap();
+    });
+    let (anew, faults) = crate::support::faulty(&database);
+    let memory = MemoryTable::new(anew.table::<Team>());
+    faults.always("DescribeTable", crate::support::Fault::failed());
+    let first = runtime();
+    first.block_on(async {
+        memory.put(Team { name: "ada".into(), motto: String::new() }).await.unwrap();
+        let flush = memory.clone();
+        tokio::spawn(async move { flush.flush().await });
+        // In the pause before its second attempt.
+        while faults.count("DescribeTable") == 0 {
+            tokio::task::yield_now().await;
+        }
+    });
+    drop(first);
+    faults.heal();
+    let written = runtime().block_on(async { memory.flush().await.unwrap().written });
+    assert_eq!(written, 1);
+}

@@ -587,7 +587,39 @@ async fn a_panic_within_a_request_is_an_error() {
     stage.faults.script("BatchWriteItem", |_| panic!("on purpose"));
     stage.faults.script("GetItem", |_| panic!("on purpose"));
     memory.put(player("a", 1.0)).await.unwrap();
-    assert!(memory.flush().await.unwrap_err().to_string().contains("a request panicked"));
+    let error = memory.flush().await.unwrap_err();
+    assert!(error.to_string().contains("a request panicked"), "{error}");
+    let [failed] = &error.report().failed[..] else { panic!("{error:?}") };
+    assert_eq!(failed.outcome, memory_table::Outcome::OutcomeUnknown);
     assert!(memory.get(at("b")).await.unwrap_err().to_string().contains("a request panicked"));
     assert_eq!(memory.unsaved().len(), 1);
+}
+
+#[tokio::test]
+async fn a_record_that_is_too_large_with_what_its_type_does_not_know_is_refused_at_once() {
+    let (stage, memory) = profiles().await;
+    let client = stage.truth.database().client();
+    let put = client.put_item().table_name(stage.truth.name().unwrap());
+    let text = |value: &str| AttributeValue::S(value.into());
+    let number = |value: &str| AttributeValue::N(value.into());
+    let profile = [("level".to_owned(), number("1"))];
+    put.item("name", text("ada"))
+        .item("rating", number("1"))
+        .item("profile", AttributeValue::M(profile.into()))
+        .item("motto", text(&"x".repeat(409_560)))
+        .send()
+        .await
+        .unwrap();
+    memory.update_existing("ada", |known| known.rating = 2.0).await.unwrap();
+    let unsaved = memory.stats().unsaved_bytes;
+    assert!((409_500..=409_600).contains(&unsaved), "{unsaved}: what is kept counts");
+    let long = 1.234_567_890_123_4;
+    let updated = memory.update_existing("ada", |known| known.rating = long).await.map(drop);
+    let put = memory.put(known("ada", long)).await;
+    for refused in [updated, put] {
+        let error = refused.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidRecord);
+        assert!(error.to_string().contains("does not know the item has 4096"), "{error}");
+    }
+    assert_eq!(memory.flush().await.unwrap().written, 1);
 }

@@ -157,3 +157,12 @@ async fn a_put_is_refused_after_any_read_that_met_an_item_that_does_not_fit() {
         assert_eq!(memory.flush().await.unwrap().written, 1);
     }
 }
+
+#[tokio::test]
+async fn what_another_database_finds_is_not_loaded() {
+    let (stage, memory) = stage(1).await;
+    let (other, _) = super::support::stage(1).await;
+    let error = memory.load(other.truth.query("chess")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
+    assert_eq!(stage.reads(), 0);
+}
