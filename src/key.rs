@@ -96,6 +96,15 @@ impl KeyValue<'_> {
         self.canonical("sort key", MAX_SORT)
     }
 
+    /// Its bytes by DynamoDB's arithmetic.
+    fn size(&self) -> usize {
+        match self {
+            Self::String(text) => text.len(),
+            Self::Number(text) => Decimal::parse(text).map_or(text.len(), |number| number.size()),
+            Self::Binary(bytes) => bytes.len(),
+        }
+    }
+
     fn canonical(&self, part: &'static str, max: usize) -> Result<KeyValue<'static>, KeyError> {
         let mut bytes = KeyBytes::new();
         let kind = push_value(&mut bytes, self, part, max)?;
@@ -234,6 +243,13 @@ impl Key {
         &self.0
     }
 
+    /// The bytes of the key's attributes of these names, by DynamoDB's arithmetic.
+    pub(crate) fn size(&self, partition_key: &str, sort_key: Option<&str>) -> usize {
+        let (partition, sort) = self.split();
+        let sort = sort.map_or(0, |sort| sort_key.map_or(0, str::len) + sort.size());
+        partition_key.len() + partition.size() + sort
+    }
+
     fn split(&self) -> (KeyValue<'_>, Option<KeyValue<'_>>) {
         // The layout is ours alone, so the fallbacks are never taken.
         let [kind, low, high, rest @ ..] = &*self.0 else {
@@ -355,6 +371,13 @@ mod tests {
         assert_eq!(both.sort(), Some(KeyValue::Binary(Cow::Borrowed(&[0, 255]))));
         assert_eq!(both.to_string(), "(-1.5, 0x00ff)");
         assert_eq!(key(text("a"), None).sort(), None);
+    }
+
+    #[test]
+    fn sizes_are_those_of_the_attributes() {
+        let both = key(text("ada"), Some(number("1234")));
+        assert_eq!(both.size("name", Some("at")), 4 + 3 + 2 + 3);
+        assert_eq!(key(KeyValue::Binary(Cow::Borrowed(&[1, 2])), None).size("id", None), 4);
     }
 
     #[test]

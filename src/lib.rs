@@ -104,7 +104,8 @@ pub use key::{
     KeyShape, KeyValue, PartitionKey, QueryShape, SortShape,
 };
 pub use memory::{
-    LoadReport, Loadable, MemoryTable, MemoryTableBuilder, ScopeError, Stats, Unsaved,
+    FeedError, LoadReport, Loadable, MemoryTable, MemoryTableBuilder, PutSink, ScopeError, Stats,
+    Unsaved,
 };
 pub use record::{FromKey, Projection, Record};
 pub use retry::RetryPolicy;

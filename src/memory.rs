@@ -7,6 +7,7 @@ mod closed;
 mod change;
 mod end;
 mod expiry;
+mod feed;
 mod fence;
 mod flush;
 mod load;
@@ -29,6 +30,7 @@ use tokio::sync::{Notify, Semaphore};
 
 pub use builder::MemoryTableBuilder;
 pub use end::{ScopeError, Unsaved};
+pub use feed::{FeedError, PutSink};
 pub use many::{LoadReport, Loadable};
 pub use stats::Stats;
 

@@ -66,7 +66,7 @@ impl<T: Record> MemoryTableBuilder<T> {
         self
     }
 
-    /// How many requests are in flight at once, for loads and for flushes each.
+    /// How many requests are in flight at once, for loads by keys and scans together, and for flushes.
     ///
     /// Default: 16, enough to hide the latency of a network; a server on the same machine gains
     /// nothing from more.
@@ -167,7 +167,8 @@ impl<T: Record> MemoryTableBuilder<T> {
     ///
     /// Unsaved records are never let go, so a part of the capacity is theirs:
     /// [`max_unsaved_records`](Self::max_unsaved_records), by default half of it. Records that are
-    /// being changed or loaded come on top, one each. Change records by `update`, which loads them
+    /// being changed or loaded come on top, and the keys of items that do not fit the type, without
+    /// their records, as do for the time of a `load` those that are written and let go during it. Change records by `update`, which loads them
     /// anew: a `put` of one that was let go replaces the whole item, attributes that the record's type
     /// does not know included. After `load_all` what is not in memory counts as absent only until
     /// something is let go.
@@ -179,7 +180,8 @@ impl<T: Record> MemoryTableBuilder<T> {
     }
 
     /// Keeps records of at most this many bytes in memory: item sizes by DynamoDB's arithmetic, and
-    /// 256 bytes for each record or absence, unsaved ones too. Half of it is for unsaved records unless
+    /// 256 bytes for each record or absence, unsaved ones too. What an unsaved record was loaded as is
+    /// kept beside it and not counted. Half of it is for unsaved records unless
     /// [`max_unsaved_bytes`](Self::max_unsaved_bytes) says otherwise. As
     /// [`capacity_records`](Self::capacity_records) otherwise, in place of it.
     ///

@@ -119,8 +119,12 @@ impl<T> Change<T> {
     }
 
     /// The deletion of a key.
-    pub(crate) fn delete(key: &Key) -> Self {
-        Self { now: Known::Absent, size: key.as_bytes().len(), beside: Beside::AsItIs }
+    pub(crate) fn delete(key: &Key) -> Self
+    where
+        T: Record,
+    {
+        let size = key.size(T::PARTITION_KEY, T::SORT_KEY);
+        Self { now: Known::Absent, size, beside: Beside::AsItIs }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::breaks::broken;
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::link::{Counters, Link};
-use crate::store::{Action, Class, Failure, Operation, Outcome, Write, Written};
+use crate::store::{Action, Class, Failure, Operation, Outcome, TableRef, Write, Written};
 
 const OPERATION: &str = "BatchWriteItem";
 
@@ -136,7 +136,8 @@ impl<'e> Engine<'e> {
             return None;
         }
         self.flights.keys.extend(batch.iter().map(|write| write.key.clone()));
-        self.report.sending(batch.iter().map(|write| (&write.key, size(write))));
+        let table = &self.link.table;
+        self.report.sending(batch.iter().map(|write| (&write.key, size(write, table))));
         let link = self.link;
         Counters::add(&link.counters.write_requests, 1);
         Some(Box::pin(async move {
@@ -346,10 +347,10 @@ async fn sleep_until(wake: Option<Instant>) {
     }
 }
 
-fn size(write: &Write) -> usize {
+fn size(write: &Write, table: &TableRef) -> usize {
     match &write.action {
         Action::Put(item) => item.size,
-        Action::Delete(_) => write.key.as_bytes().len(),
+        Action::Delete(_) => write.key.size(table.partition_key, table.sort_key),
     }
 }
 

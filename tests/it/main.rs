@@ -14,6 +14,7 @@ mod embedded;
 mod endings;
 mod etl;
 mod expiry;
+mod feed;
 mod first_contact;
 mod flush;
 mod flush_faults;
