@@ -58,8 +58,9 @@ impl<T, E: fmt::Display> fmt::Display for ScopeError<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Job { error, unsaved } => {
-                let count = unsaved.len();
-                write!(f, "{error}; {count} unsaved changes were handed back, none was flushed")
+                let count = super::counted(unsaved.len(), "unsaved change");
+                let were = if unsaved.len() == 1 { "was" } else { "were" };
+                write!(f, "{error}; {count} {were} handed back, none was flushed")
             }
             Self::Flush(error) => error.fmt(f),
         }

@@ -194,3 +194,37 @@ async fn a_flush_error_says_how_much_is_unsaved_and_why() {
          ProvisionedThroughputExceededException: as the test says"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_report_says_what_was_done_and_what_failed_in_the_background_before() {
+    let stage = Stage::with([player("ada", 1)]).await;
+    let builder = stage.builder().patience(Duration::ZERO).flush_interval(Duration::from_secs(10));
+    let memory = builder.build().unwrap();
+    stage.faults.next(WRITE, Fault::access_denied());
+    memory.put(player("ada", 2)).await.unwrap();
+    memory.delete("bob").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    let report = memory.flush().await.unwrap();
+    assert_eq!(
+        report.to_string(),
+        "written 1, deleted 1, unchanged 0, parked 0, failed 0 in 1 request (0 retries), 0.00 s; a \
+         background flush failed before: BatchWriteItem on table `players`, key \"ada\": these \
+         credentials may not do this (AccessDeniedException, request TEST), sent once; allow the \
+         action for this table in the IAM policy"
+    );
+}
+
+#[tokio::test]
+async fn a_scope_error_says_why_the_job_failed_and_what_is_handed_back() {
+    let stage = Stage::with([]).await;
+    let memory = stage.memory();
+    let job = async |memory: &MemoryTable<super::Player>| {
+        memory.put(player("ada", 1)).await?;
+        memory.get("").await.map(drop)
+    };
+    assert_eq!(
+        told(&memory.scope(job).await.unwrap_err()),
+        "table `players`: invalid partition key: it is empty, which DynamoDB does not allow for a \
+         key; nothing was sent; 1 unsaved change was handed back, none was flushed"
+    );
+}
