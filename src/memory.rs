@@ -321,7 +321,8 @@ impl<T: Record> Shared<T> {
             if records == 1 { "is" } else { "are" },
         );
         let error = self.place(Error::new(ErrorKind::Timeout, text)).advise(
-            "nothing was changed; see why the flushes in the background take so long, or raise the hard mark",
+            "nothing was changed; see why flushes in the background do not save enough (what is parked holds \
+             its room until it is put again or discarded), or raise the hard mark",
         );
         match self.last_background_error() {
             Some(cause) => error.caused_by(cause),
@@ -502,7 +503,9 @@ impl<T: Record> MemoryTable<T> {
     /// cannot land on top of it. One that lands even later can: that hole remains.
     ///
     /// A batch that the service refuses is halved until the bad item is alone, which takes at most
-    /// 11 requests for one among 25; the bad item is parked and the others are written. So is a record
+    /// 11 requests for one among 25; the bad item is parked and the others are written. If every one of
+    /// several is refused alike, the table may be to blame, so none is parked: they are failed, and the
+    /// next flush that has a good one too, or only one of them, tells. Parked is also a record
     /// whose `Serialize` fails or panics. Where the table is gone, access is denied or the credentials
     /// have expired, no item is to blame: the flush stops at once and everything stays unsaved.
     ///

@@ -14,6 +14,22 @@ use crate::spec::IndexSpec;
 /// for [`PARTITION_KEY`](Self::PARTITION_KEY) and [`SORT_KEY`](Self::SORT_KEY), and serde reads
 /// what it wrote. A record that breaks the first rule is refused when it is put.
 ///
+/// # What does not come back as it went
+///
+/// serde and DynamoDB have no form for some values, so these come back as others:
+///
+/// | Value | Comes back as |
+/// |---|---|
+/// | `Some(None)`, `Some(())`, an empty set in an `Option` | `None` |
+/// | an empty set as the value of a map | no entry; in a list it is refused |
+/// | `-0.0` | `0.0` |
+///
+/// In tagged, untagged and flattened types serde's own buffers stand in between: there
+/// [`Number`](crate::Number), [`Set`](crate::Set) and [`Attributes`](crate::Attributes) are exact,
+/// while `u128` and `i128`, and maps with keys of numbers, are written and cannot be read again, which
+/// is an error with the attribute's path: use `Number`, and keys of text. An untagged type reads the
+/// first variant that fits.
+///
 /// # Example
 ///
 /// ```

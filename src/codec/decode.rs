@@ -76,21 +76,24 @@ impl fmt::Display for Undecodable {
 pub(crate) fn decode<T: Record>(json: &[u8]) -> Result<Decoded<T>, Undecodable> {
     let mut decoded = decode_form::<T>(json)?;
     if T::HAS_HOOKS {
+        let key = record_key(&decoded.record)?;
         // After all was compared with the item: what it changes is to be written, but only with the
         // next change of the record.
         decoded.record.after_load().map_err(Undecodable::AfterLoad)?;
-        check_key_stays(&decoded)?;
+        check_key_stays(&key, &decoded.record)?;
     }
     Ok(decoded)
 }
 
-fn check_key_stays<T: Record>(decoded: &Decoded<T>) -> Result<(), CodecError> {
-    let changed =
-        Key::new(&decoded.record.key()).map_err(|error| CodecError::new(error.to_string()))?;
-    if changed == decoded.key {
+fn record_key<T: Record>(record: &T) -> Result<Key, CodecError> {
+    Key::new(&record.key()).map_err(|error| CodecError::new(error.to_string()))
+}
+
+fn check_key_stays<T: Record>(key: &Key, record: &T) -> Result<(), CodecError> {
+    let changed = record_key(record)?;
+    if changed == *key {
         return Ok(());
     }
-    let key = &decoded.key;
     Err(CodecError::new(format!("its `after_load` changed the key from {key} to {changed}")))
 }
 
@@ -99,7 +102,11 @@ fn decode_form<T: Record>(json: &[u8]) -> Result<Decoded<T>, CodecError> {
     let mut declared = Vec::new();
     let reader = ItemReader { fields: &fields, declared: &mut declared, place: Place::Named };
     let record = T::deserialize(reader).map_err(|error| explained(error, &fields))?;
-    let key = Key::new(&record.key()).map_err(|error| CodecError::new(error.to_string()))?;
+    // The item's own key, which a type may read in several forms: the service knows it by one.
+    let key = match key_of(&fields, T::PARTITION_KEY, T::SORT_KEY) {
+        Some(key) => key,
+        None => record_key(&record)?,
+    };
     // However large: what is stored can be read, though saving it may be refused.
     let again = form(&record)?;
     let kept = Kept::of::<T>(&fields, &again.json, &declared)?;
@@ -124,9 +131,12 @@ pub(crate) fn key_of_item(fields: &Fields<'_>, names: &[&str]) -> Option<String>
 
 /// The key of an item that may not fit its type, for the error that says so.
 pub(crate) fn item_key(json: &[u8], partition: &str, sort: Option<&str>) -> Option<Key> {
-    let fields = parse_item(json).ok()?;
+    key_of(&parse_item(json).ok()?, partition, sort)
+}
+
+fn key_of(fields: &Fields<'_>, partition: &str, sort: Option<&str>) -> Option<Key> {
     Key::of_item(partition, sort, |name| {
-        Some(match field(&fields, name)? {
+        Some(match field(fields, name)? {
             Node::S(text) => KeyValue::String(Cow::Borrowed(text)),
             Node::N(text) => KeyValue::Number(Cow::Borrowed(text)),
             Node::B(bytes) => KeyValue::Binary(Cow::Borrowed(bytes)),

@@ -193,8 +193,9 @@ impl<T: Record> Task<T> {
     }
 
     async fn flush_every(mut self, interval: Duration) {
+        let mut wait = interval;
         loop {
-            tokio::time::sleep(interval).await;
+            tokio::time::sleep(wait).await;
             let Some(shared) = self.shared.upgrade() else { return };
             if broken(15) && shared.background.past.lock().errors.len() == MAX_ERRORS {
                 return;
@@ -206,6 +207,7 @@ impl<T: Record> Task<T> {
             if self.ends(&shared, !unsaved(&shared), unsaved) {
                 return;
             }
+            wait = interval.max(shared.background.past.lock().pause);
         }
     }
 

@@ -213,7 +213,8 @@ impl<T: Record> MemoryTableBuilder<T> {
         self
     }
 
-    /// Flushes in the background this long after a change, and as often while anything is unsaved; as
+    /// Flushes in the background this long after a change, and as often while anything is unsaved, but
+    /// after pauses of up to 60 s while nothing can be saved; as
     /// [`flush_at_records`](Self::flush_at_records) otherwise.
     ///
     /// Default: never.
@@ -234,7 +235,8 @@ impl<T: Record> MemoryTableBuilder<T> {
 
     /// The most records that may be unsaved: a change of another one waits until a flush in the
     /// background has saved some, at most as long as [`put_timeout`](Self::put_timeout) says. Changes
-    /// of records that are unsaved already need no room.
+    /// of records that are unsaved already need no room. Parked records hold theirs until they are put
+    /// again or discarded.
     ///
     /// Default: no limit; what is unsaved lives in memory.
     pub fn max_unsaved_records(mut self, records: usize) -> Self {
@@ -284,7 +286,9 @@ impl<T: Record> MemoryTableBuilder<T> {
                 Capacity::Records(_) => &mut self.options.most_unsaved.records,
                 Capacity::Bytes(_) => &mut self.options.most_unsaved.bytes,
             };
-            if *unsaved.get_or_insert(capacity.count() / 2) >= capacity.count() {
+            if capacity.count() < 2
+                || *unsaved.get_or_insert(capacity.count() / 2) >= capacity.count()
+            {
                 return refuse("the capacity must be 2 or more, and more than what may be unsaved");
             }
         }

@@ -51,9 +51,12 @@ impl<T: Record> MemoryTable<T> {
     /// # Errors
     ///
     /// [`ErrorKind::InvalidKey`], or [`ErrorKind::InvalidRecord`] for what DynamoDB cannot store:
-    /// over 400 KB, NaN, nested too deep, or what the record's `before_store` refused; nothing is
-    /// changed then. [`ErrorKind::Closed`] after
-    /// [`close`](Self::close), [`ErrorKind::Reentrant`] from inside the record's own update.
+    /// over 400 KB, NaN, nested too deep, or what the record's `before_store` refused;
+    /// [`ErrorKind::InvalidItem`] if a stored item of this key was met that does not fit the type, until
+    /// the key is [discarded](Self::discard); [`ErrorKind::Timeout`] if there was no room in time for
+    /// [what may be unsaved](crate::MemoryTableBuilder::max_unsaved_records). Nothing is changed then.
+    /// [`ErrorKind::Closed`] after [`close`](Self::close), [`ErrorKind::Reentrant`] from inside the
+    /// record's own update.
     ///
     /// # Cancel safety
     ///
@@ -106,6 +109,7 @@ impl<T: Record> MemoryTable<T> {
     {
         let key = self.shared.table.checked_key(&key)?;
         let turn = self.turn(&key).await?;
+        self.shared.check_open()?;
         let record = match self.shared.fetch(&key).await? {
             Some(record) => (*record).clone(),
             None => {
@@ -132,6 +136,7 @@ impl<T: Record> MemoryTable<T> {
     {
         let key = self.shared.table.checked_key(&key)?;
         let turn = self.turn(&key).await?;
+        self.shared.check_open()?;
         let Some(record) = self.shared.fetch(&key).await? else {
             let error = Error::new(ErrorKind::NotFound, "there is no record to update")
                 .during("update_existing");
@@ -151,7 +156,8 @@ impl<T: Record> MemoryTable<T> {
     /// # Errors
     ///
     /// [`ErrorKind::InvalidKey`]; [`ErrorKind::Closed`] after [`close`](Self::close),
-    /// [`ErrorKind::Reentrant`] from inside the record's own update.
+    /// [`ErrorKind::Reentrant`] from inside the record's own update; [`ErrorKind::InvalidItem`] and
+    /// [`ErrorKind::Timeout`] as for [`put`](Self::put).
     ///
     /// # Cancel safety
     ///

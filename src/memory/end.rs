@@ -202,7 +202,8 @@ impl<T: Record> MemoryTable<T> {
     /// Takes every unsaved change out of the table, oldest first. Their records are loaded anew when
     /// they are asked for.
     ///
-    /// Changes that are being made or written at this moment are waited for first; what is saved by
+    /// From inside a record's own update the change of that record stays. Changes that are being made or
+    /// written at this moment are waited for first; what is saved by
     /// that is not among them. Then all are taken at once. A record that is put again later replaces the
     /// whole item, attributes that its type does not know included, unless it was loaded before that.
     ///

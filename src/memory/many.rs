@@ -178,9 +178,14 @@ impl<T: Record> MemoryTable<T> {
     pub async fn load(&self, found: impl Loadable<T>) -> Result<LoadReport, Error> {
         let mut reader = found.reader();
         if !reader.table.is_same(&self.shared.table)? {
-            let other = reader.table.name()?.to_owned();
-            let text = format!("what is to be loaded is of another table or database: `{other}`");
-            return Err(self.shared.place(Error::new(ErrorKind::Configuration, text)));
+            let other = reader.table.name()?;
+            let text = if other == self.shared.table.name()? {
+                "what is to be loaded is of a table of another database".to_owned()
+            } else {
+                format!("what is to be loaded is of another table, `{other}`")
+            };
+            let error = self.shared.place(Error::new(ErrorKind::Configuration, text));
+            return Err(error.advise("make the query of the memory table's own table"));
         }
         reader.table = self.shared.own_table();
         if reader.index.is_some() {

@@ -57,6 +57,7 @@ impl<T: Record> MemoryTable<T> {
         let old = self.shared.table.checked_key(&old)?;
         let new = self.shared.table.checked_key(&new)?;
         let [first, second] = self.turns(&old, &new).await?;
+        self.shared.check_open()?;
         let Some(record) = self.shared.fetch(&old).await? else {
             return Err(self.refused(ErrorKind::NotFound, "there is no record of this key", &old));
         };

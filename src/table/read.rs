@@ -36,7 +36,9 @@ pub enum BadItems {
     Fail,
     /// It is left out, with a warning in the log that names its key.
     Skip,
-    /// It is left out of the records, and its error is listed beside them.
+    /// It is left out of the records, and its error is listed beside them: in pages, `batch_get` and loads
+    /// of memory tables. A stream has it in its place, and `all` and `first`, which have no place for it,
+    /// fail as with `Fail`.
     Report,
 }
 

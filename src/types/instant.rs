@@ -6,6 +6,10 @@
 //! offset or form (`2012-05-31T14:00:00+02:00`, `2012-05-31 12:00:00Z`); without an offset it is an
 //! error, as nobody knows which instant it is.
 //!
+//! DynamoDB compares keys as text: an item whose *key* has another form is found by queries and scans,
+//! and not by its instant. A record read from it and put is a second item, under the stored form; delete
+//! the first by the raw client.
+//!
 //! For the types of `jiff` and `chrono`, behind the features of those names. On a field:
 //!
 //! ```

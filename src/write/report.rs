@@ -93,7 +93,7 @@ impl fmt::Display for FlushReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "written {}, deleted {}, unchanged {}, parked {}, failed {} in {} request{} ({} retries), {:.2} s",
+            "written {}, deleted {}, unchanged {}, parked {}, failed {} in {} request{} ({} {}), {:.2} s",
             self.written,
             self.deleted,
             self.unchanged,
@@ -102,6 +102,7 @@ impl fmt::Display for FlushReport {
             self.requests,
             if self.requests == 1 { "" } else { "s" },
             self.retries,
+            if self.retries == 1 { "retry" } else { "retries" },
             self.elapsed.as_secs_f64(),
         )?;
         match self.background.len() {

@@ -66,6 +66,10 @@ impl Trial {
         let Self::On { refused, waiting } = self else {
             return None;
         };
+        if refused.len() == 1 && waiting.is_empty() {
+            // It can be compared with nothing: what is refused is its own account.
+            return None;
+        }
         let mut codes = refused.iter().map(|(_, failure)| failure.error.code());
         let first = codes.next()?;
         if !codes.all(|code| code == first) {

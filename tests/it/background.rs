@@ -338,3 +338,16 @@ async fn a_rekey_that_never_has_room_says_so_at_once() {
     assert!(error.to_string().contains("never room for both"), "{error}");
     assert!(memory.get(at("ada")).await.unwrap().is_some());
 }
+
+#[tokio::test(start_paused = true)]
+async fn flushes_by_the_interval_come_less_often_while_nothing_can_be_saved() {
+    let interval = Duration::from_millis(100);
+    let (stage, memory) = built(|b| b.patience(Duration::ZERO).flush_interval(interval)).await;
+    stage.faults.always("BatchWriteItem", Fault::access_denied());
+    memory.put(player("ada", 1.0)).await.unwrap();
+    sleep(Duration::from_secs(600)).await;
+    assert!((10..30).contains(&stage.writes()), "{} requests", stage.writes());
+    stage.faults.heal();
+    sleep(Duration::from_secs(61)).await;
+    assert!(memory.unsaved().is_empty());
+}

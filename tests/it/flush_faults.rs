@@ -468,3 +468,16 @@ async fn a_flush_that_stops_in_the_middle_of_a_bisect_reports_everything() {
     stage.faults.heal();
     assert_eq!(memory.flush().await.unwrap().written, 100);
 }
+
+#[tokio::test]
+async fn a_poison_record_that_is_sent_alone_is_parked_whatever_is_parked_or_unchanged_beside_it() {
+    let (stage, memory) = super::support::stage(1).await;
+    stage.faults.always("BatchWriteItem", Fault::poison(|item| item["rating"]["N"] == "13"));
+    memory.put(player("bad", 13.0)).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap_err().report().parked.len(), 1);
+    memory.update(at("p0000"), |_| ()).await.unwrap();
+    memory.put(player("worse", 13.0)).await.unwrap();
+    let error = memory.flush().await.unwrap_err();
+    let report = error.report();
+    assert_eq!((report.parked.len(), report.failed.len(), report.unchanged), (2, 0, 1), "{error}");
+}

@@ -162,3 +162,36 @@ async fn number_and_instant_sort_keys_come_in_their_order() {
         found.items().iter().map(|item| number(item["amount"].as_n().unwrap())).collect();
     assert_eq!(found, amounts.map(number));
 }
+
+#[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[record(table = "moments")]
+struct Moment {
+    #[record(partition_key)]
+    at: Instant<jiff::Timestamp>,
+    #[serde(default)]
+    count: u32,
+}
+
+/// DynamoDB knows an item by its key's text, so that one is another item.
+#[tokio::test]
+async fn an_item_whose_key_has_another_form_is_never_taken_for_the_one_of_the_stored_form() {
+    let stage = super::support::Stage::<Moment>::new().await;
+    let client = stage.truth.database().client();
+    let text = "2020-01-01T01:00:00+01:00";
+    let put = client.put_item().table_name(stage.truth.name().unwrap());
+    let put = put.item("at", AttributeValue::S(text.into()));
+    put.item("count", AttributeValue::N("1".into())).send().await.unwrap();
+    let at = Instant("2020-01-01T00:00:00Z".parse::<jiff::Timestamp>().unwrap());
+    assert_eq!(stage.truth.scan().consistent().all().await.unwrap(), [Moment { at, count: 1 }]);
+    let memory = stage.memory();
+    assert_eq!(memory.load_all().await.unwrap().records, 1);
+    assert_eq!(memory.records().len(), 1);
+    assert!(memory.get(at).await.unwrap().is_none());
+    assert!(memory.take(at).await.unwrap().is_none());
+    memory.delete(at).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().deleted, 0);
+    memory.update(at, |moment| moment.count = 5).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(stage.truth.scan().consistent().count().await.unwrap(), 2);
+    assert_eq!(stage.truth.get_consistent(at).await.unwrap().unwrap().count, 5);
+}

@@ -365,12 +365,13 @@ async fn a_closed_table_takes_no_changes_and_is_read() {
     let errors = [
         memory.put(player("p0000", 8.0)).await.unwrap_err(),
         memory.delete(at("p0000")).await.unwrap_err(),
-        memory.update(at("p0000"), |_| ()).await.unwrap_err(),
-        memory.update_existing(at("p0000"), |_| ()).await.unwrap_err(),
+        memory.update(at("p0000"), |_| panic!("it runs")).await.unwrap_err(),
+        memory.update_existing(at("p0000"), |_| panic!("it runs")).await.unwrap_err(),
+        memory.rekey(at("p0000"), at("new"), |_| panic!("it runs")).await.unwrap_err(),
         memory.take(at("p0000")).await.unwrap_err(),
         memory.get_or_create(at("new")).await.unwrap_err(),
     ];
-    assert_eq!(errors.each_ref().map(memory_table::Error::kind), [ErrorKind::Closed; 6]);
+    assert_eq!(errors.each_ref().map(memory_table::Error::kind), [ErrorKind::Closed; 7]);
     assert_eq!(rating(&memory, "p0000").await, Some(7.0));
     assert_eq!(rating(&memory, "p0001").await, Some(1.0));
     assert_eq!(memory.close().await.unwrap().submitted(), 0, "closing twice is fine");

@@ -277,3 +277,26 @@ async fn a_key_of_another_type_than_the_table_s_is_an_error_before_the_record_is
     assert_eq!(error.kind(), ErrorKind::TableMismatch);
     assert_eq!(stage.faults.count("PutItem"), 0);
 }
+
+#[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[record(table = "nests")]
+struct Nest {
+    #[record(partition_key)]
+    id: String,
+    within: serde_json::Value,
+}
+
+#[tokio::test]
+async fn what_dynamodb_nests_too_deep_is_refused_before_it_is_sent() {
+    let stage = super::support::Stage::<Nest>::new().await;
+    let nest = |levels: usize| {
+        let within =
+            (0..levels).fold(serde_json::json!("x"), |within, _| serde_json::json!([within]));
+        Nest { id: levels.to_string(), within }
+    };
+    stage.table.put(&nest(31)).await.unwrap();
+    assert_eq!(stage.truth.get_consistent("31").await.unwrap(), Some(nest(31)));
+    let error = stage.table.put(&nest(32)).await.unwrap_err();
+    assert_eq!(error.kind(), memory_table::ErrorKind::InvalidRecord, "{error}");
+    assert_eq!(stage.faults.count("PutItem"), 1);
+}

@@ -83,7 +83,8 @@ impl Writer {
 
     pub(super) fn enter(&mut self, tag: &str, open: u8) -> Result<(), CodecError> {
         self.depth += 1;
-        if self.depth > MAX_DEPTH {
+        // The value within counts as a level too.
+        if self.depth >= MAX_DEPTH {
             return Err(CodecError::new("nested deeper than DynamoDB's 32 levels"));
         }
         self.size += 3;
