@@ -10,6 +10,7 @@ mod plan;
 mod report;
 mod schedule;
 mod trial;
+mod window;
 
 pub(crate) use engine::run;
 pub(crate) use fixed::Fixed;

@@ -29,7 +29,7 @@ use std::fmt;
 /// let error = players.get("ada").await.unwrap_err();
 /// let reason = &error.throttling_reasons()[0];
 /// assert_eq!(reason.reason, "TableReadKeyRangeThroughputExceeded");
-/// assert!(!reason.is_account_limit());
+/// assert!(reason.is_key_range() && !reason.is_account_limit());
 /// assert_eq!(reason.to_string(), "TableReadKeyRangeThroughputExceeded of table `players`");
 /// # Ok(()) }
 /// ```
@@ -44,6 +44,13 @@ pub struct ThrottlingReason {
 }
 
 impl ThrottlingReason {
+    /// Whether it is the limit of a partition that was met, by a hot partition key; the rest of the table
+    /// is not throttled.
+    #[must_use]
+    pub fn is_key_range(&self) -> bool {
+        self.reason.ends_with("KeyRangeThroughputExceeded")
+    }
+
     /// Whether it is the quota of the account that was met, which no setting of the table raises.
     #[must_use]
     pub fn is_account_limit(&self) -> bool {

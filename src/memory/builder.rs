@@ -49,7 +49,9 @@ impl<T: Record> MemoryTableBuilder<T> {
 
     /// How long to go on without progress before a flush or a load gives up; progress of any item
     /// begins it anew, so a slow table is never given up while it takes something. It is a time and not
-    /// a number of attempts: what is throttled is tried at longer and longer intervals until it ends.
+    /// a number of attempts: what is throttled is tried at longer and longer intervals until it ends, and
+    /// fewer requests are in flight meanwhile, half as many after each that is throttled, unless the
+    /// service says that a hot partition key alone is to blame.
     /// What a flush gives up is reported and stays unsaved.
     ///
     /// Default: the database's, 60 s, which outlasts a failover or a scaling step of the service.

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{SECOND, Stage, WRITE, player, players};
 use crate::testing::Fault;
-use crate::{ErrorKind, FlushError, MemoryTable, Operation, Outcome};
+use crate::{ErrorKind, FlushError, MemoryTable, Operation, Outcome, RetryPolicy};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -97,6 +97,35 @@ async fn a_throttled_flush_slows_down_and_goes_on_to_its_deadline() {
     assert_eq!((report.written, memory.unsaved().len()), (25, 0));
     // Full jitter up to 5 s.
     assert!((10..=200).contains(&report.requests), "{} requests", report.requests);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttled_table_gets_fewer_requests_at_once_and_a_hot_key_slows_nobody_else() {
+    let arn = "arn:aws:dynamodb:us-east-1:123456789012:table/players";
+    let quickly = RetryPolicy::new(SECOND / 1_000, SECOND / 200);
+    for (reason, expected) in [
+        ("TableWriteProvisionedThroughputExceeded", 8 + 1 + 2),
+        ("TableWriteKeyRangeThroughputExceeded", 8 + 16),
+    ] {
+        let stage = Stage::with([]).await;
+        let memory = stage.builder().requests_in_flight(8).retry(quickly).build().unwrap();
+        for player in players(400) {
+            memory.put(player).await.unwrap();
+        }
+        for _ in 0..8 {
+            let fault = Fault::throttled().because(reason, arn).delayed(SECOND);
+            stage.faults.next(WRITE, fault);
+        }
+        stage.faults.always(WRITE, Fault::none().delayed(SECOND));
+        let began = tokio::spawn({
+            let memory = memory.clone();
+            async move { memory.flush().await }
+        });
+        // After the first answers one at a time; then one more with each that is answered.
+        tokio::time::sleep(SECOND * 5 / 2).await;
+        assert_eq!(stage.writes(), expected, "{reason}");
+        assert_eq!(began.await.unwrap().unwrap().written, 400);
+    }
 }
 
 #[tokio::test(start_paused = true)]

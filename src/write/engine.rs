@@ -11,6 +11,7 @@ use super::plan::Plan;
 use super::report::{Failed, FlushReport, Report};
 use super::schedule::Schedule;
 use super::trial::Trial;
+use super::window::Window;
 use super::{Changes, Limits, Settled};
 use crate::breaks::broken;
 use crate::error::{Error, ErrorKind};
@@ -35,7 +36,7 @@ pub(crate) async fn run(
     let mut engine = Engine {
         link,
         changes,
-        limits,
+        window: Window::new(limits.requests_in_flight),
         plan: Plan::new(keys),
         schedule: Schedule::new(),
         report: Report::new(),
@@ -52,7 +53,7 @@ pub(crate) async fn run(
 struct Engine<'e> {
     link: &'e Link,
     changes: &'e dyn Changes,
-    limits: Limits,
+    window: Window,
     plan: Plan,
     schedule: Schedule,
     report: Report,
@@ -94,7 +95,7 @@ impl<'e> Engine<'e> {
         let mut requests = FuturesUnordered::new();
         loop {
             self.take_due();
-            while self.stopped.is_none() && requests.len() < self.limits.requests_in_flight {
+            while self.stopped.is_none() && self.window.is_open(requests.len()) {
                 match self.next_request() {
                     Some(request) => requests.push(request),
                     None => break,
@@ -106,8 +107,7 @@ impl<'e> Engine<'e> {
             if self.stopped.is_some() {
                 self.give_up_the_rest();
             }
-            let wake =
-                self.schedule.next().filter(|_| requests.len() < self.limits.requests_in_flight);
+            let wake = self.schedule.next().filter(|_| self.window.is_open(requests.len()));
             if requests.is_empty() && wake.is_none() {
                 return;
             }
@@ -151,9 +151,14 @@ impl<'e> Engine<'e> {
         match result {
             Ok(written) => {
                 self.report.done.consumed_capacity += written.capacity;
+                self.window.answered(batch.len(), written.unprocessed.len());
                 self.take_written(&batch, &written.unprocessed);
             }
             Err(failure) => match failure.class {
+                Class::Throttled if !broken(12) => {
+                    self.window.throttled(failure.error.throttling_reasons());
+                    self.again(&batch, &failure);
+                }
                 Class::Refused if broken(10) => self.again(&batch, &failure),
                 Class::Fatal if broken(11) => self.take_refused(&batch, &failure, on_trial),
                 Class::Throttled | Class::Transient => self.again(&batch, &failure),
@@ -271,7 +276,7 @@ impl<'e> Engine<'e> {
         let (mut round, mut shortest) = (0, self.link.patience.patience);
         for write in batch {
             let left = self.patience_left(&write.key);
-            if left.is_zero() || (broken(12) && self.report.attempts(&write.key) >= 10) {
+            if left.is_zero() {
                 if broken(9) {
                     self.settle(&write.key, Settled::Written);
                 }
