@@ -12,6 +12,7 @@ mod key;
 mod path;
 mod render;
 mod types;
+mod write;
 
 use std::collections::HashMap;
 
@@ -25,6 +26,7 @@ pub use types::{Any, Container, List, Operand, Ordered, Prefixed, Sizeable};
 
 pub(crate) use key::{KeyComparison, key_condition};
 pub(crate) use render::Rendered;
+pub(crate) use write::{Changed, Expected};
 
 use crate::codec::tree::{Fields, parse_item};
 use crate::codec::{CodecError, encode, item_to_json};

@@ -57,6 +57,45 @@ pub fn seconds<S: Seconds>(field: &S) -> Option<i64> {
     field.seconds()
 }
 
+/// A number that versions are counted in.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` counts no versions",
+    label = "expected an integer: `u64`, `i64`, `u32` or `i32`"
+)]
+pub trait Version: Copy {
+    /// The number; what is below 0 counts as 0.
+    fn number(self) -> u64;
+    /// This number, at most the largest that the type holds.
+    fn of(number: u64) -> Self;
+}
+
+macro_rules! versions {
+    ($($type:ty),*) => {$(
+        #[diagnostic::do_not_recommend]
+        impl Version for $type {
+            fn number(self) -> u64 {
+                u64::try_from(self).unwrap_or(0)
+            }
+
+            fn of(number: u64) -> Self {
+                Self::try_from(number).unwrap_or(Self::MAX)
+            }
+        }
+    )*};
+}
+
+versions!(i32, u32, i64, u64);
+
+/// The version of a record, by its field.
+pub fn version<V: Version>(field: &V) -> u64 {
+    field.number()
+}
+
+/// Gives a record a version.
+pub fn set_version<V: Version>(field: &mut V, version: u64) {
+    *field = V::of(version);
+}
+
 /// A type that text in quotes can be the default of.
 #[diagnostic::on_unimplemented(
     message = "the default of a `{Self}` is no text",

@@ -41,6 +41,8 @@ pub enum ErrorKind {
     TableMismatch,
     /// The record does not exist.
     NotFound,
+    /// Others changed the item since it was loaded, and the write was guarded.
+    Conflict,
     /// The service throttled until patience ended.
     Throttled,
     /// The service refused the request on its own account.

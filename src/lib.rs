@@ -77,6 +77,7 @@ mod types;
 mod codec;
 pub mod condition;
 mod store;
+mod guard;
 mod retry;
 mod link;
 mod database;
@@ -98,6 +99,7 @@ pub use database::{
     TableDescription, TableStatus,
 };
 pub use error::{BoxError, Error, ErrorKind, ThrottlingReason};
+pub use guard::{Conflict, Guard, Merge, OnConflict, Resolution};
 pub use index::{AllAttributes, Index, IndexAttribute, SomeAttributes};
 pub use key::{
     AttributeLookup, Binary, CompositeKey, Key, KeyAttribute, KeyError, KeyKind, KeyLookup, KeyRef,

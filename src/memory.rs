@@ -3,8 +3,9 @@
 mod background;
 mod builder;
 mod capacity;
-mod closed;
 mod change;
+mod closed;
+mod conflict;
 mod end;
 mod expiry;
 mod feed;
@@ -12,6 +13,7 @@ mod fence;
 mod flush;
 mod load;
 mod many;
+mod outgoing;
 mod read;
 mod rekey;
 mod room;
@@ -36,6 +38,7 @@ pub use stats::Stats;
 
 use crate::breaks::broken;
 use crate::error::{Error, ErrorKind};
+use crate::guard::{Guard, Mode, OnConflict};
 use crate::key::Key;
 use crate::link::{Counters, Link};
 use crate::record::Record;
@@ -138,6 +141,7 @@ impl<T: Record> fmt::Debug for MemoryTable<T> {
 pub(crate) struct Shared<T: Record> {
     table: Table<T>,
     options: Options,
+    on_conflict: OnConflict<T>,
     slots: Shards<T>,
     flushes: flush::Flushes,
     fences: Fences,
@@ -181,6 +185,8 @@ struct Options {
     put_timeout: Duration,
     /// How much is kept in memory.
     capacity: Option<Capacity>,
+    /// How records are written that nothing else is said of.
+    mode: Mode,
 }
 
 impl Options {
@@ -199,6 +205,7 @@ impl Options {
             most_unsaved: Mark::default(),
             put_timeout: PUT_TIMEOUT,
             capacity: None,
+            mode: if T::VERSION.is_some() { Mode::Guarded(Guard::Version) } else { Mode::Plain },
         }
     }
 }
@@ -384,7 +391,7 @@ impl<T: Record> MemoryTable<T> {
     #[must_use]
     pub fn new(table: Table<T>) -> Self {
         let options = Options::defaults(&table);
-        Self::with(table, options)
+        Self::with(table, options, OnConflict::Fail)
     }
 
     /// Options: patience, retries, requests in flight.
@@ -392,7 +399,7 @@ impl<T: Record> MemoryTable<T> {
         MemoryTableBuilder::new(table)
     }
 
-    fn with(table: Table<T>, options: Options) -> Self {
+    fn with(table: Table<T>, options: Options, on_conflict: OnConflict<T>) -> Self {
         let reads = Semaphore::new(options.limits.requests_in_flight);
         let fences = Fences::new(options.late_write_window);
         let most = options.most_unsaved;
@@ -418,6 +425,7 @@ impl<T: Record> MemoryTable<T> {
             background: Background::default(),
             wrote: Wrote::new(options.consistent),
             options,
+            on_conflict,
             tally: Tally::default(),
             counters: Arc::default(),
         });

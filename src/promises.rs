@@ -6,6 +6,7 @@ mod endings;
 mod errors;
 mod failures;
 mod flushes;
+mod foreign;
 mod reads;
 mod room;
 mod user_code;

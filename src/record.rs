@@ -72,6 +72,9 @@ pub trait Record: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// The table's indexes that the record knows of.
     const INDEX_SPECS: &'static [IndexSpec] = &[];
 
+    /// The attribute that guarded writes raise by one, if the record has one: `#[record(version)]`.
+    const VERSION: Option<&'static str> = None;
+
     /// Whether [`before_store`](Self::before_store) or [`after_load`](Self::after_load) does
     /// anything: neither is called where it is `false`, which makes a put cheaper.
     const HAS_HOOKS: bool = true;
@@ -88,6 +91,17 @@ pub trait Record: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     fn expires_at(&self) -> Option<i64> {
         None
     }
+
+    /// The version of the record; 0 if it has none or was never stored.
+    ///
+    /// The derive takes it from the field with `#[record(version)]`, an integer. It is the crate's to
+    /// change: what is stored is one more than what was loaded, whatever the field says.
+    fn version(&self) -> u64 {
+        0
+    }
+
+    /// Gives the record a version.
+    fn set_version(&mut self, _version: u64) {}
 
     /// Checks a record before it is stored; returns what is to be stored in its place, or `None`
     /// to store it as it is.

@@ -72,14 +72,57 @@ pub(crate) enum Action {
     Put(EncodedItem),
     /// The key attributes as a JSON object.
     Delete(Vec<u8>),
+    /// Goes alone.
+    Single(Box<Single>),
+}
+
+/// A write that no batch can have: one with a condition, or of some attributes.
+#[derive(Clone, Debug)]
+pub(crate) struct Single {
+    pub(crate) form: Form,
+    /// What it changes and expects.
+    pub(crate) expressions: Rendered,
+    /// Bytes of the item as it is to be, by DynamoDB's arithmetic; of the key if it is to be none.
+    pub(crate) size: usize,
+}
+
+/// How a single write is sent.
+#[derive(Clone, Debug)]
+pub(crate) enum Form {
+    /// PutItem.
+    Put(EncodedItem),
+    /// UpdateItem of this key, which is a JSON object.
+    Update(Vec<u8>),
+    /// DeleteItem of this key, which is a JSON object.
+    Delete(Vec<u8>),
+}
+
+impl Form {
+    /// What DynamoDB calls it.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Put(_) => "PutItem",
+            Self::Update(_) => "UpdateItem",
+            Self::Delete(_) => "DeleteItem",
+        }
+    }
 }
 
 impl Write {
     pub(crate) const fn operation(&self) -> Operation {
-        match self.action {
+        match &self.action {
             Action::Put(_) => Operation::Put,
             Action::Delete(_) => Operation::Delete,
+            Action::Single(single) => match single.form {
+                Form::Put(_) | Form::Update(_) => Operation::Put,
+                Form::Delete(_) => Operation::Delete,
+            },
         }
+    }
+
+    /// Whether it goes alone.
+    pub(crate) const fn is_single(&self) -> bool {
+        matches!(self.action, Action::Single(_))
     }
 
     /// The bytes that the write takes on the wire, with the JSON around it.
@@ -89,8 +132,19 @@ impl Write {
             + match &self.action {
                 Action::Put(item) => item.json.len(),
                 Action::Delete(key) => key.len(),
+                // Alone it fits always.
+                Action::Single(single) => single.size,
             }
     }
+}
+
+/// The answer to a single write.
+#[derive(Debug)]
+pub(crate) enum Done {
+    /// It is done. Write units, as the service says that it charges; 0 if it does not say.
+    Written { capacity: f64 },
+    /// Its condition does not hold for what is stored, if anything is.
+    Conflict { theirs: Option<Vec<u8>> },
 }
 
 /// A key to read.
@@ -171,6 +225,10 @@ pub(crate) trait Store: Send + Sync + 'static {
         table: &'a TableRef,
         batch: &'a [Write],
     ) -> StoreFuture<'a, Written>;
+
+    /// Sends a write that goes alone.
+    fn write_single<'a>(&'a self, table: &'a TableRef, single: &'a Single)
+    -> StoreFuture<'a, Done>;
 
     fn batch_get<'a>(
         &'a self,

@@ -19,6 +19,7 @@ pub use report::{Failed, FlushError, FlushReport};
 use tokio::time::Instant;
 
 use crate::error::Error;
+use crate::guard::Resolution;
 use crate::key::Key;
 use crate::store::{Operation, Outcome, Write};
 use crate::table::DEFAULT_IN_FLIGHT;
@@ -52,6 +53,9 @@ impl Default for Limits {
 /// key before the key is taken again, also if the engine is dropped half-way. So at most one
 /// request is in flight for a key, ever.
 pub(crate) trait Changes: Send + Sync {
+    /// Whether the current write of a key is likely to be one that no batch can have.
+    fn goes_alone(&self, key: &Key) -> bool;
+
     /// The current write of a key, which is in flight from now on.
     fn take(&self, key: &Key) -> Take;
 
@@ -60,6 +64,20 @@ pub(crate) trait Changes: Send + Sync {
 
     /// How the write that was taken ended.
     fn settle(&self, key: &Key, settled: Settled);
+
+    /// The condition of the write that was taken does not hold, and this is stored; `None` if nothing
+    /// is. It is settled by that.
+    fn conflict(&self, key: &Key, theirs: Option<Vec<u8>>) -> Met;
+}
+
+/// What becomes of a conflict.
+#[derive(Debug)]
+pub(crate) enum Met {
+    /// What is stored is what was to be written: by an attempt before.
+    Written,
+    /// To be sent again. Without a resolution it was an older attempt of our own.
+    Again(Option<Resolution>),
+    Failed(Error),
 }
 
 /// What there is to send for a key.
@@ -67,13 +85,15 @@ pub(crate) trait Changes: Send + Sync {
 pub(crate) enum Take {
     Write(Write),
     /// It is not in flight and must not be before this time.
-    Held(Write, Instant),
+    Held(Operation, Instant),
     /// What is stored is what would be written.
     Unchanged,
     /// Nothing is unsaved any more.
     Gone,
     /// It cannot be written until it is put again.
     Parked(Operation, Error),
+    /// A conflict that was met before has no end.
+    Conflict(Operation, Error),
 }
 
 /// How a write ended.

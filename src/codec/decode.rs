@@ -18,10 +18,10 @@ pub(crate) use self::number::Carried;
 use self::containers::MapReader;
 use self::refused::explained;
 use self::value::Place;
-use super::CodecError;
 use super::encode::form;
 use super::kept::Kept;
 use super::tree::{Fields, Node, field, fields_size, parse_item, write_fields};
+use super::{CodecError, same_items};
 use crate::error::BoxError;
 use crate::key::{Key, KeyValue};
 use crate::record::Record;
@@ -74,13 +74,18 @@ impl fmt::Display for Undecodable {
 
 /// Decodes an item, keeping what its type does not know, and runs the record's `after_load`.
 pub(crate) fn decode<T: Record>(json: &[u8]) -> Result<Decoded<T>, Undecodable> {
-    let mut decoded = decode_form::<T>(json)?;
+    let (mut decoded, again) = decode_form::<T>(json)?;
+    let mut is_itself = decoded.kept.as_ref().is_none_or(|kept| !kept.is_stale());
     if T::HAS_HOOKS {
         let key = record_key(&decoded.record)?;
         // After all was compared with the item: what it changes is to be written, but only with the
         // next change of the record.
         decoded.record.after_load().map_err(Undecodable::AfterLoad)?;
         check_key_stays(&key, &decoded.record)?;
+        is_itself &= same_items(&form(&decoded.record)?.json, &again);
+    }
+    if !is_itself {
+        decoded.kept = Some(Kept::with_original(decoded.kept.take(), json));
     }
     Ok(decoded)
 }
@@ -97,7 +102,8 @@ fn check_key_stays<T: Record>(key: &Key, record: &T) -> Result<(), CodecError> {
     Err(CodecError::new(format!("its `after_load` changed the key from {key} to {changed}")))
 }
 
-fn decode_form<T: Record>(json: &[u8]) -> Result<Decoded<T>, CodecError> {
+/// The record as it is stored, and what it encodes to.
+fn decode_form<T: Record>(json: &[u8]) -> Result<(Decoded<T>, Vec<u8>), CodecError> {
     let fields = parse_item(json).map_err(|error| CodecError::new(error.to_string()))?;
     let mut declared = Vec::new();
     let reader = ItemReader { fields: &fields, declared: &mut declared, place: Place::Named };
@@ -110,7 +116,7 @@ fn decode_form<T: Record>(json: &[u8]) -> Result<Decoded<T>, CodecError> {
     // However large: what is stored can be read, though saving it may be refused.
     let again = form(&record)?;
     let kept = Kept::of::<T>(&fields, &again.json, &declared)?;
-    Ok(Decoded { key, record, kept, size: fields_size(&fields) })
+    Ok((Decoded { key, record, kept, size: fields_size(&fields) }, again.json))
 }
 
 /// Decodes some attributes of an item.

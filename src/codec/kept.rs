@@ -21,6 +21,9 @@ pub(crate) struct Kept {
     /// The bytes that the item had more than the record, by DynamoDB's arithmetic. Of the whole item
     /// only.
     beside: usize,
+    /// The item as it was stored, where it cannot be made of the record and the entries: that is
+    /// stale, or the record's `after_load` changed it. Of the whole item only.
+    original: Option<Box<[u8]>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +58,20 @@ impl Kept {
         Ok(Self::between(stored, &again, &alias).map(|kept| Self { beside, ..kept }))
     }
 
+    /// The same with the item itself.
+    pub(crate) fn with_original(kept: Option<Self>, item: &[u8]) -> Self {
+        let none = Self { entries: Vec::new(), stale: false, beside: 0, original: None };
+        Self { original: Some(item.into()), ..kept.unwrap_or(none) }
+    }
+
+    /// The item as it is stored, of which this is kept beside the record that is given encoded.
+    pub(crate) fn stored(&self, record: EncodedItem) -> Result<Vec<u8>, CodecError> {
+        match &self.original {
+            Some(item) => Ok(item.to_vec()),
+            None => self.restore(record).map(|item| item.json),
+        }
+    }
+
     fn between(
         stored: &Fields<'_>,
         loaded: &Fields<'_>,
@@ -80,7 +97,8 @@ impl Kept {
             };
             entries.extend(what.map(|what| Entry { name: (&**name).into(), what }));
         }
-        (stale || !entries.is_empty()).then_some(Self { entries, stale, beside: 0 })
+        let kept = Self { entries, stale, beside: 0, original: None };
+        (stale || !kept.entries.is_empty()).then_some(kept)
     }
 
     /// The bytes that the item has more than the record, about: they are those of when it was loaded.
@@ -93,10 +111,17 @@ impl Kept {
         self.stale
     }
 
+    /// Whether something of it holds only until the record is saved.
+    pub(crate) const fn ends_with_a_save(&self) -> bool {
+        self.stale || self.original.is_some()
+    }
+
     /// The same once the record was saved; `None` if nothing is kept then.
     pub(crate) fn saved(&self) -> Option<Self> {
+        let beside = self.beside;
         let entries = || self.entries.clone();
-        (!self.entries.is_empty()).then(|| Self { entries: entries(), stale: false, ..*self })
+        let saved = || Self { entries: entries(), stale: false, beside, original: None };
+        (!self.entries.is_empty()).then(saved)
     }
 
     /// Adds to a record's encoding what it kept.

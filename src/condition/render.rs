@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use super::Condition;
 use super::expression::{Expression, Operand};
 use super::invalid;
 use super::path::{Path, Step};
+use super::{Condition, MAX_OPERATORS};
 use crate::codec::tree::{Node, write_text};
 use crate::error::Error;
 
@@ -23,6 +23,10 @@ pub(crate) struct Rendered {
     pub(crate) key_condition: Option<String>,
     pub(crate) filter: Option<String>,
     pub(crate) projection: Option<String>,
+    /// What an update changes.
+    pub(crate) update: Option<String>,
+    /// What must be so for a write to be done.
+    pub(crate) condition: Option<String>,
     /// The attribute names of `#n0`, `#n1` and so on.
     pub(crate) names: Vec<String>,
     /// The JSON object of the values, by their placeholders `:v0`, `:v1` and so on.
@@ -43,16 +47,14 @@ impl Rendered {
         if projection.as_ref().is_some_and(|text| text.len() > MAX_EXPRESSION) {
             return Err(invalid("its projection names too many attributes"));
         }
-        if renderer.variables > MAX_VARIABLES {
-            return Err(invalid("its names and values have more than DynamoDB's 2 MB"));
-        }
-        let (values, names) = (renderer.values(), in_order(renderer.names));
-        Ok(Self { key_condition, filter, projection, names, values })
+        renderer.check_variables()?;
+        Ok(Self { key_condition, filter, projection, ..renderer.finish() })
     }
 }
 
+/// Expressions in the making.
 #[derive(Default)]
-struct Renderer {
+pub(super) struct Renderer {
     text: String,
     names: HashMap<String, usize>,
     /// The DynamoDB JSON of the values.
@@ -68,10 +70,41 @@ fn in_order<T>(places: HashMap<T, usize>) -> Vec<T> {
 }
 
 impl Renderer {
+    /// The names and values of all expressions.
+    pub(super) fn finish(mut self) -> Rendered {
+        let values = self.values();
+        Rendered { names: in_order(self.names), values, ..Rendered::default() }
+    }
+
+    /// The text so far.
+    pub(super) fn take_text(&mut self) -> String {
+        std::mem::take(&mut self.text)
+    }
+
+    fn check_variables(&self) -> Result<(), Error> {
+        if self.variables > MAX_VARIABLES {
+            return Err(invalid("its names and values have more than DynamoDB's 2 MB"));
+        }
+        Ok(())
+    }
+
+    /// Refuses what is longer than DynamoDB takes, as far as a write can be that.
+    pub(super) fn check_lengths(&self, texts: [&Option<String>; 2]) -> Result<(), Error> {
+        let texts = || texts.into_iter().flatten();
+        // Each comparison and function counts, and each `AND` between them.
+        let operators = |text: &String| text.matches(" AND ").count() * 2 + 1;
+        if texts().any(|text| text.len() > MAX_EXPRESSION || operators(text) > MAX_OPERATORS) {
+            return Err(invalid(
+                "it concerns more attributes than an expression of DynamoDB's holds",
+            ));
+        }
+        self.check_variables()
+    }
+
     /// The text of a whole condition.
     fn condition(&mut self, condition: &Condition) -> Result<String, Error> {
         self.expression(condition.expression()?);
-        let text = std::mem::take(&mut self.text);
+        let text = self.take_text();
         if text.len() > MAX_EXPRESSION {
             let length = text.len();
             return Err(invalid(format!(
@@ -83,7 +116,7 @@ impl Renderer {
 
     fn projection(&mut self, attributes: &[&str]) -> String {
         self.separated(attributes, ",", |r, name| r.name(name));
-        std::mem::take(&mut self.text)
+        self.take_text()
     }
 
     fn expression(&mut self, expression: &Expression) {
@@ -141,14 +174,19 @@ impl Renderer {
         });
     }
 
-    fn call(&mut self, function: &str, arguments: impl FnOnce(&mut Self)) {
+    pub(super) fn call(&mut self, function: &str, arguments: impl FnOnce(&mut Self)) {
         self.text.push_str(function);
         self.text.push('(');
         arguments(self);
         self.text.push(')');
     }
 
-    fn separated<T>(&mut self, parts: &[T], separator: &str, mut write: impl FnMut(&mut Self, &T)) {
+    pub(super) fn separated<T>(
+        &mut self,
+        parts: &[T],
+        separator: &str,
+        mut write: impl FnMut(&mut Self, &T),
+    ) {
         for (index, part) in parts.iter().enumerate() {
             if index > 0 {
                 self.text.push_str(separator);
@@ -184,7 +222,7 @@ impl Renderer {
         }
     }
 
-    fn name(&mut self, name: &str) {
+    pub(super) fn name(&mut self, name: &str) {
         let next = self.names.len();
         let place = self.names.get(name).copied().unwrap_or_else(|| {
             self.variables += name.len();
@@ -194,7 +232,7 @@ impl Renderer {
         self.push(format_args!("#n{place}"));
     }
 
-    fn value(&mut self, value: &Node<'_>) {
+    pub(super) fn value(&mut self, value: &Node<'_>) {
         let mut json = Vec::new();
         value.write_json(&mut json);
         let next = self.values.len();
@@ -206,7 +244,7 @@ impl Renderer {
         self.push(format_args!(":v{place}"));
     }
 
-    fn push(&mut self, text: std::fmt::Arguments<'_>) {
+    pub(super) fn push(&mut self, text: std::fmt::Arguments<'_>) {
         // Writing to a string does not fail.
         let _ = self.text.write_fmt(text);
     }

@@ -4,10 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::BuildError;
+use aws_sdk_dynamodb::error::{BuildError, SdkError};
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ConsumedCapacity, DeleteRequest, KeysAndAttributes, PutRequest,
-    ReturnConsumedCapacity, ReturnValue, Select, WriteRequest,
+    ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure, Select, WriteRequest,
 };
 
 use super::contact::Contact;
@@ -16,8 +19,8 @@ use crate::condition::Rendered;
 use crate::error::{Error, ErrorKind};
 use crate::key::{Key, KeyValue};
 use crate::store::{
-    Action, Class, Failure, Found, Outcome, Page, PageRequest, Reading, Store, StoreFuture,
-    TableRef, Wanted, Write, Written,
+    Action, Class, Done, Failure, Form, Found, Outcome, Page, PageRequest, Reading, Single, Store,
+    StoreFuture, TableRef, Wanted, Write, Written,
 };
 
 /// The database through an SDK client of our own, whose retries are off: the engines retry.
@@ -45,9 +48,21 @@ fn sdk_item(json: &[u8]) -> Result<SdkItem, Failure> {
     json_to_item(json).map_err(unbuildable)
 }
 
-fn placeholders(condition: &Rendered) -> HashMap<String, String> {
-    let names = condition.names.iter().enumerate();
-    names.map(|(place, name)| (format!("#n{place}"), name.clone())).collect()
+/// The names of expressions by their placeholders. Empty maps are refused.
+fn names(expressions: &Rendered) -> Option<HashMap<String, String>> {
+    let names = expressions.names.iter().enumerate();
+    let names: HashMap<_, _> =
+        names.map(|(place, name)| (format!("#n{place}"), name.clone())).collect();
+    (!names.is_empty()).then_some(names)
+}
+
+/// The values of expressions by their placeholders.
+fn values(expressions: &Rendered) -> Result<Option<SdkItem>, Failure> {
+    let values = match &*expressions.values {
+        [] => SdkItem::new(),
+        values => sdk_item(values)?,
+    };
+    Ok((!values.is_empty()).then_some(values))
 }
 
 fn key_of(table: &TableRef, item: &SdkItem) -> Option<Key> {
@@ -95,6 +110,7 @@ fn write_request(write: &Write) -> Result<WriteRequest, Failure> {
                 DeleteRequest::builder().set_key(Some(sdk_item(key)?)).build().map_err(built)?;
             WriteRequest::builder().delete_request(delete).build()
         }
+        Action::Single(_) => return Err(unbuildable("a batch has no single writes")),
     })
 }
 
@@ -104,6 +120,37 @@ fn written_item(request: &WriteRequest) -> Option<&SdkItem> {
         (None, Some(delete)) => Some(delete.key()),
         (None, None) => None,
     }
+}
+
+/// What single writes of all forms say in the same words, and what their answers mean.
+macro_rules! conditional {
+    ($store:ident, $call:expr, $table:ident, $single:ident, $error:ident) => {{
+        let Single { expressions, .. } = $single;
+        let call = $call
+            .table_name(&*$table.name)
+            .set_condition_expression(expressions.condition.clone())
+            .set_expression_attribute_names(names(expressions))
+            .set_expression_attribute_values(values(expressions)?)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let answer = call.send().await;
+        let theirs = match answer.as_ref().err().and_then(SdkError::as_service_error) {
+            Some($error::ConditionalCheckFailedException(failed)) => {
+                Some(failed.item().filter(|item| !item.is_empty()).map(item_to_json))
+            }
+            _ => None,
+        };
+        match ($store.contact.heard(answer), theirs) {
+            (_, Some(theirs)) => {
+                Ok(Done::Conflict { theirs: theirs.transpose().map_err(unreadable)? })
+            }
+            (Ok(output), None) => {
+                let charged = output.consumed_capacity().and_then(ConsumedCapacity::capacity_units);
+                Ok(Done::Written { capacity: charged.unwrap_or_default() })
+            }
+            (Err(failure), None) => Err(failure),
+        }
+    }};
 }
 
 impl Store for SdkStore {
@@ -124,6 +171,30 @@ impl Store for SdkStore {
             let keys = returned.map(|request| key_of(table, written_item(request)?));
             let unprocessed = places(table, batch.iter().map(|write| &write.key), keys)?;
             Ok(Written { unprocessed, capacity })
+        })
+    }
+
+    fn write_single<'a>(
+        &'a self,
+        table: &'a TableRef,
+        single: &'a Single,
+    ) -> StoreFuture<'a, Done> {
+        Box::pin(async move {
+            match &single.form {
+                Form::Put(item) => {
+                    let call = self.client.put_item().set_item(Some(sdk_item(&item.json)?));
+                    conditional!(self, call, table, single, PutItemError)
+                }
+                Form::Update(key) => {
+                    let call = self.client.update_item().set_key(Some(sdk_item(key)?));
+                    let call = call.set_update_expression(single.expressions.update.clone());
+                    conditional!(self, call, table, single, UpdateItemError)
+                }
+                Form::Delete(key) => {
+                    let call = self.client.delete_item().set_key(Some(sdk_item(key)?));
+                    conditional!(self, call, table, single, DeleteItemError)
+                }
+            }
         })
     }
 
@@ -200,10 +271,6 @@ impl Store for SdkStore {
 macro_rules! reading {
     ($call:expr, $table:ident, $page:ident) => {{
         let Reading { expressions, index, consistent, count, .. } = &*$page.reading;
-        let values = match &*expressions.values {
-            [] => SdkItem::new(),
-            values => sdk_item(values)?,
-        };
         $call
             .table_name(&*$table.name)
             .consistent_read(*consistent)
@@ -213,11 +280,8 @@ macro_rules! reading {
             .set_select(count.then_some(Select::Count))
             .set_filter_expression(expressions.filter.clone())
             .set_projection_expression(expressions.projection.clone())
-            // Empty maps are refused.
-            .set_expression_attribute_names(
-                Some(placeholders(expressions)).filter(|names| !names.is_empty()),
-            )
-            .set_expression_attribute_values(Some(values).filter(|values| !values.is_empty()))
+            .set_expression_attribute_names(names(expressions))
+            .set_expression_attribute_values(values(expressions)?)
     }};
 }
 

@@ -8,6 +8,7 @@ use super::expiry::Clock;
 use super::room::Mark;
 use super::{MemoryTable, Options};
 use crate::error::{Error, ErrorKind};
+use crate::guard::{Guard, Mode, OnConflict};
 use crate::record::Record;
 use crate::retry::RetryPolicy;
 use crate::table::{BadItems, Table};
@@ -38,13 +39,14 @@ use crate::write::FlushError;
 pub struct MemoryTableBuilder<T> {
     table: Table<T>,
     options: Options,
+    on_conflict: OnConflict<T>,
     capacities: Vec<Capacity>,
 }
 
 impl<T: Record> MemoryTableBuilder<T> {
     pub(super) fn new(table: Table<T>) -> Self {
         let options = Options::defaults(&table);
-        Self { table, options, capacities: Vec::new() }
+        Self { table, options, on_conflict: OnConflict::Fail, capacities: Vec::new() }
     }
 
     /// How long to go on without progress before a flush or a load gives up; progress of any item
@@ -147,6 +149,46 @@ impl<T: Record> MemoryTableBuilder<T> {
     /// Default: what is not known is loaded.
     pub fn assume_absent(mut self) -> Self {
         self.options.assume_absent = true;
+        self
+    }
+
+    /// Writes each record on the condition that nobody else changed it since it was loaded.
+    ///
+    /// Such writes go alone, several at once, in the same flush and the same report as all others. What
+    /// others changed is a conflict, which [`on_conflict`](Self::on_conflict) decides on. A record that
+    /// was never loaded is put on the condition that there is none, and deleted without one.
+    ///
+    /// If the answer to a guarded write is lost, it is sent again, and meets what it wrote itself: an
+    /// item that equals what was sent counts as written. So what somebody else wrote meanwhile counts as
+    /// ours if it is the same to the last attribute; and where somebody changed what we wrote before we
+    /// heard of it, the change is merged into what has it already. A counter that several processes
+    /// raise is exact under lost answers only with `increment`.
+    ///
+    /// Default: plain writes, which replace what is stored; for records with `#[record(version)]`
+    /// [`Guard::Version`].
+    pub const fn guarded(mut self, guard: Guard) -> Self {
+        self.options.mode = Mode::Guarded(guard);
+        self
+    }
+
+    /// Writes only the attributes of each record that changed, so that two writers of different ones
+    /// both win; of one attribute the last. A record that was never loaded has all its attributes set,
+    /// and others that the item has stay. What somebody deleted meanwhile is written anew, as a whole.
+    ///
+    /// Such writes go alone, several at once, in the same flush and the same report as all others.
+    ///
+    /// Default: plain writes, which replace what is stored.
+    pub const fn field_wise(mut self) -> Self {
+        self.options.mode = Mode::FieldWise;
+        self
+    }
+
+    /// What becomes of a guarded write whose record others have changed.
+    ///
+    /// Default: [`OnConflict::Fail`]; what the others stored is not lost by that, and the change is
+    /// not either.
+    pub fn on_conflict(mut self, policy: OnConflict<T>) -> Self {
+        self.on_conflict = policy;
         self
     }
 
@@ -305,10 +347,21 @@ impl<T: Record> MemoryTableBuilder<T> {
         if self.options.when.interval.is_some_and(|interval| interval.is_zero()) {
             return refuse("`flush_interval` must be longer than nothing");
         }
+        match self.options.mode {
+            Mode::Guarded(Guard::Version) if T::VERSION.is_none() => {
+                return refuse(
+                    "`Guard::Version` needs `#[record(version)]` on a field of the record",
+                );
+            }
+            Mode::FieldWise | Mode::Plain if T::VERSION.is_some() => {
+                return refuse("a record with `#[record(version)]` is always guarded");
+            }
+            Mode::Plain | Mode::FieldWise | Mode::Guarded(_) => {}
+        }
         let soft = &mut self.options.when.mark;
         soft.records = soft.records.or(records.map(|most| most.div_ceil(2)));
         soft.bytes = soft.bytes.or(bytes.map(|most| most.div_ceil(2)));
         self.table.name()?;
-        Ok(MemoryTable::with(self.table, self.options))
+        Ok(MemoryTable::with(self.table, self.options, self.on_conflict))
     }
 }

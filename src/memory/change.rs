@@ -7,6 +7,7 @@ use super::turn::Turn;
 use super::{MemoryTable, Shared};
 use crate::breaks::broken;
 use crate::error::{Error, ErrorKind};
+use crate::guard::{Guard, Mode};
 use crate::key::{Key, KeyLookup};
 use crate::record::{FromKey, Record};
 
@@ -62,24 +63,117 @@ impl<T: Record> MemoryTable<T> {
     ///
     /// Dropped, the record is put or it is not.
     pub async fn put(&self, record: T) -> Result<(), Error> {
+        self.put_by(record, None).await
+    }
+
+    /// Puts a record that is written on the condition that nobody else changed it since it was loaded,
+    /// also where the table's records are not [guarded](crate::MemoryTableBuilder::guarded); until it is
+    /// saved, whatever else changes it.
+    ///
+    /// It is guarded as the table's records are, else by [`Guard::Item`]. One that was never loaded must not exist, unless it has a version above
+    /// 0: then that must be stored.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use memory_table::{Database, ErrorKind, MemoryTable, Record};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Record, Serialize, Deserialize, Clone)]
+    /// # #[record(table = "players")]
+    /// # struct Player { #[record(partition_key)] name: String, #[serde(default)] rating: f64 }
+    /// # let players = Database::embedded()?.table::<Player>();
+    /// # players.create_if_missing().await?;
+    /// players.put(&Player { name: "ada".into(), rating: 7.0 }).await?;
+    /// let memory = MemoryTable::new(players);
+    /// memory.put_guarded(Player { name: "ada".into(), rating: 1.0 }).await?;
+    /// memory.put(Player { name: "bob".into(), rating: 2.0 }).await?;
+    /// let report = memory.flush().await.expect_err("there is an ada").into_report();
+    /// assert_eq!((report.written, report.failed[0].error.kind()), (1, ErrorKind::Conflict));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`put`](Self::put).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`put`](Self::put).
+    pub async fn put_guarded(&self, record: T) -> Result<(), Error> {
+        let mode = match self.shared.options.mode {
+            Mode::Guarded(guard) => Mode::Guarded(guard),
+            Mode::Plain | Mode::FieldWise => Mode::Guarded(Guard::Item),
+        };
+        self.put_by(record, Some(mode)).await
+    }
+
+    /// Puts a record of which only the attributes that changed are written, so that others who change
+    /// other attributes lose nothing, also where the table's records are not written
+    /// [field by field](crate::MemoryTableBuilder::field_wise); until it is saved, whatever else changes
+    /// it.
+    ///
+    /// Of a record that was never loaded all attributes are written, and others that the item has stay.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use memory_table::{Database, MemoryTable, Record};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Record, Serialize, Deserialize, Clone)]
+    /// # #[record(table = "players")]
+    /// # struct Player { #[record(partition_key)] name: String, wins: u32, losses: u32 }
+    /// # let players = Database::embedded()?.table::<Player>();
+    /// # players.create_if_missing().await?;
+    /// players.put(&Player { name: "ada".into(), wins: 3, losses: 1 }).await?;
+    /// let memory = MemoryTable::new(players.clone());
+    /// let mut ada = (*memory.get("ada").await?.expect("a record")).clone();
+    /// ada.wins += 1;
+    /// memory.merge(ada).await?;
+    /// players.put(&Player { name: "ada".into(), wins: 3, losses: 2 }).await?; // somebody else
+    /// memory.flush().await?;
+    /// let ada = players.get("ada").await?.expect("a record");
+    /// assert_eq!((ada.wins, ada.losses), (4, 2));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`put`](Self::put); [`ErrorKind::Configuration`] for a record with `#[record(version)]`,
+    /// which is always guarded.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`put`](Self::put).
+    pub async fn merge(&self, record: T) -> Result<(), Error> {
+        if T::VERSION.is_some() {
+            let text = "a record with `#[record(version)]` is always guarded";
+            let error = Error::new(ErrorKind::Configuration, text).during("merge");
+            return Err(self.shared.place(error).advise("use `put` and `OnConflict::merge`"));
+        }
+        self.put_by(record, Some(Mode::FieldWise)).await
+    }
+
+    async fn put_by(&self, record: T, mode: Option<Mode>) -> Result<(), Error> {
         if T::HAS_HOOKS {
-            return self.put_hooked(record).await;
+            return self.put_hooked(record, mode).await;
         }
         let (key, item) = self.shared.table.encoded(&record)?;
         let item = self.shared.fits_with_kept(&key, item)?;
-        let change = Change::put(Arc::new(record), item.size);
+        let change = Change { mode, ..Change::put(Arc::new(record), item.size) };
         self.shared.change_in_turn(&key, change).await.map_err(|error| self.shared.place(error))
     }
 
     /// Takes the record's turn first: a hook that changes the same record is found out by it.
-    async fn put_hooked(&self, record: T) -> Result<(), Error> {
+    async fn put_hooked(&self, record: T, mode: Option<Mode>) -> Result<(), Error> {
         let key = self.shared.table.key_of(&record)?;
         self.shared.check_open()?;
         let turn = self.turn(&key).await?;
         let record = turn.run(|| self.hooked(record))?;
         let (_, item) = self.shared.table.encoded(&record)?;
         let item = self.shared.fits_with_kept(&key, item)?;
-        let change = Change::put(Arc::new(record), item.size);
+        let change = Change { mode, ..Change::put(Arc::new(record), item.size) };
         self.shared.change(&key, change, &mut self.shared.slots.room.permit()).await
     }
 

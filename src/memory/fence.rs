@@ -31,6 +31,8 @@ struct Fence {
     /// The change whose request has no answer.
     seq: u64,
     until: Instant,
+    /// The request was on a condition.
+    guarded: bool,
 }
 
 impl Fences {
@@ -38,8 +40,9 @@ impl Fences {
         Self { window, raised: Mutex::default(), count: AtomicUsize::new(0) }
     }
 
-    /// Notes that an attempt to write change `seq` ended just now without an answer.
-    pub(crate) fn raise(&self, key: &Key, seq: u64) {
+    /// Notes that an attempt to write change `seq` ended just now without an answer; `guarded`: it was
+    /// on a condition.
+    pub(crate) fn raise(&self, key: &Key, seq: u64, guarded: bool) {
         let now = Instant::now();
         if self.window.is_zero() {
             return;
@@ -50,17 +53,21 @@ impl Fences {
         if raised.len().is_power_of_two() {
             raised.retain(|_, fence| fence.until > now);
         }
-        raised.insert(key.clone(), Fence { seq, until });
+        // What has no condition may land whatever came after it.
+        let plain = raised.get(key).is_some_and(|fence| !fence.guarded && fence.until > now);
+        raised.insert(key.clone(), Fence { seq, until, guarded: guarded && !plain });
         self.count.store(raised.len(), Ordering::SeqCst);
     }
 
-    /// Until when change `seq` must wait, if it must.
-    pub(crate) fn holds(&self, key: &Key, seq: u64) -> Option<Instant> {
+    /// Until when change `seq` must wait, if it must. `outdates`: once it is written, the condition of no
+    /// guarded request before it holds any more.
+    pub(crate) fn holds(&self, key: &Key, seq: u64, outdates: bool) -> Option<Instant> {
         if self.count.load(Ordering::SeqCst) == 0 {
             return None;
         }
         let raised = self.raised.lock();
         let fence = raised.get(key).filter(|fence| fence.seq != seq)?;
+        let fence = Some(fence).filter(|fence| !(outdates && fence.guarded))?;
         (fence.until > Instant::now()).then_some(fence.until)
     }
 }
@@ -75,23 +82,35 @@ mod tests {
         let fences = Fences::new(Duration::from_secs(5));
         let key = Key::new(&KeyRef::partition(&String::from("a"))).unwrap();
         let other = Key::new(&KeyRef::partition(&String::from("b"))).unwrap();
-        assert_eq!(fences.holds(&key, 2), None);
-        fences.raise(&key, 1);
+        assert_eq!(fences.holds(&key, 2, true), None);
+        fences.raise(&key, 1, false);
         let until = Instant::now() + Duration::from_secs(5);
-        assert_eq!(fences.holds(&key, 1), None);
-        assert_eq!(fences.holds(&key, 2), Some(until));
-        assert_eq!(fences.holds(&other, 2), None);
+        assert_eq!(fences.holds(&key, 1, true), None);
+        assert_eq!(fences.holds(&key, 2, true), Some(until));
+        assert_eq!(fences.holds(&other, 2, true), None);
         tokio::time::advance(Duration::from_secs(5)).await;
-        assert_eq!(fences.holds(&key, 2), None);
-        fences.raise(&other, 3);
+        assert_eq!(fences.holds(&key, 2, true), None);
+        fences.raise(&other, 3, false);
         assert_eq!(fences.raised.lock().len(), 1, "fences that are over are forgotten");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_guarded_request_holds_back_only_what_does_not_outdate_it() {
+        let fences = Fences::new(Duration::from_secs(5));
+        let key = Key::new(&KeyRef::partition(&String::from("a"))).unwrap();
+        fences.raise(&key, 1, true);
+        assert_eq!(fences.holds(&key, 2, true), None);
+        assert!(fences.holds(&key, 2, false).is_some());
+        fences.raise(&key, 2, false);
+        fences.raise(&key, 3, true);
+        assert!(fences.holds(&key, 4, true).is_some(), "one without a condition may still land");
     }
 
     #[tokio::test(start_paused = true)]
     async fn without_a_window_nothing_waits() {
         let fences = Fences::new(Duration::ZERO);
         let key = Key::new(&KeyRef::partition(&String::from("a"))).unwrap();
-        fences.raise(&key, 1);
-        assert_eq!(fences.holds(&key, 2), None);
+        fences.raise(&key, 1, false);
+        assert_eq!(fences.holds(&key, 2, true), None);
     }
 }

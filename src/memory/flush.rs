@@ -1,7 +1,7 @@
 //! The flush: a task that the table owns, one at a time; who asks joins or goes with the next.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,14 +10,13 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::Shared;
-use super::slot::{Flight, Known};
+use super::outgoing::operation;
 use crate::breaks::broken;
-use crate::codec::{EncodedItem, Kept, MAX_ITEM, encode, key_json, same_items};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::key::Key;
 use crate::record::Record;
-use crate::store::{Action, Operation, Outcome, Write};
-use crate::write::{self, Changes, Failed, FlushError, FlushReport, Settled, Take};
+use crate::store::{Operation, Outcome};
+use crate::write::{self, Failed, FlushError, FlushReport};
 
 type Ending = Result<FlushReport, FlushError>;
 
@@ -153,7 +152,7 @@ impl<T: Record> Shared<T> {
         }
     }
 
-    async fn round(&self, keys: Vec<Key>) -> Ending {
+    async fn round(self: &Arc<Self>, keys: Vec<Key>) -> Ending {
         if keys.is_empty() {
             return Ok(FlushReport::default());
         }
@@ -205,186 +204,6 @@ impl<T: Record> Shared<T> {
             Outcome::NotWritten
         };
         Some((operation(&slot.now), outcome, unsaved.parked.clone()))
-    }
-
-    /// What is to be sent for a slot, or `None` if the database has it already.
-    fn current(&self, key: &Key, sent: &Sent<T>) -> Result<Option<Action>, Error> {
-        match (&sent.now, &sent.base) {
-            (Known::Record(now), Known::Record(base)) if !sent.is_stale() => {
-                let item = self.item(now, key, None)?;
-                let unchanged =
-                    self.item(base, key, None).is_ok_and(|base| same_items(&item.json, &base.json));
-                if unchanged {
-                    return Ok(None);
-                }
-                self.restored(item, key, sent.kept.as_deref()).map(Action::Put).map(Some)
-            }
-            (Known::Record(now), _) => {
-                self.item(now, key, sent.kept.as_deref()).map(Action::Put).map(Some)
-            }
-            // An absence that was read eventually may be none.
-            (_, Known::Absent) if self.options.consistent => Ok(None),
-            (Known::Absent, Known::Unknown) if broken(3) => Ok(None),
-            _ => Ok(Some(Action::Delete(key_json::<T>(key)))),
-        }
-    }
-
-    /// Encodes a record; a serde implementation that panics is an error of its record.
-    fn item(&self, record: &T, key: &Key, kept: Option<&Kept>) -> Result<EncodedItem, Error> {
-        let encoded = catch_unwind(AssertUnwindSafe(|| encode(record, key)));
-        let item = match encoded {
-            Ok(Ok(item)) => item,
-            Ok(Err(error)) => return Err(self.unstorable(key, error.to_string())),
-            Err(_) => return Err(self.unstorable(key, "its `Serialize` panicked".to_owned())),
-        };
-        self.restored(item, key, kept)
-    }
-
-    fn restored(
-        &self,
-        item: EncodedItem,
-        key: &Key,
-        kept: Option<&Kept>,
-    ) -> Result<EncodedItem, Error> {
-        let Some(kept) = kept else {
-            return Ok(item);
-        };
-        let item = kept.restore(item).map_err(|error| self.unstorable(key, error.to_string()))?;
-        if item.size > MAX_ITEM {
-            let size = item.size;
-            let why = format!(
-                "with the attributes that the record's type does not know the item has {size} bytes, \
-                 DynamoDB allows {MAX_ITEM}"
-            );
-            return Err(self.unstorable(key, why));
-        }
-        Ok(item)
-    }
-
-    /// An item that is about to be put, unless it is too large together with what is kept beside it.
-    pub(super) fn fits_with_kept(
-        &self,
-        key: &Key,
-        item: EncodedItem,
-    ) -> Result<EncodedItem, Error> {
-        let kept = {
-            let mut locked = self.slots.lock(key.as_bytes());
-            locked.find(key.as_bytes()).and_then(|slot| slot.kept.clone())
-        };
-        match kept.filter(|kept| item.size + kept.beside() > MAX_ITEM) {
-            None => Ok(item),
-            // What was stored in another form need not take more.
-            Some(kept) => {
-                let size = item.size;
-                self.restored(item, key, Some(&kept)).map(|item| EncodedItem { size, ..item })
-            }
-        }
-    }
-
-    /// A newer value than one of unknown outcome waits, and is not in flight meanwhile.
-    fn held_or_sent(&self, write: Write, seq: u64) -> Take {
-        match self.fences.holds(&write.key, seq).filter(|_| !broken(7)) {
-            None => {
-                self.note_write(&write.key);
-                Take::Write(write)
-            }
-            Some(until) => {
-                self.settle(&write.key, Settled::Pending(Outcome::NotWritten));
-                Take::Held(write, until)
-            }
-        }
-    }
-
-    fn unstorable(&self, key: &Key, why: String) -> Error {
-        self.place(Error::new(ErrorKind::InvalidRecord, why))
-            .on_key(key)
-            .advise("put a record that can be stored")
-    }
-}
-
-/// What a slot had when it was taken.
-struct Sent<T> {
-    seq: u64,
-    now: Known<T>,
-    base: Known<T>,
-    kept: Option<Arc<Kept>>,
-}
-
-impl<T> Sent<T> {
-    /// Whether the item as it is stored differs from the record that was made of it.
-    fn is_stale(&self) -> bool {
-        self.kept.as_ref().is_some_and(|kept| kept.is_stale())
-    }
-}
-
-fn operation<T>(now: &Known<T>) -> Operation {
-    match now {
-        Known::Record(_) => Operation::Put,
-        Known::Absent | Known::Unknown => Operation::Delete,
-    }
-}
-
-impl<T: Record> Changes for Shared<T> {
-    fn take(&self, key: &Key) -> Take {
-        let sent = {
-            let mut locked = self.slots.lock(key.as_bytes());
-            let Some(slot) = locked.find(key.as_bytes()) else {
-                return Take::Gone;
-            };
-            let Some(unsaved) = &mut slot.unsaved else {
-                return Take::Gone;
-            };
-            if let Some(error) = &unsaved.parked {
-                return Take::Parked(operation(&slot.now), error.clone());
-            }
-            let now = match &unsaved.flight {
-                Some(stale) if broken(8) => stale.sent.clone(),
-                _ => slot.now.clone(),
-            };
-            let kept = slot.kept.clone();
-            let flight = Flight { seq: unsaved.seq, sent: now.clone(), kept: kept.clone() };
-            unsaved.flight = Some(flight);
-            Sent { seq: unsaved.seq, now, base: unsaved.base.clone(), kept }
-        };
-        match self.current(key, &sent) {
-            Ok(Some(action)) => self.held_or_sent(Write { key: key.clone(), action }, sent.seq),
-            Ok(None) => {
-                self.slots.lock(key.as_bytes()).transition(key, super::slot::Slot::unchanged);
-                self.register(key);
-                self.tally.unchanged();
-                self.settled.notify_waiters();
-                Take::Unchanged
-            }
-            Err(error) => {
-                self.settle(key, Settled::Refused(error.clone()));
-                Take::Parked(operation(&sent.now), error)
-            }
-        }
-    }
-
-    fn outcome(&self, key: &Key) -> Outcome {
-        let mut locked = self.slots.lock(key.as_bytes());
-        let unsaved = locked.find(key.as_bytes()).and_then(|slot| slot.unsaved.as_ref());
-        if unsaved.is_some_and(|unsaved| unsaved.doubt) {
-            Outcome::OutcomeUnknown
-        } else {
-            Outcome::NotWritten
-        }
-    }
-
-    fn settle(&self, key: &Key, settled: Settled) {
-        let lost = matches!(settled, Settled::Pending(Outcome::OutcomeUnknown));
-        self.slots.lock(key.as_bytes()).transition(key, |slot| {
-            if let Some(seq) = slot.in_flight().filter(|_| lost) {
-                self.fences.raise(key, seq);
-            }
-            if slot.in_flight().is_some() {
-                slot.since = self.scans.begun();
-            }
-            slot.settle(settled)
-        });
-        self.register(key);
-        self.settled.notify_waiters();
     }
 }
 

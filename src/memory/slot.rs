@@ -11,6 +11,7 @@ use super::turn::Turn;
 use crate::breaks::broken;
 use crate::codec::Kept;
 use crate::error::Error;
+use crate::guard::Mode;
 use crate::key::Key;
 use crate::record::Record;
 use crate::write::Settled;
@@ -85,6 +86,8 @@ pub(crate) struct Change<T> {
     pub(crate) now: Known<T>,
     pub(crate) size: usize,
     pub(crate) beside: Beside,
+    /// How the record is to be written until it is saved, if not as before.
+    pub(crate) mode: Option<Mode>,
 }
 
 /// What is kept beside a record that is put.
@@ -98,12 +101,12 @@ pub(crate) enum Beside {
 impl<T> Change<T> {
     /// A record of this many bytes.
     pub(crate) fn put(record: Arc<T>, size: usize) -> Self {
-        Self { now: Known::Record(record), size, beside: Beside::AsItIs }
+        Self { now: Known::Record(record), size, beside: Beside::AsItIs, mode: None }
     }
 
     /// A change that is not known yet: it needs the room of a record, and no bytes.
     pub(crate) const fn nothing() -> Self {
-        Self { now: Known::Absent, size: 0, beside: Beside::AsItIs }
+        Self { now: Known::Absent, size: 0, beside: Beside::AsItIs, mode: None }
     }
 
     /// The bytes that it has together with what is kept in the slot.
@@ -124,7 +127,7 @@ impl<T> Change<T> {
         T: Record,
     {
         let size = key.size(T::PARTITION_KEY, T::SORT_KEY);
-        Self { now: Known::Absent, size, beside: Beside::AsItIs }
+        Self { now: Known::Absent, size, beside: Beside::AsItIs, mode: None }
     }
 }
 
@@ -136,14 +139,64 @@ pub(crate) struct Unsaved<T> {
     pub(crate) first: u64,
     /// Bytes of the newest change, by DynamoDB's arithmetic; what it takes of the room.
     pub(crate) size: usize,
-    /// What the database has, as last loaded or written.
-    pub(crate) base: Known<T>,
+    pub(crate) base: Base<T>,
     /// What was sent and is not answered yet.
     pub(crate) flight: Option<Flight<T>>,
     /// Why the service refused it; it waits for a new put.
     pub(crate) parked: Option<Error>,
     /// An answer is missing since something was last confirmed: what was sent may be stored.
     pub(crate) doubt: bool,
+    /// Attempts in other modes than the plain one whose answers are missing, the latest of each change.
+    pub(crate) doubts: Vec<Attempt>,
+    /// How the record is to be written, if not as the table says.
+    pub(crate) mode: Option<Mode>,
+    /// What others stored, to be merged before the next attempt.
+    pub(crate) met: Option<Met>,
+}
+
+/// What the database has, as last loaded, written or met.
+pub(crate) struct Base<T> {
+    pub(crate) known: Known<T>,
+    /// What was kept beside it.
+    pub(crate) kept: Option<Arc<Kept>>,
+    /// The item itself, where a conflict showed it.
+    pub(crate) item: Option<Arc<[u8]>>,
+    /// Nothing else is stored: what equals it need not be written.
+    pub(crate) exact: bool,
+    /// What comes is another item: nothing of what is stored is to stay.
+    pub(crate) replaced: bool,
+}
+
+impl<T> Base<T> {
+    pub(crate) const fn new(known: Known<T>, kept: Option<Arc<Kept>>) -> Self {
+        Self { known, kept, item: None, exact: true, replaced: false }
+    }
+
+    /// What is stored for sure; what equals it need not be written.
+    pub(crate) fn for_sure(&self) -> Known<T> {
+        if self.exact { self.known.clone() } else { Known::Unknown }
+    }
+}
+
+impl<T> Clone for Base<T> {
+    fn clone(&self) -> Self {
+        let (kept, item) = (self.kept.clone(), self.item.clone());
+        Self { known: self.known.clone(), kept, item, ..*self }
+    }
+}
+
+/// What others stored; `None`: they deleted the item.
+pub(crate) type Met = Option<Arc<[u8]>>;
+
+/// An attempt in another mode than the plain one.
+#[derive(Clone, Debug)]
+pub(crate) struct Attempt {
+    /// The change that it was of.
+    pub(crate) seq: u64,
+    /// The item as it was to be; `None`: it was to be deleted.
+    pub(crate) item: Met,
+    /// The attributes that it changes.
+    pub(crate) changed: Arc<[Box<str>]>,
 }
 
 pub(crate) struct Flight<T> {
@@ -151,6 +204,10 @@ pub(crate) struct Flight<T> {
     pub(crate) sent: Known<T>,
     /// What was sent beside it.
     pub(crate) kept: Option<Arc<Kept>>,
+    /// Once it is written, what equals it is what is stored.
+    pub(crate) exact: bool,
+    /// What is sent alone.
+    pub(crate) attempt: Option<Attempt>,
 }
 
 /// Someone has the turn to change the record; the others wait in order.
@@ -210,7 +267,7 @@ impl<T: Record> Slot<T> {
     /// Publishes a change; returns whether the slot was saved before.
     pub(crate) fn change(&mut self, change: Change<T>, seq: u64) -> bool {
         let size = change.size_with(self.kept.as_ref());
-        let Change { now, beside, .. } = change;
+        let Change { now, beside, mode, .. } = change;
         self.load = None;
         self.forgotten = 0;
         self.registered = false;
@@ -222,25 +279,32 @@ impl<T: Record> Slot<T> {
                 seq,
                 first: seq,
                 size,
-                base: before,
+                base: Base::new(before, self.kept.clone()),
                 flight: None,
                 parked: None,
                 doubt: false,
+                doubts: Vec::new(),
+                mode: None,
+                met: None,
             })
         });
         (unsaved.seq, unsaved.size) = (seq, size);
         unsaved.parked = None;
+        unsaved.mode = mode.or(unsaved.mode);
         if let Beside::Moved(kept) = beside {
             // What is stored here is another item, so this is written even if the records are equal.
             self.kept = kept;
-            unsaved.base = Known::Unknown;
+            (unsaved.base.exact, unsaved.base.replaced) = (false, true);
         }
-        if matches!(self.now, Known::Absent) && self.kept.take().is_some() {
-            // What comes after the delete is not what was loaded, even if the record is equal; nor
-            // is it what is in flight, which has the kept attributes too.
-            unsaved.base = Known::Unknown;
-            if let Some(flight) = &mut unsaved.flight {
-                flight.sent = Known::Unknown;
+        if matches!(self.now, Known::Absent) {
+            unsaved.base.replaced = true;
+            if self.kept.take().is_some() {
+                // What comes after the delete is not what was loaded, even if the record is equal;
+                // nor is it what is in flight, which has the kept attributes too.
+                unsaved.base.exact = false;
+                if let Some(flight) = &mut unsaved.flight {
+                    flight.exact = false;
+                }
             }
         }
         newly
@@ -263,6 +327,8 @@ impl<T: Record> Slot<T> {
         match settled {
             Settled::Written if newest => {
                 self.unsaved = None;
+                // It has its new version.
+                self.now = flight.sent;
                 self.kept = saved(self.kept.take());
                 if broken(20) {
                     self.now = Known::Unknown;
@@ -271,9 +337,12 @@ impl<T: Record> Slot<T> {
             }
             Settled::Written => {
                 // With other attributes beside it an equal record is another item.
-                let same = flight.kept == self.kept;
-                unsaved.base = if same { flight.sent } else { Known::Unknown };
+                let exact = flight.exact && flight.kept == self.kept;
+                let replaced = unsaved.base.replaced && !exact;
+                let base = Base::new(flight.sent, saved(flight.kept));
+                unsaved.base = Base { exact, replaced, ..base };
                 unsaved.doubt = false;
+                unsaved.doubts.clear();
                 self.kept = saved(self.kept.take());
             }
             Settled::Pending(crate::Outcome::NotWritten) if broken(8) => {
@@ -282,8 +351,12 @@ impl<T: Record> Slot<T> {
             Settled::Pending(crate::Outcome::NotWritten) => {}
             // The database may have the old or the sent value: whatever comes is to be written.
             Settled::Pending(_) => {
-                unsaved.base = Known::Unknown;
+                unsaved.base.exact = false;
                 unsaved.doubt = true;
+                if let Some(attempt) = flight.attempt {
+                    unsaved.doubts.retain(|doubt| doubt.seq != attempt.seq);
+                    unsaved.doubts.push(attempt);
+                }
             }
             Settled::Refused(error) => {
                 if newest {
@@ -309,7 +382,7 @@ impl<T: Record> Slot<T> {
 /// What is kept beside a record that was just saved.
 fn saved(kept: Option<Arc<Kept>>) -> Option<Arc<Kept>> {
     match kept {
-        Some(kept) if kept.is_stale() => kept.saved().map(Arc::new),
+        Some(kept) if kept.ends_with_a_save() => kept.saved().map(Arc::new),
         kept => kept,
     }
 }

@@ -34,6 +34,14 @@ impl<T: Record> Turn<T> {
         }
     }
 
+    /// The turn, if nobody has it.
+    pub(super) fn at_once(shared: &Arc<Shared<T>>, key: &Key) -> Option<Self> {
+        let mut locked = shared.slots.lock(key.as_bytes());
+        let slot = locked.find(key.as_bytes()).filter(|slot| slot.busy.is_none())?;
+        slot.busy = Some(Box::new(Busy { running: None, waiters: VecDeque::new() }));
+        Some(Self { shared: Arc::clone(shared), key: key.clone(), held: true })
+    }
+
     fn ask(
         shared: &Arc<Shared<T>>,
         key: &Key,

@@ -14,7 +14,7 @@ use crate::{Database, Error, ErrorKind, MemoryTable, Record, Table};
 const TEXTS: &str = include_str!("errors.txt");
 
 /// Every kind, in the order of the enum.
-const KINDS: [ErrorKind; 19] = [
+const KINDS: [ErrorKind; 20] = [
     ErrorKind::InvalidKey,
     ErrorKind::InvalidRecord,
     ErrorKind::InvalidCondition,
@@ -26,6 +26,7 @@ const KINDS: [ErrorKind; 19] = [
     ErrorKind::TableNotFound,
     ErrorKind::TableMismatch,
     ErrorKind::NotFound,
+    ErrorKind::Conflict,
     ErrorKind::Throttled,
     ErrorKind::Refused,
     ErrorKind::Service,
@@ -98,6 +99,11 @@ async fn error(kind: ErrorKind) -> Error {
         }
         ErrorKind::TableMismatch => same::<ById>(&stage).get(7).await.unwrap_err(),
         ErrorKind::NotFound => memory.update_existing("ada", |_| ()).await.unwrap_err(),
+        ErrorKind::Conflict => {
+            stage.truth.put(&player("ada", 1)).await.unwrap();
+            memory.put_guarded(player("ada", 2)).await.unwrap();
+            memory.flush().await.unwrap_err().cause().clone()
+        }
         ErrorKind::Throttled => read_after(Fault::throttled()).await,
         ErrorKind::Refused => read_after(Fault::invalid()).await,
         ErrorKind::Service => read_after(Fault::failed()).await,

@@ -1,4 +1,4 @@
-//! What must hold for all requests: the service's limits of a batch, and one write in flight a key.
+//! What must hold for all requests: the service's limits, and one write in flight a key.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -68,6 +68,7 @@ fn most(request: &Request) -> Option<usize> {
     match &*request.operation {
         "BatchWriteItem" => Some(MAX_WRITES),
         "BatchGetItem" => Some(MAX_READS),
+        "PutItem" | "UpdateItem" | "DeleteItem" => Some(1),
         _ => None,
     }
 }

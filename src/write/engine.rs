@@ -12,12 +12,13 @@ use super::report::{Failed, FlushReport, Report};
 use super::schedule::Schedule;
 use super::trial::Trial;
 use super::window::Window;
-use super::{Changes, Limits, Settled};
+use super::{Changes, Limits, Met, Settled};
 use crate::breaks::broken;
 use crate::error::{Error, ErrorKind};
+use crate::guard::Resolution;
 use crate::key::Key;
 use crate::link::{Counters, Link};
-use crate::store::{Action, Class, Failure, Operation, Outcome, TableRef, Write, Written};
+use crate::store::{Action, Class, Done, Failure, Operation, Outcome, TableRef, Write, Written};
 
 const OPERATION: &str = "BatchWriteItem";
 
@@ -87,7 +88,30 @@ struct Answer {
     batch: Vec<Write>,
     /// Whether it is a part of the batch on trial.
     on_trial: bool,
-    result: Result<Written, Failure>,
+    result: Result<Reply, Failure>,
+}
+
+enum Reply {
+    Batch(Written),
+    Single(Done),
+}
+
+/// Sends a batch, or the only write of a request that goes alone.
+async fn send(link: &Link, batch: &[Write]) -> Result<Reply, Failure> {
+    match batch {
+        [Write { action: Action::Single(single), .. }] => {
+            link.store.write_single(&link.table, single).await.map(Reply::Single)
+        }
+        _ => link.store.batch_write(&link.table, batch).await.map(Reply::Batch),
+    }
+}
+
+/// What the request is called that a write goes with.
+const fn call(write: &Write) -> &'static str {
+    match &write.action {
+        Action::Put(_) | Action::Delete(_) => OPERATION,
+        Action::Single(single) => single.form.name(),
+    }
 }
 
 impl<'e> Engine<'e> {
@@ -141,7 +165,7 @@ impl<'e> Engine<'e> {
         let link = self.link;
         Counters::add(&link.counters.write_requests, 1);
         Some(Box::pin(async move {
-            let result = link.store.batch_write(&link.table, &batch).await;
+            let result = send(link, &batch).await;
             Answer { batch, on_trial, result }
         }))
     }
@@ -149,10 +173,20 @@ impl<'e> Engine<'e> {
     fn take_in(&mut self, answer: Answer) {
         let Answer { batch, on_trial, result } = answer;
         match result {
-            Ok(written) => {
+            Ok(Reply::Batch(written)) => {
                 self.report.done.consumed_capacity += written.capacity;
                 self.window.answered(batch.len(), written.unprocessed.len());
                 self.take_written(&batch, &written.unprocessed);
+            }
+            Ok(Reply::Single(done)) => {
+                self.window.answered(1, 0);
+                match done {
+                    Done::Written { capacity } => {
+                        self.report.done.consumed_capacity += capacity;
+                        self.take_written(&batch, &[]);
+                    }
+                    Done::Conflict { theirs } => self.take_conflict(&batch, theirs),
+                }
             }
             Err(failure) => match failure.class {
                 Class::Throttled if !broken(12) => {
@@ -180,14 +214,8 @@ impl<'e> Engine<'e> {
                 left.push(write.clone());
                 continue;
             }
-            let operation = write.operation();
-            let counters = &self.link.counters;
-            match operation {
-                Operation::Put => Counters::add(&counters.items_written, 1),
-                Operation::Delete => Counters::add(&counters.items_deleted, 1),
-            }
             self.settle(&write.key, Settled::Written);
-            self.report.written(&write.key, operation);
+            self.count_written(write);
         }
         if left.len() < batch.len() {
             self.progress = Instant::now();
@@ -197,6 +225,57 @@ impl<'e> Engine<'e> {
         if !left.is_empty() {
             self.again(&left, &unprocessed_items());
         }
+    }
+
+    fn count_written(&mut self, write: &Write) {
+        let operation = write.operation();
+        let counters = &self.link.counters;
+        match operation {
+            Operation::Put => Counters::add(&counters.items_written, 1),
+            Operation::Delete => Counters::add(&counters.items_deleted, 1),
+        }
+        self.report.written(&write.key, operation);
+    }
+
+    /// Others changed the item of a write that goes alone, so there is nothing wrong with the table.
+    fn take_conflict(&mut self, batch: &[Write], theirs: Option<Vec<u8>>) {
+        let Some(write) = batch.first() else { return };
+        self.pass_trial();
+        self.flights.keys.remove(&write.key);
+        match self.changes.conflict(&write.key, theirs) {
+            Met::Written => {
+                self.progress = Instant::now();
+                self.count_written(write);
+            }
+            Met::Again(None) => self.plan.push([write.key.clone()]),
+            Met::Again(Some(resolution)) => self.again_after_conflict(write, resolution),
+            Met::Failed(error) => {
+                self.report.conflict(&write.key, Resolution::Failed);
+                self.fail_met(write, error);
+            }
+        }
+    }
+
+    /// Once at once; who meets others again and again gives them time.
+    fn again_after_conflict(&mut self, write: &Write, resolution: Resolution) {
+        let times = self.report.conflict(&write.key, resolution);
+        let left = self.patience_left(&write.key);
+        if left.is_zero() {
+            self.report.conflict_failed(&write.key);
+            return self.fail_met(write, crate::guard::conflict());
+        }
+        let Some(round) = times.checked_sub(2) else {
+            return self.plan.push([write.key.clone()]);
+        };
+        let round = u32::try_from(round).unwrap_or(u32::MAX);
+        let delay = self.link.patience.policy.delay(round, &mut self.random);
+        self.schedule.add(vec![write.key.clone()], delay.min(left));
+    }
+
+    fn fail_met(&mut self, write: &Write, error: Error) {
+        let failure = Failure { class: Class::Refused, outcome: Outcome::NotWritten, error };
+        let failed = self.failed(&write.key, write.operation(), call(write), &failure);
+        self.report.failed(failed);
     }
 
     /// A batch was refused: its halves are sent apart until the bad item is alone.
@@ -221,7 +300,7 @@ impl<'e> Engine<'e> {
     }
 
     fn park(&mut self, write: &Write, failure: &Failure) {
-        let failed = self.failed(write, failure);
+        let failed = self.failed(&write.key, write.operation(), call(write), failure);
         self.settle(&write.key, Settled::Refused(failed.error.clone()));
         self.report.parked(failed);
     }
@@ -242,6 +321,9 @@ impl<'e> Engine<'e> {
         let open = self.plan.has_suspects() || self.schedule.next().is_some();
         if !self.trial.is_on() || open || self.stopped.is_some() {
             return false;
+        }
+        if self.trial.has_one_alone() && self.plan.suspect_another() {
+            return true;
         }
         let Some((refused, waiting)) = self.trial.condemn() else {
             self.pass_trial();
@@ -308,17 +390,23 @@ impl<'e> Engine<'e> {
 
     fn fail(&mut self, write: &Write, failure: &Failure) {
         self.come_back(&write.key, failure.outcome);
-        let failed = self.failed(write, failure);
+        let failed = self.failed(&write.key, write.operation(), call(write), failure);
         self.report.failed(failed);
     }
 
-    fn failed(&self, write: &Write, failure: &Failure) -> Failed {
-        let key = write.key.clone();
+    fn failed(
+        &self,
+        key: &Key,
+        operation: Operation,
+        call: &'static str,
+        failure: &Failure,
+    ) -> Failed {
+        let key = key.clone();
         let attempts = self.report.attempts(&key);
-        let error = self.link.place(failure.error.clone(), OPERATION).on_key(&key);
+        let error = self.link.place(failure.error.clone(), call).on_key(&key);
         let error = error.after_attempts(attempts);
         let outcome = self.changes.outcome(&key);
-        Failed { key, operation: write.operation(), attempts, outcome, error }
+        Failed { key, operation, attempts, outcome, error }
     }
 
     /// Nothing can be sent any more: what was not is reported with the same cause.
@@ -334,8 +422,10 @@ impl<'e> Engine<'e> {
         for (write, failure) in &refused {
             self.fail(write, failure);
         }
-        while let Some(write) = self.plan.next_write(self.changes, &mut self.report) {
-            self.fail(&write, &failure);
+        while let Some((key, operation)) = self.plan.next_left(self.changes, &mut self.report) {
+            self.come_back(&key, failure.outcome);
+            let failed = self.failed(&key, operation, OPERATION, &failure);
+            self.report.failed(failed);
         }
     }
 
@@ -356,6 +446,7 @@ fn size(write: &Write, table: &TableRef) -> usize {
     match &write.action {
         Action::Put(item) => item.size,
         Action::Delete(_) => write.key.size(table.partition_key, table.sort_key),
+        Action::Single(single) => single.size,
     }
 }
 

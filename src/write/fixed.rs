@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::report::{Failed, FlushError, FlushReport};
-use super::{Changes, Limits, Settled, Take};
+use super::{Changes, Limits, Met, Settled, Take};
 use crate::error::Error;
 use crate::key::Key;
 use crate::link::Link;
@@ -93,6 +93,10 @@ impl Fixed {
 }
 
 impl Changes for Fixed {
+    fn goes_alone(&self, key: &Key) -> bool {
+        self.writes.lock().get(key).is_some_and(Write::is_single)
+    }
+
     fn take(&self, key: &Key) -> Take {
         self.writes.lock().get(key).cloned().map_or(Take::Gone, Take::Write)
     }
@@ -111,5 +115,10 @@ impl Changes for Fixed {
             }
             Settled::Pending(Outcome::NotWritten) | Settled::Refused(_) => {}
         }
+    }
+
+    fn conflict(&self, key: &Key, _: Option<Vec<u8>>) -> Met {
+        self.settle(key, Settled::Pending(Outcome::NotWritten));
+        Met::Failed(crate::guard::conflict())
     }
 }

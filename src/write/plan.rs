@@ -7,12 +7,16 @@ use tokio::time::Instant;
 use super::report::{Failed, Report};
 use super::{Changes, Settled, Take};
 use crate::key::Key;
-use crate::store::{MAX_BATCH_WRITE, MAX_REQUEST_BYTES, Outcome, Write};
+use crate::store::{MAX_BATCH_WRITE, MAX_REQUEST_BYTES, Operation, Outcome, Write};
 
 /// Keys that wait to be sent, in the order of their changes.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     ready: VecDeque<Key>,
+    /// Those whose writes no batch can have.
+    alone: VecDeque<Key>,
+    /// The request before was one of those, so that neither kind waits for the other.
+    was_alone: bool,
     /// Parts of a refused batch, each to be sent on its own to find the bad item.
     suspects: VecDeque<Vec<Key>>,
     held: Vec<(Key, Instant)>,
@@ -24,7 +28,7 @@ impl Plan {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.ready.is_empty() && self.suspects.is_empty()
+        self.ready.is_empty() && self.alone.is_empty() && self.suspects.is_empty()
     }
 
     pub(super) fn push(&mut self, keys: impl IntoIterator<Item = Key>) {
@@ -50,12 +54,25 @@ impl Plan {
         !self.suspects.is_empty()
     }
 
-    /// The writes of the next request: at most 25 and 16 MB, each key once. Empty at the end.
+    /// Makes one more key a part of a trial; whether there is one.
+    pub(super) fn suspect_another(&mut self) -> bool {
+        let next = self.ready.pop_front().or_else(|| self.alone.pop_front());
+        self.suspects.extend(next.map(|key| vec![key]));
+        self.has_suspects()
+    }
+
+    /// The writes of the next request: at most 25 and 16 MB, each key once, or one that goes alone.
+    /// Empty at the end.
     pub(super) fn next(&mut self, changes: &dyn Changes, report: &mut Report) -> Vec<Write> {
         let mut batch = self.next_suspects(changes, report);
-        if batch.is_empty() {
-            self.fill(&mut batch, changes, report);
+        let first = if self.was_alone { Self::fill } else { Self::take_alone };
+        let second = if self.was_alone { Self::take_alone } else { Self::fill };
+        for next in [first, second] {
+            if batch.is_empty() {
+                next(self, &mut batch, changes, report);
+            }
         }
+        self.was_alone = batch.iter().any(Write::is_single);
         batch
     }
 
@@ -70,17 +87,34 @@ impl Plan {
             let Some(part) = self.suspects.pop_front() else {
                 break;
             };
-            batch.extend(part.iter().filter_map(|key| self.take(key, changes, report)));
+            for key in &part {
+                let Some(write) = self.take(key, changes, report) else { continue };
+                if write.is_single() && part.len() > 1 {
+                    self.put_back_alone(write, changes);
+                } else {
+                    batch.push(write);
+                }
+            }
         }
         batch
+    }
+
+    /// A write that goes alone, if one is known to.
+    fn take_alone(&mut self, batch: &mut Vec<Write>, changes: &dyn Changes, report: &mut Report) {
+        while batch.is_empty() {
+            let Some(key) = self.alone.pop_front() else { return };
+            batch.extend(self.take(&key, changes, report));
+        }
     }
 
     fn fill(&mut self, batch: &mut Vec<Write>, changes: &dyn Changes, report: &mut Report) {
         let mut bytes = 0;
         while batch.len() < MAX_BATCH_WRITE {
-            let Some(write) = self.next_ready(changes, report) else {
-                return;
-            };
+            let Some(write) = self.next_ready(changes, report) else { break };
+            if write.is_single() {
+                self.put_back_alone(write, changes);
+                continue;
+            }
             bytes += write.wire_bytes();
             if bytes > MAX_REQUEST_BYTES && !batch.is_empty() {
                 // The request is full: it opens the next one, with what it is then.
@@ -90,10 +124,25 @@ impl Plan {
             }
             batch.push(write);
         }
+        if batch.is_empty() {
+            // All that was there goes alone.
+            self.take_alone(batch, changes, report);
+        }
     }
 
+    /// A write goes alone that was taken for a batch: it is sent with what it is then.
+    fn put_back_alone(&mut self, write: Write, changes: &dyn Changes) {
+        changes.settle(&write.key, Settled::Pending(Outcome::NotWritten));
+        self.alone.push_back(write.key);
+    }
+
+    /// The next write for a batch, or of a key that was thought to be one.
     fn next_ready(&mut self, changes: &dyn Changes, report: &mut Report) -> Option<Write> {
         while let Some(key) = self.ready.pop_front() {
+            if changes.goes_alone(&key) {
+                self.alone.push_back(key);
+                continue;
+            }
             let write = self.take(&key, changes, report);
             if write.is_some() {
                 return write;
@@ -104,8 +153,8 @@ impl Plan {
 
     fn take(&mut self, key: &Key, changes: &dyn Changes, report: &mut Report) -> Option<Write> {
         match take(key, changes, report)? {
-            (write, None) => Some(write),
-            (_, Some(until)) => {
+            Taken::Write(write) => Some(write),
+            Taken::Held(_, until) => {
                 self.held.push((key.clone(), until));
                 None
             }
@@ -117,38 +166,54 @@ impl Plan {
         std::mem::take(&mut self.held)
     }
 
-    /// The next write alone, held or not, for the report of what is not sent.
-    pub(super) fn next_write(
+    /// The next key that there is something to send of, held or not, for the report of what is not
+    /// sent.
+    pub(super) fn next_left(
         &mut self,
         changes: &dyn Changes,
         report: &mut Report,
-    ) -> Option<Write> {
-        self.ready.extend(self.suspects.drain(..).flatten());
+    ) -> Option<(Key, Operation)> {
+        self.ready.extend(self.suspects.drain(..).flatten().chain(self.alone.drain(..)));
         while let Some(key) = self.ready.pop_front() {
-            if let Some((write, _)) = take(&key, changes, report) {
-                return Some(write);
+            match take(&key, changes, report) {
+                Some(Taken::Write(write)) => return Some((key, write.operation())),
+                Some(Taken::Held(operation, _)) => return Some((key, operation)),
+                None => {}
             }
         }
         None
     }
 }
 
-/// The write of a key and until when it must wait, or its line in the report.
-fn take(key: &Key, changes: &dyn Changes, report: &mut Report) -> Option<(Write, Option<Instant>)> {
+/// What is to be sent of a key, now or later.
+enum Taken {
+    Write(Write),
+    /// Not before this time.
+    Held(Operation, Instant),
+}
+
+/// What is to be sent of a key, or its line in the report.
+fn take(key: &Key, changes: &dyn Changes, report: &mut Report) -> Option<Taken> {
+    let failed = |operation, error, report: &Report| Failed {
+        key: key.clone(),
+        operation,
+        attempts: report.attempts(key),
+        outcome: changes.outcome(key),
+        error,
+    };
     match changes.take(key) {
-        Take::Write(write) => return Some((write, None)),
-        Take::Held(write, until) => return Some((write, Some(until))),
+        Take::Write(write) => return Some(Taken::Write(write)),
+        Take::Held(operation, until) => return Some(Taken::Held(operation, until)),
         Take::Unchanged => report.unchanged(key),
         Take::Gone => report.gone(key),
         Take::Parked(operation, error) => {
-            let failed = Failed {
-                key: key.clone(),
-                operation,
-                attempts: report.attempts(key),
-                outcome: changes.outcome(key),
-                error,
-            };
+            let failed = failed(operation, error, report);
             report.parked(failed);
+        }
+        Take::Conflict(operation, error) => {
+            report.conflict_failed(key);
+            let failed = failed(operation, error, report);
+            report.failed(failed);
         }
     }
     None

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
+use crate::guard::{Conflict, Resolution};
 use crate::key::Key;
 use crate::store::{Operation, Outcome};
 
@@ -56,6 +57,9 @@ pub struct FlushReport {
     /// Records that were not saved for want of an answer, capacity or permission. The next flush
     /// sends them again.
     pub failed: Vec<Failed>,
+    /// Guarded records that others had changed, each once, whatever became of them: they are counted
+    /// above too.
+    pub conflicts: Vec<Conflict>,
     /// Requests sent, retries included.
     pub requests: u64,
     /// Requests that sent at least one item again.
@@ -105,6 +109,11 @@ impl fmt::Display for FlushReport {
             if self.retries == 1 { "retry" } else { "retries" },
             self.elapsed.as_secs_f64(),
         )?;
+        match self.conflicts.len() {
+            0 => {}
+            1 => f.write_str("; 1 conflict")?,
+            many => write!(f, "; {many} conflicts")?,
+        }
         match self.background.len() {
             0 => Ok(()),
             1 => write!(f, "; a background flush failed before: {}", self.background[0]),
@@ -190,7 +199,8 @@ impl fmt::Display for FlushError {
             write!(f, " and {} more", missing - NAMED)?;
         }
         write!(f, "; the first: {}", self.0.cause)?;
-        if !report.failed.is_empty() {
+        let can_be_sent = |failed: &Failed| failed.error.kind() != ErrorKind::Conflict;
+        if report.failed.iter().any(can_be_sent) {
             f.write_str("; what failed can be sent again, nothing of it is lost")?;
         }
         if !report.parked.is_empty() {
@@ -230,12 +240,19 @@ struct Tries {
 pub(super) struct Report {
     started: Instant,
     tries: HashMap<Key, Tries>,
+    /// Where the line of a key is among the conflicts.
+    conflicts: HashMap<Key, usize>,
     pub(super) done: FlushReport,
 }
 
 impl Report {
     pub(super) fn new() -> Self {
-        Self { started: Instant::now(), tries: HashMap::new(), done: FlushReport::default() }
+        Self {
+            started: Instant::now(),
+            tries: HashMap::new(),
+            conflicts: HashMap::new(),
+            done: FlushReport::default(),
+        }
     }
 
     pub(super) fn attempts(&self, key: &Key) -> u64 {
@@ -281,6 +298,29 @@ impl Report {
     pub(super) fn unchanged(&mut self, key: &Key) {
         self.tries.remove(key);
         self.done.unchanged += 1;
+    }
+
+    /// Others had changed the record.
+    pub(super) fn conflict(&mut self, key: &Key, resolution: Resolution) -> u64 {
+        let known = self.conflicts.get(key).and_then(|at| self.done.conflicts.get_mut(*at));
+        if let Some(conflict) = known {
+            conflict.times += 1;
+            conflict.resolution = resolution;
+            return conflict.times;
+        }
+        self.conflicts.insert(key.clone(), self.done.conflicts.len());
+        self.done.conflicts.push(Conflict { key: key.clone(), resolution, times: 1 });
+        1
+    }
+
+    /// A conflict that was to be resolved is not.
+    pub(super) fn conflict_failed(&mut self, key: &Key) {
+        let known = self.conflicts.get(key).and_then(|at| self.done.conflicts.get_mut(*at));
+        match known {
+            Some(conflict) => conflict.resolution = Resolution::Failed,
+            // It was met by the flush before.
+            None => _ = self.conflict(key, Resolution::Failed),
+        }
     }
 
     /// Forgotten by its owner while it waited: there is nothing to save any more.

@@ -36,6 +36,11 @@ impl Trial {
         matches!(self, Self::Passed)
     }
 
+    /// Whether all that is known is that one item was refused: the next one says more.
+    pub(super) fn has_one_alone(&self) -> bool {
+        matches!(self, Self::On { refused, waiting } if refused.len() == 1 && waiting.is_empty())
+    }
+
     /// Begins, or notes an item that was refused alone.
     pub(super) fn refuse(&mut self, alone: Option<(Write, Failure)>) {
         if let Self::Open = self {

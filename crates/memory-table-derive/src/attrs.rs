@@ -44,6 +44,8 @@ pub(crate) struct FieldAttrs {
     pub(crate) sort_key: Option<Span>,
     /// The field says when the record expires.
     pub(crate) ttl: Option<Span>,
+    /// The field counts the writes.
+    pub(crate) version: Option<Span>,
     /// The value in a record that is made.
     pub(crate) default: Option<MadeValue>,
 }
@@ -166,6 +168,7 @@ impl FieldAttrs {
                 "partition_key" => &mut found.partition_key,
                 "sort_key" => &mut found.sort_key,
                 "ttl" => &mut found.ttl,
+                "version" => &mut found.version,
                 _ => return unknown(Place::Field, meta, errors),
             };
             reject_value(option, meta, errors)?;

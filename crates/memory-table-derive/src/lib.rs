@@ -63,6 +63,9 @@ use syn::{DeriveInput, parse_macro_input};
 /// - `#[record(ttl)]`: when the record expires, in seconds since 1970: an integer of 32 or 64 bits,
 ///   or an `Option` of one. It is the attribute for the table's time to live, and what
 ///   `hide_expired` of a memory table goes by. At most once.
+/// - `#[record(version)]`: the count of writes that makes writes of this record guarded: each raises it
+///   by one, on the condition that it is as it was loaded. An integer of 32 or 64 bits; 0 in a record
+///   that was never stored. With `#[serde(default)]` items without it can be read. At most once.
 ///
 /// # Handles of the fields
 ///

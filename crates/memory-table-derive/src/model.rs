@@ -39,6 +39,8 @@ pub(crate) struct Model<'a> {
     pub(crate) sort: Option<Key<'a>>,
     /// The attribute that says when a record expires, if there is one.
     pub(crate) ttl: Option<Key<'a>>,
+    /// The attribute that counts the writes, if there is one.
+    pub(crate) version: Option<Key<'a>>,
     /// The fields that are attributes of their own.
     pub(crate) handles: Vec<Handle<'a>>,
     /// Attribute names that serde reads besides those that it writes.
@@ -93,6 +95,7 @@ impl<'a> Model<'a> {
         let partition = the_key(&fields, "partition key", |attrs| attrs.partition_key, &mut errors);
         let sort = the_key(&fields, "sort key", |attrs| attrs.sort_key, &mut errors);
         let ttl = the_key(&fields, "ttl", |attrs| attrs.ttl, &mut errors);
+        let version = the_key(&fields, "version", |attrs| attrs.version, &mut errors);
         errors.finish()?;
         Ok(Self {
             ident: &input.ident,
@@ -103,6 +106,7 @@ impl<'a> Model<'a> {
             partition: partition.ok_or_else(|| no_partition_key(input))?,
             sort,
             ttl,
+            version,
             handles,
             aliases: aliases(&fields),
             indexes,

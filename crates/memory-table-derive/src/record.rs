@@ -32,6 +32,7 @@ fn record_impl(model: &Model<'_>) -> TokenStream {
     let specs = crate::indexes::specs(model);
     let hooks = hooks(model);
     let expires_at = expires_at(model);
+    let version = version(model);
     quote! {
         #[automatically_derived]
         #[allow(deprecated)]
@@ -44,6 +45,7 @@ fn record_impl(model: &Model<'_>) -> TokenStream {
             #specs
             #hooks
             #expires_at
+            #version
             fn key(&self) -> #krate::KeyRef<'_> {
                 #key_ref
             }
@@ -59,6 +61,23 @@ fn expires_at(model: &Model<'_>) -> Option<TokenStream> {
     Some(quote! {
         fn expires_at(&self) -> ::core::option::Option<i64> {
             #seconds(&self.#member)
+        }
+    })
+}
+
+/// The attribute that counts the writes, if there is one.
+fn version(model: &Model<'_>) -> Option<TokenStream> {
+    let Key { member, ty, name } = model.version.as_ref()?;
+    let krate = &model.krate;
+    let get = quote_spanned!(ty.span()=> #krate::derived::version);
+    let set = quote_spanned!(ty.span()=> #krate::derived::set_version);
+    Some(quote! {
+        const VERSION: ::core::option::Option<&'static str> = ::core::option::Option::Some(#name);
+        fn version(&self) -> u64 {
+            #get(&self.#member)
+        }
+        fn set_version(&mut self, version: u64) {
+            #set(&mut self.#member, version)
         }
     })
 }
@@ -229,6 +248,28 @@ mod tests {
             }
         };
         assert_eq!(expanded(&input), expected.to_string());
+    }
+
+    #[test]
+    fn a_version_is_read_and_set_by_its_field() {
+        let input = parse_quote! {
+            #[record(table = "t")]
+            struct Team {
+                #[record(partition_key)]
+                id: u8,
+                #[record(version)]
+                #[serde(rename = "v")]
+                writes: u32,
+            }
+        };
+        let expanded = expanded(&input).replace(' ', "");
+        for part in [
+            "constVERSION:::core::option::Option<&'staticstr>=::core::option::Option::Some(\"v\");",
+            "::memory_table::derived::version(&self.writes)",
+            "::memory_table::derived::set_version(&mutself.writes,version)",
+        ] {
+            assert!(expanded.contains(part), "{part}\n{expanded}");
+        }
     }
 
     #[test]

@@ -111,7 +111,7 @@ fn an_unknown_option_suggests_the_known_one() {
         ),
         (
             "counter",
-            "no option `counter` here: known are `partition_key`, `sort_key`, `ttl` and `default`",
+            "no option `counter` here: known are `partition_key`, `sort_key`, `ttl`, `version` and `default`",
         ),
     ];
     for (option, message) in cases {

@@ -60,7 +60,7 @@ impl Place {
             Self::Struct => {
                 &["table", "global_index", "local_index", "before_store", "after_load", "crate"]
             }
-            Self::Field => &["partition_key", "sort_key", "ttl", "default"],
+            Self::Field => &["partition_key", "sort_key", "ttl", "version", "default"],
             Self::Newtype => &["crate"],
             Self::GlobalIndex => {
                 &["name", "partition_key", "sort_key", "keys_only", "include", "handle"]

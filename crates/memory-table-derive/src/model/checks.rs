@@ -123,6 +123,7 @@ pub(super) fn names(container: &SerdeAttrs, fields: &[Field<'_>], errors: &mut E
 
 pub(super) fn field(field: &Field<'_>, container: &SerdeAttrs, errors: &mut Errors) {
     check_ttl(field, errors);
+    check_version(field, errors);
     check_directions(field, container, errors);
     if field.is_key() {
         check_key(field, errors);
@@ -201,10 +202,29 @@ fn not_the_key_form(option: &str) -> String {
     )
 }
 
+/// Whether serde writes the field, which is no key, as an attribute in the form of its type.
+fn is_own_attribute(field: &Field<'_>) -> bool {
+    !field.is_key() && field.has_name() && !field.is_skipped() && field.form() == Form::Own
+}
+
+/// What counts the writes is an attribute of its own, and nothing else.
+fn check_version(field: &Field<'_>, errors: &mut Errors) {
+    let Some(span) = field.record.version else { return };
+    let is_left_out = field.serde.has("skip_serializing") || field.serde.has("skip_serializing_if");
+    if !is_own_attribute(field) || is_left_out || field.record.ttl.is_some() {
+        let message = format!(
+            "`{}` is no attribute that counts: write `#[record(version)]` on a field that serde \
+             always writes as an integer",
+            field.ident
+        );
+        errors.push(span, message);
+    }
+}
+
 /// What says when a record expires is an attribute of its own.
 fn check_ttl(field: &Field<'_>, errors: &mut Errors) {
     let Some(span) = field.record.ttl else { return };
-    if field.is_key() || !field.has_name() || field.is_skipped() || field.form() != Form::Own {
+    if !is_own_attribute(field) {
         let message = format!(
             "`{}` is no attribute of seconds: write `#[record(ttl)]` on a field that serde writes as \
              an integer",

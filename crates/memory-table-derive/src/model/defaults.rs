@@ -75,6 +75,10 @@ fn own_value<'a>(field: &Field<'a>, container: &SerdeAttrs) -> Option<Value<'a>>
     if serde.has("skip") || serde.has("skip_deserializing") {
         return Some(Value::Default);
     }
+    if field.record.version.is_some() {
+        // A record that was never stored.
+        return Some(Value::Default);
+    }
     field.has_default().then_some(Value::None)
 }
 

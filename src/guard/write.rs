@@ -1,0 +1,236 @@
+//! What to send for a record that is written alone: from what is stored and what is to be stored.
+
+use super::{Guard, Mode};
+use crate::codec::tree::{Fields, Node, field};
+use crate::codec::{EncodedItem, key_json};
+use crate::condition::{Changed, Expected, Rendered};
+use crate::error::{Error, ErrorKind};
+use crate::key::Key;
+use crate::record::Record;
+use crate::store::{Action, Form, Single};
+
+/// What is stored, as far as it is known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Stored<'a> {
+    /// Nothing is known; the record that is to be stored says the version that it comes from.
+    Unknown {
+        version: u64,
+    },
+    Absent,
+    Item(&'a Fields<'a>),
+}
+
+impl Stored<'_> {
+    /// The version that is stored; 0 if there is none.
+    pub(crate) fn version<T: Record>(&self) -> u64 {
+        match self {
+            Self::Unknown { version } => *version,
+            Self::Absent => 0,
+            Self::Item(item) => match version_of::<T>(item) {
+                Some(Node::N(text)) => text.parse().unwrap_or(0),
+                _ => 0,
+            },
+        }
+    }
+}
+
+fn version_of<'n, T: Record>(item: &'n Fields<'n>) -> Option<&'n Node<'n>> {
+    field(item, T::VERSION?)
+}
+
+/// What is to be stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target<'a> {
+    pub(crate) item: &'a EncodedItem,
+    /// The same, to be looked at.
+    pub(crate) fields: &'a Fields<'a>,
+}
+
+/// A write of a record in a mode other than the plain one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) key: &'a Key,
+    pub(crate) mode: Mode,
+    pub(crate) stored: Stored<'a>,
+    /// `None`: it is to be deleted.
+    pub(crate) target: Option<Target<'a>>,
+    /// The record was deleted since: nothing of what is stored is to stay.
+    pub(crate) replaces: bool,
+    /// The attributes of earlier attempts whose answers are missing; `None` if there are none.
+    pub(crate) doubtful: Option<&'a [Box<str>]>,
+}
+
+/// What is to be sent, and which attributes that changes.
+///
+/// The partition key is among them where the item is made or deleted: no other write of the record can
+/// be done before and after that.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) action: Action,
+    pub(crate) changed: Vec<Box<str>>,
+}
+
+impl<'a> Request<'a> {
+    /// What is to be sent; `None` if what is stored is what is to be.
+    pub(crate) fn outgoing<T: Record>(&self) -> Result<Option<Outgoing>, Error> {
+        match (self.mode, self.stored, self.target) {
+            (_, Stored::Absent, None) if self.doubtful.is_none() => Ok(None),
+            // Nothing was seen that could be expected.
+            (Mode::Plain | Mode::FieldWise, _, None) | (_, Stored::Unknown { .. }, None) => {
+                Ok(Some(self.plain_delete::<T>()))
+            }
+            (Mode::Plain, _, Some(target)) => Ok(Some(plain_put::<T>(target))),
+            (Mode::FieldWise, _, Some(target)) if self.replaces => Ok(Some(plain_put::<T>(target))),
+            (Mode::FieldWise, _, Some(target)) => self.field_wise::<T>(target),
+            (Mode::Guarded(_), _, None) => self.delete::<T>().map(Some),
+            (Mode::Guarded(guard), Stored::Item(item), Some(target)) => {
+                self.update::<T>(guard, item, target)
+            }
+            (Mode::Guarded(_), _, Some(target)) => self.put::<T>(target).map(Some),
+        }
+    }
+
+    fn plain_delete<T: Record>(&self) -> Outgoing {
+        let action = Action::Delete(key_json::<T>(self.key));
+        Outgoing { action, changed: vec![T::PARTITION_KEY.into()] }
+    }
+
+    /// A record that is new: there must be none, or that of the version that it comes from.
+    fn put<T: Record>(&self, target: Target<'a>) -> Result<Outgoing, Error> {
+        let seen = Node::N(self.stored.version::<T>().to_string().into());
+        let expected = match T::VERSION.filter(|_| self.stored.version::<T>() > 0) {
+            Some(version) => Expected::Is(version, &seen),
+            None => Expected::Absent(T::PARTITION_KEY),
+        };
+        let form = Form::Put(target.item.clone());
+        Self::single::<T>(form, &Changed::default(), &[expected], target.item.size)
+    }
+
+    fn delete<T: Record>(&self) -> Result<Outgoing, Error> {
+        let expected = match (self.stored, self.mode) {
+            (Stored::Item(item), Mode::Guarded(Guard::Version)) => seen_version::<T>(item),
+            (Stored::Item(item), _) => seen::<T>(item, |_| true),
+            (Stored::Absent | Stored::Unknown { .. }, _) => {
+                vec![Expected::Absent(T::PARTITION_KEY)]
+            }
+        };
+        let size = self.key.size(T::PARTITION_KEY, T::SORT_KEY);
+        let form = Form::Delete(key_json::<T>(self.key));
+        Self::single::<T>(form, &Changed::default(), &there::<T>(expected), size)
+    }
+
+    /// The attributes that changed, if what the guard says is still stored.
+    fn update<T: Record>(
+        &self,
+        guard: Guard,
+        item: &'a Fields<'a>,
+        target: Target<'a>,
+    ) -> Result<Option<Outgoing>, Error> {
+        let changed = changed::<T>(item, target.fields, &[]);
+        let is_version = |name: &str| T::VERSION == Some(name);
+        if self.doubtful.is_none() && changed.names().all(is_version) {
+            return Ok(None);
+        }
+        // What an attempt before changed may have landed, and would stay.
+        let doubtful = self.doubtful.unwrap_or_default().iter().map(|name| &**name);
+        let concerned: Vec<&str> = changed.names().chain(doubtful).collect();
+        let mut expected = match guard {
+            Guard::Version => seen_version::<T>(item),
+            Guard::Item => seen::<T>(item, |_| true),
+            Guard::Fields => seen::<T>(item, |name| concerned.contains(&name)),
+        };
+        if guard != Guard::Version || version_of::<T>(item).is_none() {
+            let added = concerned.iter().filter(|name| field(item, name).is_none());
+            expected.extend(added.map(|name| Expected::Absent(name)));
+        }
+        let form = Form::Update(key_json::<T>(self.key));
+        Self::single::<T>(form, &changed, &there::<T>(expected), target.item.size).map(Some)
+    }
+
+    /// The attributes that changed, whatever the others are. Those of earlier attempts that may still
+    /// land are among them.
+    fn field_wise<T: Record>(&self, target: Target<'a>) -> Result<Option<Outgoing>, Error> {
+        let none = Fields::new();
+        let (item, expected) = match self.stored {
+            Stored::Item(item) => (item, vec![Expected::There(T::PARTITION_KEY)]),
+            Stored::Absent | Stored::Unknown { .. } => (&none, Vec::new()),
+        };
+        let doubtful = self.doubtful.unwrap_or_default();
+        let changed = changed::<T>(item, target.fields, doubtful);
+        if changed.is_empty() && self.doubtful.is_none() && matches!(self.stored, Stored::Item(_)) {
+            return Ok(None);
+        }
+        let form = Form::Update(key_json::<T>(self.key));
+        Self::single::<T>(form, &changed, &expected, target.item.size).map(Some)
+    }
+
+    fn single<T: Record>(
+        form: Form,
+        changed: &Changed<'_>,
+        expected: &[Expected<'_>],
+        size: usize,
+    ) -> Result<Outgoing, Error> {
+        let expressions = Rendered::of_write(changed, expected).map_err(|source| {
+            Error::new(ErrorKind::InvalidRecord, "the record cannot be written under its guard")
+                .advise("guard it by `Guard::Fields` or `#[record(version)]`, or write it plainly")
+                .caused_by(source)
+        })?;
+        let mut names: Vec<Box<str>> = changed.names().map(Box::from).collect();
+        if !matches!(form, Form::Update(_)) {
+            names.push(T::PARTITION_KEY.into());
+        }
+        let single = Single { form, expressions, size };
+        Ok(Outgoing { action: Action::Single(Box::new(single)), changed: names })
+    }
+}
+
+fn plain_put<T: Record>(target: Target<'_>) -> Outgoing {
+    let action = Action::Put(target.item.clone());
+    Outgoing { action, changed: vec![T::PARTITION_KEY.into()] }
+}
+
+fn is_key<T: Record>(name: &str) -> bool {
+    name == T::PARTITION_KEY || T::SORT_KEY == Some(name)
+}
+
+/// What one item has other than another, and these attributes in any case. Keys never change.
+fn changed<'a, T: Record>(
+    from: &'a Fields<'a>,
+    to: &'a Fields<'a>,
+    also: &'a [Box<str>],
+) -> Changed<'a> {
+    let is_also = |name: &str| also.iter().any(|other| **other == *name);
+    let differs = |name: &str, value: &Node<'_>| {
+        is_also(name) || field(from, name).is_none_or(|before| !before.same(value))
+    };
+    let set = to.iter().filter(|(name, value)| !is_key::<T>(name) && differs(name, value));
+    let gone = |name: &&str| field(to, name).is_none() && !is_key::<T>(name);
+    let before = from.iter().map(|(name, _)| &**name);
+    let mut remove: Vec<&str> = before.filter(gone).collect();
+    let known = |name: &&str| field(from, name).is_none();
+    remove.extend(also.iter().map(|name| &**name).filter(|name| gone(name) && known(name)));
+    Changed { set: set.map(|(name, value)| (&**name, value)).collect(), remove }
+}
+
+/// The attributes of an item that are to be as they were.
+fn seen<'a, T: Record>(item: &'a Fields<'a>, of: impl Fn(&str) -> bool) -> Vec<Expected<'a>> {
+    let seen = item.iter().filter(|(name, _)| !is_key::<T>(name) && of(name));
+    seen.map(|(name, value)| Expected::Is(name, value)).collect()
+}
+
+/// The version that was seen; of an item without one everything else.
+fn seen_version<'a, T: Record>(item: &'a Fields<'a>) -> Vec<Expected<'a>> {
+    match T::VERSION.filter(|version| field(item, version).is_some()) {
+        Some(version) => seen::<T>(item, |name| name == version),
+        None => seen::<T>(item, |_| true),
+    }
+}
+
+/// Where no value is expected, the item itself is: an update would make one of the changes alone.
+fn there<T: Record>(mut expected: Vec<Expected<'_>>) -> Vec<Expected<'_>> {
+    if expected.iter().all(|one| matches!(one, Expected::Absent(name) if *name != T::PARTITION_KEY))
+    {
+        expected.push(Expected::There(T::PARTITION_KEY));
+    }
+    expected
+}

@@ -1,0 +1,358 @@
+//! What goes out for a slot: taken when it is sent, in the slot's mode, and settled by the answer.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::Shared;
+use super::slot::{Attempt, Base, Flight, Known, Slot, Unsaved};
+use crate::breaks::broken;
+use crate::codec::tree::{Fields, parse_item};
+use crate::codec::{CodecError, EncodedItem, Kept, MAX_ITEM, encode, key_json, same_items};
+use crate::error::{Error, ErrorKind};
+use crate::guard::{Mode, Outgoing, Request, Stored, Target};
+use crate::key::Key;
+use crate::record::Record;
+use crate::store::{Action, Operation, Outcome, Write};
+use crate::write::{Changes, Met, Settled, Take};
+
+/// What a slot had when it was taken.
+pub(super) struct Sent<T> {
+    pub(super) seq: u64,
+    pub(super) now: Known<T>,
+    pub(super) base: Base<T>,
+    pub(super) kept: Option<Arc<Kept>>,
+    pub(super) mode: Mode,
+    doubts: Vec<Attempt>,
+}
+
+impl<T> Sent<T> {
+    /// Whether the item as it is stored differs from the record that was made of it.
+    fn is_stale(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| kept.is_stale())
+    }
+
+    /// The attributes of attempts that may still land, if there are such attempts.
+    fn doubtful(&self) -> Option<Vec<Box<str>>> {
+        let names = self.doubts.iter().flat_map(|attempt| attempt.changed.iter().cloned());
+        (!self.doubts.is_empty()).then(|| names.collect())
+    }
+
+    /// Whether no earlier attempt can be done after one that changes these attributes: each is on the
+    /// condition that what it changes is as it was.
+    fn outdates(&self, changed: &[Box<str>]) -> bool {
+        let Mode::Guarded(_) = self.mode else { return false };
+        let overlaps =
+            |attempt: &Attempt| attempt.changed.iter().any(|name| changed.contains(name));
+        self.doubts.iter().all(|doubt| doubt.seq == self.seq || overlaps(doubt))
+    }
+}
+
+/// What is to be sent, and what it was made of.
+struct Prepared<T> {
+    action: Action,
+    /// What goes alone: the record with its new version, and the attempt.
+    alone: Option<(Known<T>, Attempt)>,
+    /// No request before can be done after it.
+    outdates: bool,
+}
+
+impl<T> Prepared<T> {
+    const fn plain(action: Action) -> Self {
+        Self { action, alone: None, outdates: false }
+    }
+}
+
+pub(super) const fn operation<T>(now: &Known<T>) -> Operation {
+    match now {
+        Known::Record(_) => Operation::Put,
+        Known::Absent | Known::Unknown => Operation::Delete,
+    }
+}
+
+impl<T: Record> Shared<T> {
+    /// How an unsaved record is to be written.
+    pub(super) fn mode_of(&self, unsaved: &Unsaved<T>) -> Mode {
+        unsaved.mode.unwrap_or(self.options.mode)
+    }
+
+    /// What is to be sent for a slot, or `None` if the database has it already.
+    fn prepare(&self, key: &Key, sent: &Sent<T>) -> Result<Option<Prepared<T>>, Error> {
+        match sent.mode {
+            Mode::Plain => Ok(self.whole(key, sent)?.map(Prepared::plain)),
+            Mode::Guarded(_) | Mode::FieldWise => self.alone(key, sent),
+        }
+    }
+
+    /// The whole record, whatever is stored.
+    fn whole(&self, key: &Key, sent: &Sent<T>) -> Result<Option<Action>, Error> {
+        match (&sent.now, &sent.base.for_sure()) {
+            (Known::Record(now), Known::Record(base)) if !sent.is_stale() => {
+                let item = self.item(now, key, None)?;
+                let unchanged =
+                    self.item(base, key, None).is_ok_and(|base| same_items(&item.json, &base.json));
+                if unchanged {
+                    return Ok(None);
+                }
+                self.restored(item, key, sent.kept.as_deref()).map(Action::Put).map(Some)
+            }
+            (Known::Record(now), _) => {
+                self.item(now, key, sent.kept.as_deref()).map(Action::Put).map(Some)
+            }
+            // An absence that was read eventually may be none.
+            (_, Known::Absent) if self.options.consistent => Ok(None),
+            (Known::Absent, Known::Unknown) if broken(3) => Ok(None),
+            _ => Ok(Some(Action::Delete(key_json::<T>(key)))),
+        }
+    }
+
+    /// What changed, alone.
+    fn alone(&self, key: &Key, sent: &Sent<T>) -> Result<Option<Prepared<T>>, Error> {
+        let base = self.stored_item(key, &sent.base)?;
+        let fields = base.as_deref().map(|item| self.fields(item, key)).transpose()?;
+        let stored = match (&fields, &sent.base.known) {
+            (Some(fields), _) => Stored::Item(fields),
+            (None, Known::Absent) => Stored::Absent,
+            (None, _) => {
+                let version = sent.now.record().map_or(0, |now| now.version());
+                Stored::Unknown { version }
+            }
+        };
+        let now = next_version(&sent.now, stored.version::<T>(), sent.mode);
+        let item = match &now {
+            Known::Record(now) => Some(self.item(now, key, sent.kept.as_deref())?),
+            Known::Absent | Known::Unknown => None,
+        };
+        let target_fields = item.as_ref().map(|item| self.fields(&item.json, key)).transpose()?;
+        let target = item.as_ref().zip(target_fields.as_ref());
+        let doubtful = sent.doubtful();
+        let request = Request {
+            key,
+            mode: sent.mode,
+            stored,
+            target: target.map(|(item, fields)| Target { item, fields }),
+            replaces: sent.base.replaced,
+            doubtful: doubtful.as_deref().or((!sent.base.exact).then_some(&[])),
+        };
+        let outgoing = request.outgoing::<T>().map_err(|error| self.place(error).on_key(key))?;
+        let Some(Outgoing { action, changed }) = outgoing else {
+            return Ok(None);
+        };
+        let outdates = sent.outdates(&changed);
+        let item = item.map(|item| Arc::from(item.json));
+        let attempt = Attempt { seq: sent.seq, item, changed: changed.into() };
+        let alone = matches!(action, Action::Single(_)).then_some((now, attempt));
+        Ok(Some(Prepared { action, alone, outdates }))
+    }
+
+    /// The item as it is stored, if there is one and it is known.
+    fn stored_item(&self, key: &Key, base: &Base<T>) -> Result<Option<Vec<u8>>, Error> {
+        match (&base.item, &base.known) {
+            (Some(item), _) => Ok(Some(item.to_vec())),
+            (None, Known::Record(record)) => {
+                let item = self.encoded_form(record, key)?;
+                let Some(kept) = &base.kept else { return Ok(Some(item.json)) };
+                kept.stored(item).map(Some).map_err(|why| self.unstorable(key, why.to_string()))
+            }
+            (None, Known::Absent | Known::Unknown) => Ok(None),
+        }
+    }
+
+    fn fields<'i>(&self, item: &'i [u8], key: &Key) -> Result<Fields<'i>, Error> {
+        parse_item(item).map_err(|why| self.unstorable(key, why.to_string()))
+    }
+
+    /// Encodes a record together with what is kept beside it.
+    fn item(&self, record: &T, key: &Key, kept: Option<&Kept>) -> Result<EncodedItem, Error> {
+        let item = self.encoded_form(record, key)?;
+        self.restored(item, key, kept)
+    }
+
+    /// Encodes a record; a serde implementation that panics is an error of its record.
+    fn encoded_form(&self, record: &T, key: &Key) -> Result<EncodedItem, Error> {
+        match catch_unwind(AssertUnwindSafe(|| encode(record, key))) {
+            Ok(Ok(item)) => Ok(item),
+            Ok(Err(error)) => Err(self.unstorable(key, error.to_string())),
+            Err(_) => Err(self.unstorable(key, "its `Serialize` panicked".to_owned())),
+        }
+    }
+
+    fn restored(
+        &self,
+        item: EncodedItem,
+        key: &Key,
+        kept: Option<&Kept>,
+    ) -> Result<EncodedItem, Error> {
+        let Some(kept) = kept else {
+            return Ok(item);
+        };
+        let failed = |error: CodecError| self.unstorable(key, error.to_string());
+        let item = kept.restore(item).map_err(failed)?;
+        if item.size > MAX_ITEM {
+            let size = item.size;
+            let why = format!(
+                "with the attributes that the record's type does not know the item has {size} bytes, \
+                 DynamoDB allows {MAX_ITEM}"
+            );
+            return Err(self.unstorable(key, why));
+        }
+        Ok(item)
+    }
+
+    /// An item that is about to be put, unless it is too large together with what is kept beside it.
+    pub(super) fn fits_with_kept(
+        &self,
+        key: &Key,
+        item: EncodedItem,
+    ) -> Result<EncodedItem, Error> {
+        let kept = {
+            let mut locked = self.slots.lock(key.as_bytes());
+            locked.find(key.as_bytes()).and_then(|slot| slot.kept.clone())
+        };
+        match kept.filter(|kept| item.size + kept.beside() > MAX_ITEM) {
+            None => Ok(item),
+            // What was stored in another form need not take more.
+            Some(kept) => {
+                let size = item.size;
+                self.restored(item, key, Some(&kept)).map(|item| EncodedItem { size, ..item })
+            }
+        }
+    }
+
+    /// Notes what is about to be sent, unless it must wait: a newer value than one of unknown outcome
+    /// does, and is not in flight meanwhile.
+    fn held_or_sent(&self, key: &Key, sent: &Sent<T>, prepared: Prepared<T>) -> Take {
+        let Prepared { action, alone, outdates } = prepared;
+        let held = self.fences.holds(key, sent.seq, outdates).filter(|_| !broken(7));
+        if let Some(until) = held {
+            self.settle(key, Settled::Pending(Outcome::NotWritten));
+            return Take::Held(operation(&sent.now), until);
+        }
+        if let Some((now, attempt)) = alone {
+            let mut locked = self.slots.lock(key.as_bytes());
+            let unsaved = locked.find(key.as_bytes()).and_then(|slot| slot.unsaved.as_mut());
+            if let Some(flight) = unsaved.and_then(|unsaved| unsaved.flight.as_mut()) {
+                (flight.sent, flight.attempt) = (now, Some(attempt));
+            }
+        }
+        self.note_write(key);
+        Take::Write(Write { key: key.clone(), action })
+    }
+
+    pub(super) fn unstorable(&self, key: &Key, why: String) -> Error {
+        self.place(Error::new(ErrorKind::InvalidRecord, why))
+            .on_key(key)
+            .advise("put a record that can be stored")
+    }
+}
+
+/// A record as it is sent in place of one of this version.
+fn next_version<T: Record>(now: &Known<T>, stored: u64, mode: Mode) -> Known<T> {
+    match (now, mode, T::VERSION) {
+        (Known::Record(record), Mode::Guarded(_), Some(_)) => {
+            let mut record = (**record).clone();
+            record.set_version(stored.saturating_add(1));
+            Known::Record(Arc::new(record))
+        }
+        _ => now.clone(),
+    }
+}
+
+impl<T: Record> Changes for Arc<Shared<T>> {
+    fn goes_alone(&self, key: &Key) -> bool {
+        let mut locked = self.slots.lock(key.as_bytes());
+        let Some(slot) = locked.find(key.as_bytes()) else { return false };
+        let Some(unsaved) = &slot.unsaved else { return false };
+        let deletes = matches!(slot.now, Known::Absent);
+        match self.mode_of(unsaved) {
+            Mode::Plain => false,
+            Mode::FieldWise => !deletes && !unsaved.base.replaced,
+            Mode::Guarded(_) => !(deletes && unsaved.base.known.is_unknown()),
+        }
+    }
+
+    fn take(&self, key: &Key) -> Take {
+        if let Some(take) = self.merge_met(key) {
+            return take;
+        }
+        let sent = {
+            let mut locked = self.slots.lock(key.as_bytes());
+            let Some(slot) = locked.find(key.as_bytes()) else {
+                return Take::Gone;
+            };
+            let (now, kept) = (slot.now.clone(), slot.kept.clone());
+            let Some(unsaved) = &mut slot.unsaved else {
+                return Take::Gone;
+            };
+            if let Some(error) = &unsaved.parked {
+                return Take::Parked(operation(&now), error.clone());
+            }
+            let now = match &unsaved.flight {
+                Some(stale) if broken(8) => stale.sent.clone(),
+                _ => now,
+            };
+            let (seq, sent) = (unsaved.seq, now.clone());
+            let flight = Flight { seq, sent, kept: kept.clone(), exact: true, attempt: None };
+            unsaved.flight = Some(flight);
+            let (base, doubts) = (unsaved.base.clone(), unsaved.doubts.clone());
+            Sent { seq, now, base, kept, mode: self.mode_of(unsaved), doubts }
+        };
+        match self.prepare(key, &sent) {
+            Ok(Some(prepared)) => self.held_or_sent(key, &sent, prepared),
+            Ok(None) => {
+                self.slots.lock(key.as_bytes()).transition(key, Slot::unchanged);
+                self.register(key);
+                self.tally.unchanged();
+                self.settled.notify_waiters();
+                Take::Unchanged
+            }
+            Err(error) => {
+                self.settle(key, Settled::Refused(error.clone()));
+                Take::Parked(operation(&sent.now), error)
+            }
+        }
+    }
+
+    fn outcome(&self, key: &Key) -> Outcome {
+        let mut locked = self.slots.lock(key.as_bytes());
+        let unsaved = locked.find(key.as_bytes()).and_then(|slot| slot.unsaved.as_ref());
+        if unsaved.is_some_and(|unsaved| unsaved.doubt) {
+            Outcome::OutcomeUnknown
+        } else {
+            Outcome::NotWritten
+        }
+    }
+
+    fn settle(&self, key: &Key, settled: Settled) {
+        Shared::settle(self, key, settled);
+    }
+
+    fn conflict(&self, key: &Key, theirs: Option<Vec<u8>>) -> Met {
+        self.meet(key, theirs)
+    }
+}
+
+impl<T: Record> Shared<T> {
+    /// Takes in how a flight ended.
+    pub(super) fn settle(&self, key: &Key, settled: Settled) {
+        let lost = matches!(settled, Settled::Pending(Outcome::OutcomeUnknown));
+        self.slots.lock(key.as_bytes()).transition(key, |slot| {
+            if let Some((seq, guarded)) = self.in_flight(slot).filter(|_| lost) {
+                self.fences.raise(key, seq, guarded);
+            }
+            if slot.in_flight().is_some() {
+                slot.since = self.scans.begun();
+            }
+            slot.settle(settled)
+        });
+        self.register(key);
+        self.settled.notify_waiters();
+    }
+
+    /// The number of the change that is in flight, and whether it is under a condition.
+    fn in_flight(&self, slot: &Slot<T>) -> Option<(u64, bool)> {
+        let unsaved = slot.unsaved.as_ref()?;
+        let flight = unsaved.flight.as_ref()?;
+        let guarded = matches!(self.mode_of(unsaved), Mode::Guarded(_)) && flight.attempt.is_some();
+        Some((flight.seq, guarded))
+    }
+}

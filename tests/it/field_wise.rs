@@ -1,0 +1,247 @@
+//! Field-wise writes: the attributes that changed, and no others.
+
+use memory_table::aws_sdk_dynamodb::types::AttributeValue;
+use memory_table::{Attributes, ErrorKind, MemoryTable, Record, Resolution};
+use serde::{Deserialize, Serialize};
+
+use crate::support::{Fault, Stage};
+
+const UPDATE: &str = "UpdateItem";
+
+#[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[record(table = "accounts")]
+struct Account {
+    #[record(partition_key)]
+    id: u32,
+    #[serde(default)]
+    email: String,
+    #[serde(default)]
+    logins: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+fn account(id: u32, email: &str, logins: u32) -> Account {
+    Account { id, email: email.into(), logins, note: None }
+}
+
+fn text(text: &str) -> AttributeValue {
+    AttributeValue::S(text.into())
+}
+
+fn number(number: u32) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+/// A stage with a stored account, and a field-wise memory table that loaded it.
+async fn loaded() -> (Stage<Account>, MemoryTable<Account>) {
+    let stage = Stage::new().await;
+    stage.truth.put(&account(1, "a@b", 3)).await.unwrap();
+    let memory = stage.builder().field_wise().build().unwrap();
+    memory.get(1).await.unwrap().expect("an account");
+    (stage, memory)
+}
+
+async fn set(stage: &Stage<Account>, name: &str, value: AttributeValue) {
+    let client = stage.truth.database().client();
+    let update = client.update_item().table_name(stage.truth.name().unwrap());
+    let update = update.key("id", number(1)).update_expression("SET #n = :v");
+    let update = update.expression_attribute_names("#n", name);
+    update.expression_attribute_values(":v", value).send().await.unwrap();
+}
+
+#[tokio::test]
+async fn two_writers_of_different_attributes_both_win() {
+    let (stage, memory) = loaded().await;
+    memory.update(1, |account| account.logins = 4).await.unwrap();
+    set(&stage, "email", text("c@d")).await;
+    set(&stage, "owner", text("bob")).await;
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, report.requests, report.conflicts.len()), (1, 1, 0));
+    let item = stage.truth.get_item(1).await.unwrap().unwrap();
+    let expected =
+        [("id", number(1)), ("email", text("c@d")), ("logins", number(4)), ("owner", text("bob"))];
+    assert_eq!(item, Attributes::from_iter(expected));
+}
+
+#[tokio::test]
+async fn only_what_changed_is_sent_and_what_is_gone_is_removed() {
+    let (stage, memory) = loaded().await;
+    memory.update(1, |account| account.note = Some("new".into())).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    memory.update(1, |account| account.note = None).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    let updates = stage.faults.requests(UPDATE);
+    let sent = |at: usize| updates[at].body["UpdateExpression"].as_str().unwrap();
+    assert_eq!((sent(0), sent(1)), ("SET #n0=:v0", "REMOVE #n0"));
+    assert_eq!(stage.truth.get(1).await.unwrap(), Some(account(1, "a@b", 3)));
+
+    memory.update(1, |account| account.logins = 9).await.unwrap();
+    memory.update(1, |account| account.logins = 3).await.unwrap();
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.unchanged, report.requests), (1, 0));
+}
+
+#[tokio::test]
+async fn what_was_never_loaded_is_merged_into_what_is_stored() {
+    let (stage, _) = loaded().await;
+    set(&stage, "owner", text("bob")).await;
+    let memory = stage.builder().field_wise().build().unwrap();
+    memory.put(account(1, "x@y", 1)).await.unwrap();
+    memory.put(account(2, "new", 1)).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 2);
+    let item = stage.truth.get_item(1).await.unwrap().unwrap();
+    assert_eq!((&item["owner"], &item["email"]), (&text("bob"), &text("x@y")));
+    assert_eq!(stage.truth.get(2).await.unwrap(), Some(account(2, "new", 1)));
+}
+
+#[tokio::test]
+async fn what_others_deleted_is_written_as_a_whole_and_never_half_of_it() {
+    let (stage, memory) = loaded().await;
+    memory.update(1, |account| account.logins = 4).await.unwrap();
+    stage.truth.delete(1).await.unwrap();
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, report.requests), (1, 2));
+    assert_eq!(report.conflicts[0].resolution, Resolution::Overwritten);
+    assert_eq!(stage.truth.get(1).await.unwrap(), Some(account(1, "a@b", 4)));
+}
+
+#[tokio::test]
+async fn deletes_go_in_batches_and_a_put_after_one_replaces_the_item() {
+    let (stage, memory) = loaded().await;
+    set(&stage, "owner", text("bob")).await;
+    memory.delete(1).await.unwrap();
+    memory.put(account(1, "new", 0)).await.unwrap();
+    memory.delete(7).await.unwrap();
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, report.deleted, report.requests), (1, 1, 1));
+    let item = stage.truth.get_item(1).await.unwrap().unwrap();
+    assert!(item.get("owner").is_none(), "the account is another one");
+}
+
+/// The first request may have changed what the second takes back.
+#[tokio::test]
+async fn what_a_lost_request_may_have_changed_is_sent_again() {
+    let (stage, _) = loaded().await;
+    let memory = stage.builder().field_wise().patience(std::time::Duration::ZERO).build().unwrap();
+    memory.update(1, |account| account.logins = 4).await.unwrap();
+    stage.faults.next(UPDATE, Fault::connection_reset().after_applying());
+    let report = memory.flush().await.unwrap_err().into_report();
+    assert_eq!(report.failed[0].attempts, 1);
+    memory
+        .update(1, |account| (account.logins, account.note) = (3, Some("n".into())))
+        .await
+        .unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    let expected = Account { note: Some("n".into()), ..account(1, "a@b", 3) };
+    assert_eq!(stage.truth.get(1).await.unwrap(), Some(expected));
+}
+
+#[tokio::test]
+async fn merge_writes_one_record_of_a_plain_table_field_by_field_until_it_is_saved() {
+    let (stage, _) = loaded().await;
+    let memory = stage.memory();
+    let mut mine = (*memory.get(1).await.unwrap().unwrap()).clone();
+    mine.logins = 4;
+    memory.merge(mine).await.unwrap();
+    memory.put(account(2, "plain", 1)).await.unwrap();
+    set(&stage, "email", text("c@d")).await;
+    assert_eq!(memory.flush().await.unwrap().written, 2);
+    assert_eq!((stage.writes(), stage.faults.count(UPDATE)), (1, 1));
+    assert_eq!(stage.truth.get(1).await.unwrap(), Some(account(1, "c@d", 4)));
+
+    memory.update(1, |account| account.logins = 5).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(stage.writes(), 2, "it is plain again");
+}
+
+/// A record that counts its writes.
+#[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[record(table = "drafts")]
+struct Draft {
+    #[record(partition_key)]
+    id: u32,
+    text: String,
+    #[record(version)]
+    #[serde(default)]
+    version: u64,
+}
+
+fn draft(id: u32, text: &str, version: u64) -> Draft {
+    Draft { id, text: text.into(), version }
+}
+
+#[tokio::test]
+async fn a_version_makes_a_record_guarded_and_counts_its_writes() {
+    let stage = Stage::<Draft>::new().await;
+    let memory = stage.memory();
+    memory.put(draft(1, "a", 0)).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(memory.get(1).await.unwrap().unwrap().version, 1, "as it is stored");
+    for (written, text) in ["b", "c"].into_iter().enumerate() {
+        memory.update_existing(1, |draft| draft.text = text.into()).await.unwrap();
+        assert_eq!(memory.flush().await.unwrap().written, 1);
+        let expected = draft(1, text, written as u64 + 2);
+        assert_eq!(stage.truth.get(1).await.unwrap(), Some(expected.clone()));
+        assert_eq!(*memory.get(1).await.unwrap().unwrap(), expected);
+    }
+    let update = &stage.faults.requests(UPDATE)[0].body;
+    assert_eq!(update["ConditionExpression"], "#n1=:v2");
+
+    memory.update_existing(1, |draft| draft.version = 77).await.unwrap();
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.unchanged, report.requests), (1, 0), "the version is not the user's");
+}
+
+#[tokio::test]
+async fn a_version_that_others_raised_is_a_conflict() {
+    let stage = Stage::<Draft>::new().await;
+    stage.truth.put(&draft(1, "a", 5)).await.unwrap();
+    let (ours, theirs) = (stage.memory(), MemoryTable::new(stage.truth.clone()));
+    ours.update_existing(1, |draft| draft.text.push('1')).await.unwrap();
+    theirs.update_existing(1, |draft| draft.text.push('2')).await.unwrap();
+    assert_eq!(theirs.flush().await.unwrap().written, 1);
+    let report = ours.flush().await.unwrap_err().into_report();
+    assert_eq!(report.failed[0].error.kind(), ErrorKind::Conflict);
+    assert_eq!(stage.truth.get(1).await.unwrap(), Some(draft(1, "a2", 6)));
+    ours.discard(1).await.unwrap();
+    ours.delete(1).await.unwrap();
+    assert_eq!(ours.flush().await.unwrap().deleted, 1);
+}
+
+#[tokio::test]
+async fn an_item_without_its_version_is_guarded_as_a_whole() {
+    let stage = Stage::<Draft>::new().await;
+    let client = stage.truth.database().client();
+    let table = stage.truth.name().unwrap();
+    let put = client.put_item().table_name(table).item("id", number(1));
+    put.item("text", text("old")).send().await.unwrap();
+    let memory = stage.memory();
+    memory.update_existing(1, |draft| draft.text = "new".into()).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(stage.truth.get(1).await.unwrap(), Some(draft(1, "new", 1)));
+    let condition = stage.faults.requests(UPDATE)[0].body["ConditionExpression"].to_string();
+    assert!(condition.contains("#n0=:v") && condition.contains("attribute_not_exists(#n1)"));
+}
+
+/// A record that was read elsewhere says by its version what it comes from.
+#[tokio::test]
+async fn a_record_that_was_never_loaded_expects_its_own_version() {
+    let stage = Stage::<Draft>::new().await;
+    stage.truth.put(&draft(1, "a", 5)).await.unwrap();
+    let memory = stage.memory();
+    memory.put(draft(1, "b", 4)).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap_err().report().conflicts.len(), 1);
+    memory.put(draft(1, "b", 5)).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(stage.truth.get(1).await.unwrap(), Some(draft(1, "b", 6)));
+}
+
+#[tokio::test]
+async fn a_versioned_record_is_never_written_unguarded() {
+    let stage = Stage::<Draft>::new().await;
+    let error = stage.memory().merge(draft(1, "a", 0)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    let error = stage.builder().field_wise().build().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+}

@@ -1,0 +1,587 @@
+//! Guarded writes: conditions on what was loaded, and what becomes of conflicts.
+
+use std::time::Duration;
+
+use memory_table::aws_sdk_dynamodb::types::AttributeValue;
+use memory_table::testing::Request;
+use memory_table::{
+    Attributes, ErrorKind, Guard, MemoryTable, OnConflict, Operation, Outcome, Record, Resolution,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::support::{Fault, Gate, Stage};
+
+const BATCH: &str = "BatchWriteItem";
+const PUT: &str = "PutItem";
+const UPDATE: &str = "UpdateItem";
+const DELETE: &str = "DeleteItem";
+
+/// Two counters and something that may be absent.
+#[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[record(table = "pages")]
+struct Page {
+    #[record(partition_key)]
+    url: String,
+    #[serde(default)]
+    visits: u64,
+    #[serde(default)]
+    links: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+}
+
+fn page(url: &str, visits: u64, links: u64) -> Page {
+    Page { url: url.into(), visits, links, title: None }
+}
+
+/// What both added to the record as it was loaded.
+fn added(base: Option<&Page>, mine: Option<&Page>, theirs: Option<&Page>) -> Option<Page> {
+    let sum = |of: fn(&Page) -> u64| theirs.map_or(0, of) + mine.map_or(0, of) - base.map_or(0, of);
+    Some(Page { visits: sum(|page| page.visits), links: sum(|page| page.links), ..mine?.clone() })
+}
+
+fn guarded(stage: &Stage<Page>, guard: Guard, policy: OnConflict<Page>) -> MemoryTable<Page> {
+    stage.builder().guarded(guard).on_conflict(policy).build().unwrap()
+}
+
+/// A stage with a stored page, and a guarded memory table that loaded it.
+async fn loaded(guard: Guard, policy: OnConflict<Page>) -> (Stage<Page>, MemoryTable<Page>) {
+    let stage = Stage::new().await;
+    stage.truth.put(&page("/", 1, 10)).await.unwrap();
+    let memory = guarded(&stage, guard, policy);
+    memory.get("/").await.unwrap().expect("a page");
+    (stage, memory)
+}
+
+async fn stored(stage: &Stage<Page>, url: &str) -> Option<(u64, u64)> {
+    let page = stage.truth.get_consistent(url).await.unwrap();
+    page.map(|page| (page.visits, page.links))
+}
+
+/// What a request expects to be stored, with the names and values in their places.
+fn condition(request: &Request) -> String {
+    let mut text = request.body["ConditionExpression"].as_str().unwrap_or_default().to_owned();
+    for (place, name) in request.body["ExpressionAttributeNames"].as_object().into_iter().flatten()
+    {
+        text = text.replace(place, name.as_str().unwrap());
+    }
+    for (place, value) in
+        request.body["ExpressionAttributeValues"].as_object().into_iter().flatten()
+    {
+        let value = value.as_object().unwrap().values().next().unwrap();
+        text = text.replace(place, value.as_str().unwrap());
+    }
+    text
+}
+
+#[tokio::test]
+async fn what_nobody_else_changed_is_written_alone_beside_a_batch() {
+    let (stage, memory) = loaded(Guard::Item, OnConflict::Fail).await;
+    memory.update("/", |page| page.visits = 2).await.unwrap();
+    memory.put(page("/new", 1, 1)).await.unwrap();
+    memory.delete("/gone").await.unwrap(); // never loaded, so there is nothing to expect
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, report.deleted, report.requests), (2, 1, 3));
+    assert!(report.conflicts.is_empty());
+    let sent = [BATCH, PUT, UPDATE].map(|operation| stage.faults.count(operation));
+    assert_eq!(sent, [1, 1, 1]);
+    assert_eq!(stored(&stage, "/").await, Some((2, 10)));
+    assert_eq!(stored(&stage, "/new").await, Some((1, 1)));
+    assert_eq!(memory.unsaved(), []);
+
+    memory.delete("/").await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().deleted, 1);
+    assert_eq!((stored(&stage, "/").await, stage.faults.count(DELETE)), (None, 1));
+}
+
+#[tokio::test]
+async fn a_guard_says_what_must_still_be_stored() {
+    let (stage, memory) = loaded(Guard::Item, OnConflict::Fail).await;
+    memory.update("/", |page| page.title = Some("Home".into())).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().submitted(), 1);
+    memory.delete("/").await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().submitted(), 1);
+    memory.put(page("/", 5, 5)).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().submitted(), 1);
+    let [update, delete, put] =
+        [UPDATE, DELETE, PUT].map(|operation| condition(&stage.faults.requests(operation)[0]));
+    assert_eq!(update, "visits=1 AND links=10 AND attribute_not_exists(title)");
+    assert_eq!(delete, "visits=1 AND links=10 AND title=Home");
+    assert_eq!(put, "attribute_not_exists(url)");
+
+    let (stage, memory) = loaded(Guard::Fields, OnConflict::Fail).await;
+    memory.update("/", |page| page.visits = 2).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().submitted(), 1);
+    memory.update("/", |page| page.title = Some("Home".into())).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().submitted(), 1);
+    let updates = stage.faults.requests(UPDATE);
+    assert_eq!(condition(&updates[0]), "visits=1");
+    assert_eq!(
+        condition(&updates[1]),
+        "attribute_not_exists(title) AND attribute_exists(url)",
+        "else it would make an item of the title alone"
+    );
+}
+
+#[tokio::test]
+async fn what_is_as_it_was_loaded_costs_no_write() {
+    let (stage, memory) = loaded(Guard::Item, OnConflict::Fail).await;
+    memory.update("/", |page| page.visits = 7).await.unwrap();
+    memory.update("/", |page| page.visits = 1).await.unwrap();
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.unchanged, report.requests), (1, 0));
+    assert_eq!(stage.faults.count(UPDATE), 0);
+}
+
+#[tokio::test]
+async fn a_conflict_fails_alone_and_loses_nothing() {
+    let (stage, memory) = loaded(Guard::Item, OnConflict::Fail).await;
+    memory.update("/", |page| page.visits = 2).await.unwrap();
+    for number in 0..5 {
+        memory.put(page(&format!("/{number}"), number, 0)).await.unwrap();
+    }
+    stage.truth.put(&page("/", 1, 11)).await.unwrap();
+
+    let error = memory.flush().await.unwrap_err();
+    let report = error.report();
+    assert_eq!((report.written, report.failed.len(), report.parked.len()), (5, 1, 0));
+    let failed = &report.failed[0];
+    assert_eq!((failed.operation, failed.attempts), (Operation::Put, 1));
+    assert_eq!((failed.error.kind(), failed.outcome), (ErrorKind::Conflict, Outcome::NotWritten));
+    let conflict = &report.conflicts[0];
+    assert_eq!((conflict.resolution, conflict.times), (Resolution::Failed, 1));
+    assert_eq!(conflict.key, failed.key);
+    assert!(report.to_string().contains("; 1 conflict"), "{report}");
+    assert_eq!(stored(&stage, "/").await, Some((1, 11)), "what others stored is not lost");
+    assert_eq!(memory.unsaved().as_slice(), std::slice::from_ref(&failed.key), "nor is the change");
+
+    assert!(memory.discard("/").await.unwrap());
+    memory.update_existing("/", |page| page.visits = 2).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(stored(&stage, "/").await, Some((2, 11)));
+}
+
+#[tokio::test]
+async fn overwriting_keeps_what_the_type_does_not_know_of_the_others() {
+    let (stage, memory) = loaded(Guard::Item, OnConflict::Overwrite).await;
+    memory.update("/", |page| page.visits = 2).await.unwrap();
+    let client = stage.truth.database().client();
+    let theirs = client.put_item().table_name(stage.truth.name().unwrap());
+    let theirs = theirs.item("url", AttributeValue::S("/".into()));
+    let theirs = theirs.item("visits", AttributeValue::N("40".into()));
+    theirs.item("owner", AttributeValue::S("bob".into())).send().await.unwrap();
+
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, report.requests, report.retries), (1, 2, 1));
+    assert_eq!(report.conflicts[0].resolution, Resolution::Overwritten);
+    let item = stage.truth.get_item("/").await.unwrap().unwrap();
+    assert_eq!(item["owner"], AttributeValue::S("bob".into()));
+    assert_eq!(stored(&stage, "/").await, Some((2, 10)));
+
+    memory.update("/", |page| page.visits = 3).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().conflicts, [], "it knows what is stored");
+}
+
+#[tokio::test]
+async fn a_merge_makes_one_of_both_and_readers_see_it() {
+    let (stage, memory) = loaded(Guard::Item, OnConflict::merge(added)).await;
+    memory.update("/", |page| page.visits += 5).await.unwrap();
+    stage.truth.put(&page("/", 100, 20)).await.unwrap();
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, report.conflicts[0].resolution), (1, Resolution::Merged));
+    assert_eq!(stored(&stage, "/").await, Some((105, 20)));
+    assert_eq!(memory.get("/").await.unwrap().unwrap().visits, 105);
+    assert_eq!(memory.unsaved(), []);
+}
+
+#[tokio::test]
+async fn a_merge_may_meet_a_delete_and_may_delete() {
+    let delete = |_: Option<&Page>, mine: Option<&Page>, theirs: Option<&Page>| {
+        theirs.and(mine).cloned() // what they deleted stays deleted
+    };
+    let (stage, memory) = loaded(Guard::Item, OnConflict::merge(delete)).await;
+    memory.update("/", |page| page.visits = 2).await.unwrap();
+    stage.truth.delete("/").await.unwrap();
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.unchanged, report.conflicts[0].resolution), (1, Resolution::Merged));
+    assert_eq!((stored(&stage, "/").await, memory.get("/").await.unwrap()), (None, None));
+
+    let (stage, memory) = loaded(Guard::Item, OnConflict::merge(|_, _, _| None)).await;
+    memory.update("/", |page| page.visits = 2).await.unwrap();
+    stage.truth.put(&page("/", 100, 20)).await.unwrap();
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.deleted, stored(&stage, "/").await), (1, None));
+    assert_eq!(memory.get("/").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_delete_that_others_did_before_is_done_and_one_of_what_they_changed_is_a_conflict() {
+    let (stage, memory) = loaded(Guard::Item, OnConflict::Fail).await;
+    memory.delete("/").await.unwrap();
+    stage.truth.delete("/").await.unwrap();
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.deleted, report.conflicts.len()), (1, 0));
+
+    let (stage, memory) = loaded(Guard::Item, OnConflict::Fail).await;
+    memory.delete("/").await.unwrap();
+    stage.truth.put(&page("/", 2, 10)).await.unwrap();
+    let report = memory.flush().await.unwrap_err().into_report();
+    assert_eq!((report.deleted, report.failed[0].operation), (0, Operation::Delete));
+    assert_eq!(stored(&stage, "/").await, Some((2, 10)));
+}
+
+#[tokio::test]
+async fn a_merge_that_gives_up_or_panics_or_changes_the_key_fails_its_record_alone() {
+    type Merged = fn() -> Result<Option<Page>, memory_table::BoxError>;
+    let merges: [(Merged, ErrorKind, &str); 3] = [
+        (|| Err("these cannot be merged".into()), ErrorKind::Conflict, "these cannot be merged"),
+        (|| panic!("on purpose"), ErrorKind::Conflict, "the merge panicked"),
+        (|| Ok(Some(page("/other", 1, 1))), ErrorKind::InvalidRecord, ""),
+    ];
+    for (merge, kind, cause) in merges {
+        let policy = OnConflict::try_merge(move |_, _, _| merge());
+        let (stage, memory) = loaded(Guard::Item, policy).await;
+        memory.update("/", |page| page.visits = 2).await.unwrap();
+        memory.put(page("/new", 1, 1)).await.unwrap();
+        stage.truth.put(&page("/", 9, 9)).await.unwrap();
+        let report = memory.flush().await.unwrap_err().into_report();
+        assert_eq!((report.written, report.failed.len()), (1, 1));
+        let error = &report.failed[0].error;
+        assert_eq!(error.kind(), kind, "{error}");
+        let source = std::error::Error::source(error).map(ToString::to_string);
+        assert_eq!(source.unwrap_or_default(), cause);
+        assert_eq!(report.conflicts[0].resolution, Resolution::Failed);
+        assert_eq!(memory.get("/").await.unwrap().unwrap().visits, 2, "the change is still there");
+        assert_eq!(stored(&stage, "/").await, Some((9, 9)));
+    }
+}
+
+#[tokio::test]
+async fn what_others_stored_and_the_type_cannot_read_fails_a_merge() {
+    let (stage, memory) = loaded(Guard::Item, OnConflict::merge(added)).await;
+    memory.update("/", |page| page.visits = 2).await.unwrap();
+    let client = stage.truth.database().client();
+    let theirs = client.put_item().table_name(stage.truth.name().unwrap());
+    let theirs = theirs.item("url", AttributeValue::S("/".into()));
+    theirs.item("visits", AttributeValue::S("many".into())).send().await.unwrap();
+    let report = memory.flush().await.unwrap_err().into_report();
+    let error = &report.failed[0].error;
+    assert_eq!(error.kind(), ErrorKind::InvalidItem);
+    assert!(error.to_string().contains("visits"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_merge_waits_for_who_is_changing_the_record() {
+    let stage = Stage::<Page>::embedded().await;
+    stage.truth.put(&page("/", 1, 10)).await.unwrap();
+    let memory = guarded(&stage, Guard::Item, OnConflict::merge(added));
+    memory.update("/", |page| page.visits = 2).await.unwrap();
+    stage.truth.put(&page("/", 100, 10)).await.unwrap();
+    // Whoever takes the record out has its turn until the answer of the read comes.
+    let gate = stage.faults.hold_next(UPDATE);
+    let (report, ()) = tokio::join!(memory.flush(), async {
+        gate.reached().await;
+        let changed = memory.update("/", |page| page.links = 30);
+        changed.await.unwrap();
+        gate.open();
+    });
+    assert_eq!(report.unwrap().written, 1);
+    assert_eq!(stored(&stage, "/").await, Some((101, 30)), "both changes and theirs");
+}
+
+#[tokio::test]
+async fn what_is_never_loaded_must_not_be_stored() {
+    let (stage, memory) = loaded(Guard::Item, OnConflict::Fail).await;
+    let memory_of_nothing = guarded(&stage, Guard::Item, OnConflict::Fail);
+    memory_of_nothing.put(page("/", 7, 7)).await.unwrap();
+    let report = memory_of_nothing.flush().await.unwrap_err().into_report();
+    assert_eq!(report.failed[0].error.kind(), ErrorKind::Conflict);
+    assert_eq!(stored(&stage, "/").await, Some((1, 10)));
+    drop(memory);
+
+    let merging = guarded(&stage, Guard::Item, OnConflict::merge(added));
+    merging.put(page("/", 7, 7)).await.unwrap();
+    assert_eq!(merging.flush().await.unwrap().written, 1);
+    assert_eq!(stored(&stage, "/").await, Some((8, 17)), "there was no base");
+}
+
+/// What the type does not know, and what it would store in another form, is expected as it is stored.
+#[tokio::test]
+async fn conditions_speak_of_what_is_stored_and_not_of_what_the_type_makes_of_it() {
+    let stage = Stage::<Page>::new().await;
+    let client = stage.truth.database().client();
+    let table = stage.truth.name().unwrap();
+    let stored_item = client.put_item().table_name(table);
+    let stored_item = stored_item.item("url", AttributeValue::S("/".into()));
+    let stored_item = stored_item.item("visits", AttributeValue::N("1".into()));
+    let tags = AttributeValue::Ss(vec!["b".into(), "a".into()]);
+    stored_item.item("tags", tags.clone()).send().await.unwrap();
+    let memory = guarded(&stage, Guard::Item, OnConflict::Fail);
+    memory.update_existing("/", |page| page.visits += 1).await.unwrap();
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, report.conflicts.len()), (1, 0), "`links` was absent, not 0");
+    memory.update_existing("/", |page| page.visits += 1).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    let item = stage.truth.get_item("/").await.unwrap().unwrap();
+    let expected = [
+        ("url", AttributeValue::S("/".into())),
+        ("visits", AttributeValue::N("3".into())),
+        ("links", AttributeValue::N("0".into())),
+        ("tags", tags),
+    ];
+    assert_eq!(item, Attributes::from_iter(expected));
+
+    // And what they know and we do not is guarded too.
+    memory.update_existing("/", |page| page.visits += 1).await.unwrap();
+    let theirs = client.update_item().table_name(table).key("url", AttributeValue::S("/".into()));
+    theirs.update_expression("REMOVE tags").send().await.unwrap();
+    let report = memory.flush().await.unwrap_err().into_report();
+    assert_eq!(report.failed[0].error.kind(), ErrorKind::Conflict);
+}
+
+#[tokio::test]
+async fn two_writers_of_different_attributes_both_win_under_a_guard_of_fields() {
+    let (stage, memory) = loaded(Guard::Fields, OnConflict::Fail).await;
+    memory.update("/", |page| page.visits = 2).await.unwrap();
+    stage.truth.put(&page("/", 1, 99)).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().conflicts, []);
+    assert_eq!(stored(&stage, "/").await, Some((2, 99)));
+    memory.update("/", |page| page.visits = 3).await.unwrap();
+    stage.truth.put(&page("/", 50, 99)).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap_err().report().conflicts.len(), 1);
+}
+
+/// With `after_load`, the record in memory is another than the one that is stored.
+#[derive(Record, Serialize, Deserialize, Clone, Debug)]
+#[record(table = "notes", after_load = "Note::trim")]
+struct Note {
+    #[record(partition_key)]
+    id: u32,
+    text: String,
+}
+
+impl Note {
+    #[expect(clippy::unnecessary_wraps, reason = "the form of a hook")]
+    fn trim(&mut self) -> Result<(), String> {
+        self.text = self.text.trim().to_owned();
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_a_hook_changes_after_a_load_is_no_conflict() {
+    let stage = Stage::<Note>::new().await;
+    stage.truth.put(&Note { id: 1, text: " a ".into() }).await.unwrap();
+    let memory = stage.builder().guarded(Guard::Item).build().unwrap();
+    memory.update_existing(1, |note| note.text.push('b')).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    let item = stage.truth.get_item(1).await.unwrap().unwrap();
+    assert_eq!(item["text"], AttributeValue::S("ab".into()));
+}
+
+#[tokio::test]
+async fn its_own_success_whose_answer_was_lost_counts_as_written() {
+    let (stage, memory) = loaded(Guard::Item, OnConflict::Fail).await;
+    memory.update("/", |page| page.visits = 2).await.unwrap();
+    memory.put(page("/new", 1, 1)).await.unwrap();
+    stage.faults.next(UPDATE, Fault::connection_reset().after_applying());
+    stage.faults.next(PUT, Fault::connection_reset().after_applying());
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, report.conflicts.len(), report.retries), (2, 0, 2));
+    memory.delete("/").await.unwrap();
+    stage.faults.next(DELETE, Fault::connection_reset().after_applying());
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.deleted, report.conflicts.len()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_value_meets_the_older_one_that_landed_unheard_and_waits_for_nothing() {
+    let stage = Stage::<Page>::embedded().await;
+    stage.truth.put(&page("/", 1, 10)).await.unwrap();
+    let builder = stage.builder().guarded(Guard::Item).late_write_window(Duration::from_secs(500));
+    let memory = builder.build().unwrap();
+    memory.update("/", |page| page.visits = 2).await.unwrap();
+    let gate = Gate::new();
+    stage.faults.next(UPDATE, Fault::connection_reset().after_applying().held_at(&gate));
+    let started = tokio::time::Instant::now();
+    let (report, ()) = tokio::join!(memory.flush(), async {
+        gate.reached().await;
+        memory.update("/", |page| page.visits = 3).await.unwrap();
+        gate.open();
+    });
+    let report = report.unwrap();
+    assert_eq!((report.written, report.conflicts.len()), (1, 0));
+    assert!(started.elapsed() < Duration::from_secs(1), "the condition guards it");
+    assert_eq!(stored(&stage, "/").await, Some((3, 10)));
+    assert_eq!(memory.unsaved(), []);
+}
+
+/// A change back to what was loaded leaves the condition of the request before as it is.
+#[tokio::test(start_paused = true)]
+async fn a_change_that_does_not_outdate_a_lost_request_waits_for_the_window() {
+    let stage = Stage::<Page>::embedded().await;
+    stage.truth.put(&page("/", 1, 10)).await.unwrap();
+    let builder = stage.builder().guarded(Guard::Fields).late_write_window(Duration::from_secs(5));
+    let memory = builder.build().unwrap();
+    memory.update("/", |page| page.visits = 2).await.unwrap();
+    let gate = Gate::new();
+    stage.faults.next(
+        UPDATE,
+        Fault::connection_reset().applied_late(Duration::from_secs(3)).held_at(&gate),
+    );
+    let started = tokio::time::Instant::now();
+    let (report, ()) = tokio::join!(memory.flush(), async {
+        gate.reached().await;
+        memory.update("/", |page| (page.visits, page.links) = (1, 20)).await.unwrap();
+        gate.open();
+    });
+    assert_eq!(report.unwrap().written, 1);
+    assert!(started.elapsed() >= Duration::from_secs(5));
+    assert_eq!(
+        stored(&stage, "/").await,
+        Some((1, 20)),
+        "the request that came late is not the last"
+    );
+}
+
+#[tokio::test]
+async fn throttled_and_failed_requests_are_sent_again() {
+    let (stage, memory) = loaded(Guard::Item, OnConflict::Fail).await;
+    memory.update("/", |page| page.visits = 2).await.unwrap();
+    stage.faults.next(UPDATE, Fault::throttled());
+    stage.faults.next(UPDATE, Fault::failed());
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, report.requests, report.retries), (1, 3, 2));
+}
+
+#[tokio::test]
+async fn a_refused_record_is_parked_and_the_others_are_written() {
+    let (stage, memory) = loaded(Guard::Item, OnConflict::Fail).await;
+    memory.update("/", |page| page.visits = 2).await.unwrap();
+    for number in 0..3 {
+        memory.put(page(&format!("/{number}"), number, 0)).await.unwrap();
+    }
+    stage.faults.next(UPDATE, Fault::invalid());
+    let report = memory.flush().await.unwrap_err().into_report();
+    assert_eq!((report.written, report.parked.len(), report.failed.len()), (3, 1, 0));
+    assert_eq!(report.parked[0].error.operation(), Some(UPDATE));
+}
+
+#[tokio::test]
+async fn where_every_one_is_refused_alike_none_is_parked() {
+    let (stage, _) = loaded(Guard::Item, OnConflict::Fail).await;
+    let builder = stage.builder().guarded(Guard::Item).requests_in_flight(1);
+    let memory = builder.build().unwrap();
+    for number in 0..5 {
+        memory.put(page(&format!("/{number}"), number, 0)).await.unwrap();
+    }
+    stage.faults.always(PUT, Fault::invalid());
+    let report = memory.flush().await.unwrap_err().into_report();
+    assert_eq!((report.parked.len(), report.failed.len()), (0, 5));
+    stage.faults.heal();
+    assert_eq!(memory.flush().await.unwrap().written, 5);
+}
+
+#[tokio::test]
+async fn without_a_table_nothing_is_tried_for_long() {
+    let (stage, memory) = loaded(Guard::Item, OnConflict::Fail).await;
+    memory.update("/", |page| page.visits = 2).await.unwrap();
+    memory.put(page("/new", 1, 1)).await.unwrap();
+    stage.faults.always(UPDATE, Fault::access_denied());
+    stage.faults.always(PUT, Fault::access_denied());
+    let report = memory.flush().await.unwrap_err().into_report();
+    assert_eq!((report.failed.len(), report.parked.len()), (2, 0));
+    assert_eq!(memory.unsaved().len(), 2);
+}
+
+#[tokio::test]
+async fn put_guarded_guards_one_record_of_a_plain_table_until_it_is_saved() {
+    let stage = Stage::<Page>::new().await;
+    stage.truth.put(&page("/", 1, 10)).await.unwrap();
+    let memory = stage.memory();
+    let mut home = (*memory.get("/").await.unwrap().unwrap()).clone();
+    home.visits = 2;
+    memory.put_guarded(home).await.unwrap();
+    memory.update("/", |page| page.links = 11).await.unwrap();
+    memory.put(page("/plain", 1, 1)).await.unwrap();
+    stage.truth.put(&page("/", 5, 10)).await.unwrap();
+    stage.truth.put(&page("/plain", 5, 5)).await.unwrap();
+    let report = memory.flush().await.unwrap_err().into_report();
+    assert_eq!((report.written, report.failed.len(), report.conflicts.len()), (1, 1, 1));
+    assert_eq!(stored(&stage, "/plain").await, Some((1, 1)), "what is plain replaces");
+
+    memory.discard("/").await.unwrap();
+    memory.update("/", |page| page.visits = 6).await.unwrap();
+    stage.truth.put(&page("/", 7, 7)).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1, "it is plain again");
+    assert_eq!(stored(&stage, "/").await, Some((6, 10)));
+}
+
+#[tokio::test]
+async fn an_item_of_more_attributes_than_a_condition_holds_is_parked_with_advice() {
+    let stage = Stage::<Page>::new().await;
+    let client = stage.truth.database().client();
+    let mut put = client.put_item().table_name(stage.truth.name().unwrap());
+    put = put.item("url", AttributeValue::S("/".into()));
+    for number in 0..200 {
+        put = put.item(format!("attribute {number}"), AttributeValue::N("1".into()));
+    }
+    put.send().await.unwrap();
+    let memory = guarded(&stage, Guard::Item, OnConflict::Fail);
+    memory.update("/", |page| page.visits = 1).await.unwrap();
+    let report = memory.flush().await.unwrap_err().into_report();
+    let error = &report.parked[0].error;
+    assert_eq!(error.kind(), ErrorKind::InvalidRecord);
+    assert!(error.to_string().contains("Guard::Fields"), "{error}");
+    let memory = guarded(&stage, Guard::Fields, OnConflict::Fail);
+    memory.update("/", |page| page.visits = 1).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+}
+
+/// What the options say that cannot be.
+#[tokio::test]
+async fn guards_that_a_record_cannot_have_are_refused() {
+    let stage = Stage::<Page>::new().await;
+    let error = stage.builder().guarded(Guard::Version).build().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert!(error.to_string().contains("#[record(version)]"), "{error}");
+}
+
+/// Every worker raises every counter so often, flushing now and then.
+async fn raise(memory: &MemoryTable<Page>, records: u64, times: u64) -> u64 {
+    let mut conflicts = 0;
+    for time in 0..times {
+        for record in 0..records {
+            memory.update(format!("/{record}"), |page| page.visits += 1).await.unwrap();
+        }
+        if time % 10 == 9 {
+            let report = memory.flush().await.unwrap();
+            conflicts += report.conflicts.len() as u64;
+            assert!(report.conflicts.iter().all(|met| met.resolution == Resolution::Merged));
+        }
+    }
+    let report = memory.close().await.unwrap();
+    conflicts + report.conflicts.len() as u64
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workers_that_raise_the_same_counters_lose_no_raise() {
+    const WORKERS: u64 = 4;
+    const RECORDS: u64 = 10;
+    const TIMES: u64 = 50;
+    let stage = Stage::<Page>::new().await;
+    let worker = |_| {
+        let builder = MemoryTable::builder(stage.truth.clone()).guarded(Guard::Item);
+        let memory = builder.on_conflict(OnConflict::merge(added)).build().unwrap();
+        tokio::spawn(async move { raise(&memory, RECORDS, TIMES).await })
+    };
+    let workers: Vec<_> = (0..WORKERS).map(worker).collect();
+    let mut conflicts = 0;
+    for worker in workers {
+        conflicts += worker.await.unwrap();
+    }
+    for record in 0..RECORDS {
+        assert_eq!(stored(&stage, &format!("/{record}")).await, Some((WORKERS * TIMES, 0)));
+    }
+    assert!(conflicts > 0, "they met");
+}
