@@ -18,8 +18,8 @@ use crate::breaks::broken;
 
 pub(crate) use attribute_value::{item_to_json, json_to_item, same_sdk_items};
 pub(crate) use decode::{
-    Carried, Decoded, Undecodable, decode, decode_part, hidden_number, is_ours, item_key,
-    key_of_item,
+    Carried, Decoded, Undecodable, decode, decode_again, decode_part, hidden_number, is_ours,
+    item_key, key_of_item,
 };
 pub(crate) use encode::{EncodedItem, encode, encode_value, key_json};
 pub(crate) use kept::Kept;

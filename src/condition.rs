@@ -22,7 +22,7 @@ use expression::Expression;
 use path::Path;
 
 pub use field::{AttributeType, Field, Size, attribute};
-pub use types::{Any, Container, List, Operand, Ordered, Prefixed, Sizeable};
+pub use types::{Any, Container, List, Numeric, Operand, Ordered, Prefixed, Sizeable, Summand};
 
 pub(crate) use key::{KeyComparison, key_condition};
 pub(crate) use render::Rendered;

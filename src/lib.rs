@@ -106,8 +106,8 @@ pub use key::{
     KeyShape, KeyValue, PartitionKey, QueryShape, SortShape,
 };
 pub use memory::{
-    FeedError, LoadReport, Loadable, MemoryTable, MemoryTableBuilder, PutSink, ScopeError, Stats,
-    Unsaved,
+    FeedError, Increment, LoadReport, Loadable, MemoryTable, MemoryTableBuilder, PutSink,
+    ScopeError, Stats, Unsaved,
 };
 pub use record::{FromKey, Projection, Record};
 pub use retry::RetryPolicy;

@@ -6,11 +6,13 @@ mod capacity;
 mod change;
 mod closed;
 mod conflict;
+mod delta;
 mod end;
 mod expiry;
 mod feed;
 mod fence;
 mod flush;
+mod increment;
 mod load;
 mod many;
 mod outgoing;
@@ -25,6 +27,7 @@ mod turn;
 mod wrote;
 
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -33,6 +36,7 @@ use tokio::sync::{Notify, Semaphore};
 pub use builder::MemoryTableBuilder;
 pub use end::{ScopeError, Unsaved};
 pub use feed::{FeedError, PutSink};
+pub use increment::Increment;
 pub use many::{LoadReport, Loadable};
 pub use stats::Stats;
 
@@ -48,6 +52,7 @@ use crate::write::{FlushError, FlushReport, Limits};
 use background::{Background, When};
 use capacity::{Bound, Capacity, SLOT_BYTES};
 use closed::Closed;
+use delta::Tokens;
 use end::Handle;
 use expiry::Clock;
 use fence::Fences;
@@ -145,6 +150,9 @@ pub(crate) struct Shared<T: Record> {
     slots: Shards<T>,
     flushes: flush::Flushes,
     fences: Fences,
+    tokens: Tokens,
+    /// The newest change that the flush under way is to save.
+    scope: AtomicU64,
     /// Bounds the loads in flight.
     reads: Semaphore,
     scans: Scans,
@@ -415,9 +423,11 @@ impl<T: Record> MemoryTable<T> {
         let shared = Arc::new_cyclic(|shared| Shared {
             bound: bound.map(|(capacity, clean)| Bound::new(capacity, clean, Weak::clone(shared))),
             table,
-            slots: Shards::new(most, beside),
+            slots: Shards::new(most, beside, options.mode),
             flushes: flush::Flushes::default(),
             fences,
+            tokens: Tokens::default(),
+            scope: AtomicU64::new(0),
             reads,
             scans: Scans::new(options.assume_absent),
             settled: Notify::new(),

@@ -49,6 +49,8 @@ pub enum Operation {
     Put,
     /// The item was to be deleted.
     Delete,
+    /// Numbers were to be added to attributes of the item.
+    Increment,
 }
 
 impl fmt::Display for Operation {
@@ -56,6 +58,7 @@ impl fmt::Display for Operation {
         f.write_str(match self {
             Self::Put => "put",
             Self::Delete => "delete",
+            Self::Increment => "increment",
         })
     }
 }
@@ -95,6 +98,8 @@ pub(crate) enum Form {
     Update(Vec<u8>),
     /// DeleteItem of this key, which is a JSON object.
     Delete(Vec<u8>),
+    /// TransactWriteItems with one update of this key, under a token by which it is done once.
+    Add { key: Vec<u8>, token: String },
 }
 
 impl Form {
@@ -104,6 +109,7 @@ impl Form {
             Self::Put(_) => "PutItem",
             Self::Update(_) => "UpdateItem",
             Self::Delete(_) => "DeleteItem",
+            Self::Add { .. } => "TransactWriteItems",
         }
     }
 }
@@ -116,6 +122,7 @@ impl Write {
             Action::Single(single) => match single.form {
                 Form::Put(_) | Form::Update(_) => Operation::Put,
                 Form::Delete(_) => Operation::Delete,
+                Form::Add { .. } => Operation::Increment,
             },
         }
     }

@@ -62,8 +62,8 @@ pub(crate) trait Changes: Send + Sync {
     /// Whether what was sent of a key since it was last confirmed may be stored.
     fn outcome(&self, key: &Key) -> Outcome;
 
-    /// How the write that was taken ended.
-    fn settle(&self, key: &Key, settled: Settled);
+    /// How the write that was taken ended; whether there is more of the key to be sent.
+    fn settle(&self, key: &Key, settled: Settled) -> bool;
 
     /// The condition of the write that was taken does not hold, and this is stored; `None` if nothing
     /// is. It is settled by that.
@@ -73,8 +73,9 @@ pub(crate) trait Changes: Send + Sync {
 /// What becomes of a conflict.
 #[derive(Debug)]
 pub(crate) enum Met {
-    /// What is stored is what was to be written: by an attempt before.
-    Written,
+    /// What is stored is what was to be written: by an attempt before. Whether there is more of the key
+    /// to be sent.
+    Written(bool),
     /// To be sent again. Without a resolution it was an older attempt of our own.
     Again(Option<Resolution>),
     Failed(Error),
@@ -94,6 +95,8 @@ pub(crate) enum Take {
     Parked(Operation, Error),
     /// A conflict that was met before has no end.
     Conflict(Operation, Error),
+    /// It cannot be sent, and what was sent may be stored.
+    Stuck(Operation, Error),
 }
 
 /// How a write ended.

@@ -90,6 +90,11 @@ pub(crate) fn decode<T: Record>(json: &[u8]) -> Result<Decoded<T>, Undecodable> 
     Ok(decoded)
 }
 
+/// Decodes an item without the record's `after_load`: what it is made of had that.
+pub(crate) fn decode_again<T: Record>(json: &[u8]) -> Result<Decoded<T>, CodecError> {
+    decode_form(json).map(|(decoded, _)| decoded)
+}
+
 fn record_key<T: Record>(record: &T) -> Result<Key, CodecError> {
     Key::new(&record.key()).map_err(|error| CodecError::new(error.to_string()))
 }

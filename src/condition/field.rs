@@ -7,6 +7,7 @@ use super::Condition;
 use super::expression::{Comparison, Expression, Side};
 use super::path::{Path, Step};
 use super::types::{Any, Container, List, Operand, Ordered, Prefixed, Sizeable};
+use crate::error::{Error, ErrorKind};
 
 /// The handle of an attribute whose values are of type `V`, as in `Player::FIELDS.rating`.
 ///
@@ -114,6 +115,17 @@ impl<V> Field<V> {
     #[doc(hidden)]
     pub const fn is_named(&self, name: &str) -> bool {
         self.path.is_named(name)
+    }
+
+    /// The name of the attribute; an error for what is inside one.
+    pub(crate) fn top_level(&self) -> Result<&str, Error> {
+        self.path.check()?;
+        if self.path.steps().is_empty() {
+            return Ok(self.path.root());
+        }
+        let text =
+            format!("`{}` is inside an attribute, and only a whole one can be added to", self.path);
+        Err(Error::new(ErrorKind::InvalidCondition, text).advise("nothing was sent"))
     }
 
     /// The handle of an entry of the map that this attribute is, the name taken as it is.

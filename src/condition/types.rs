@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::expression::Side;
 use super::field::{Field, Size};
+use crate::error::Error;
 use crate::key::{Binary, KeyAttribute};
-use crate::types::{Attributes, Instant, InstantType, Set};
+use crate::types::{Attributes, Instant, InstantType, Number, Set};
 
 /// The type of an attribute that may be anything: every comparison compiles, and what DynamoDB
 /// refuses is an error before a request.
@@ -222,3 +223,70 @@ impl<X, const N: usize> Sizeable for [X; N] {}
 
 impl<K, X> Sizeable for BTreeMap<K, X> {}
 impl<K, X, S> Sizeable for HashMap<K, X, S> {}
+
+/// A type that is stored as a number, which `increment` adds to.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not stored as a number",
+    label = "only numbers can be incremented",
+    note = "`.as_type::<memory_table::condition::Any>()` lets an attribute of any type be incremented; the service refuses what is no number"
+)]
+pub trait Numeric {}
+
+/// A number to be added.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no number to be added",
+    label = "expected an integer, a float or a `Number`"
+)]
+pub trait Summand {
+    /// The number, or why DynamoDB has no form for it.
+    #[doc(hidden)]
+    fn number(&self) -> Result<Number, Error>;
+}
+
+macro_rules! numeric {
+    ($($type:ty),*) => {$(
+        impl Numeric for $type {}
+
+        impl Summand for $type {
+            fn number(&self) -> Result<Number, Error> {
+                Ok((*self).into())
+            }
+        }
+    )*};
+}
+
+numeric!(u8, u16, u32, u64, i8, i16, i32, i64);
+
+macro_rules! floats {
+    ($($type:ty),*) => {$(
+        impl Numeric for $type {}
+
+        impl Summand for $type {
+            fn number(&self) -> Result<Number, Error> {
+                // The shortest text that is this float, as the codec stores it.
+                format!("{self:e}").parse()
+            }
+        }
+    )*};
+}
+
+floats!(f32, f64);
+
+impl Numeric for u128 {}
+impl Numeric for i128 {}
+impl Numeric for usize {}
+impl Numeric for isize {}
+impl Numeric for Number {}
+impl Numeric for Any {}
+
+impl Summand for Number {
+    fn number(&self) -> Result<Number, Error> {
+        Ok(self.clone())
+    }
+}
+
+impl Summand for &Number {
+    fn number(&self) -> Result<Number, Error> {
+        Ok((*self).clone())
+    }
+}

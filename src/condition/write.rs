@@ -46,6 +46,26 @@ impl Rendered {
     }
 }
 
+impl Rendered {
+    /// The expression of an update that adds numbers to attributes.
+    pub(crate) fn of_sums<'s>(
+        sums: impl Iterator<Item = (&'s str, String)>,
+    ) -> Result<Self, Error> {
+        let mut renderer = Renderer::default();
+        let sums: Vec<(&str, Node<'_>)> =
+            sums.map(|(name, sum)| (name, Node::N(sum.into()))).collect();
+        renderer.push(format_args!("ADD "));
+        renderer.separated(&sums, ",", |r, (name, sum)| {
+            r.name(name);
+            r.push(format_args!(" "));
+            r.value(sum);
+        });
+        let update = Some(renderer.take_text());
+        renderer.check_lengths([&update, &None])?;
+        Ok(Self { update, ..renderer.finish() })
+    }
+}
+
 impl Renderer {
     fn changed(&mut self, changed: &Changed<'_>) -> String {
         if !changed.set.is_empty() {
@@ -99,6 +119,14 @@ mod tests {
         );
         assert_eq!(rendered.names, ["a", "size", "b", "key"]);
         assert_eq!(rendered.values, br#"{":v0":{"S":"new"},":v1":{"S":"old"}}"#);
+    }
+
+    #[test]
+    fn numbers_are_added_to_attributes() {
+        let sums = [("a", "1".to_owned()), ("size", "-2.5".to_owned())];
+        let rendered = Rendered::of_sums(sums.into_iter()).unwrap();
+        assert_eq!(rendered.update.as_deref(), Some("ADD #n0 :v0,#n1 :v1"));
+        assert_eq!(rendered.values, br#"{":v0":{"N":"1"},":v1":{"N":"-2.5"}}"#);
     }
 
     #[test]

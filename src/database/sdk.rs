@@ -10,7 +10,8 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ConsumedCapacity, DeleteRequest, KeysAndAttributes, PutRequest,
-    ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure, Select, WriteRequest,
+    ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure, Select,
+    TransactWriteItem, Update, WriteRequest,
 };
 
 use super::contact::Contact;
@@ -194,6 +195,7 @@ impl Store for SdkStore {
                     let call = self.client.delete_item().set_key(Some(sdk_item(key)?));
                     conditional!(self, call, table, single, DeleteItemError)
                 }
+                Form::Add { key, token } => self.add(table, key, token, &single.expressions).await,
             }
         })
     }
@@ -301,6 +303,34 @@ macro_rules! page {
 }
 
 impl SdkStore {
+    /// An update in a transaction of its own, which has a token.
+    async fn add(
+        &self,
+        table: &TableRef,
+        key: &[u8],
+        token: &str,
+        expressions: &Rendered,
+    ) -> Result<Done, Failure> {
+        let update = Update::builder()
+            .table_name(&*table.name)
+            .set_key(Some(sdk_item(key)?))
+            .set_update_expression(expressions.update.clone())
+            .set_expression_attribute_names(names(expressions))
+            .set_expression_attribute_values(values(expressions)?)
+            .build()
+            .map_err(unbuildable)?;
+        let call = self
+            .client
+            .transact_write_items()
+            .transact_items(TransactWriteItem::builder().update(update).build())
+            .client_request_token(token)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let output = self.contact.heard(call.send().await)?;
+        let charged = output.consumed_capacity().iter();
+        let capacity = charged.filter_map(ConsumedCapacity::capacity_units).sum();
+        Ok(Done::Written { capacity })
+    }
+
     async fn query_page(&self, table: &TableRef, page: &PageRequest) -> Result<Page, Failure> {
         let call = reading!(self.client.query(), table, page)
             .set_key_condition_expression(page.reading.expressions.key_condition.clone())

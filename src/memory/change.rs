@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::delta::Sums;
 use super::slot::{Change, Known};
 use super::turn::Turn;
 use super::{MemoryTable, Shared};
@@ -370,7 +371,7 @@ impl<T: Record> MemoryTable<T> {
 
 impl<T: Record> Shared<T> {
     /// Forgets a slot and the unsaved change that it has, once that is not in flight.
-    pub(super) async fn forget_settled(&self, key: &Key) -> Option<Known<T>> {
+    pub(super) async fn forget_settled(&self, key: &Key) -> Option<Forgotten<T>> {
         loop {
             let settled = self.settled.notified();
             tokio::pin!(settled);
@@ -383,13 +384,13 @@ impl<T: Record> Shared<T> {
     }
 
     /// Forgets a slot and returns the unsaved change that it had.
-    pub(super) fn forget(&self, key: &Key) -> Result<Option<Known<T>>, InFlight> {
+    pub(super) fn forget(&self, key: &Key) -> Result<Option<Forgotten<T>>, InFlight> {
         let (unsaved, known) = {
             let mut locked = self.slots.lock(key.as_bytes());
             let Some(slot) = locked.find(key.as_bytes()) else {
                 return Ok(None);
             };
-            if slot.in_flight().is_some() {
+            if slot.is_flying() {
                 return Err(InFlight);
             }
             let known = slot.forget(self.scans.trace());
@@ -402,8 +403,21 @@ impl<T: Record> Shared<T> {
             (unsaved, known)
         };
         self.unregister(key);
-        Ok(unsaved.map(|_| known.0))
+        let now = known.0;
+        Ok(unsaved.map(|unsaved| Forgotten {
+            now,
+            increments: (!unsaved.image)
+                .then(|| unsaved.deltas.map(|deltas| deltas.waiting))
+                .flatten(),
+        }))
     }
+}
+
+/// An unsaved change that was forgotten.
+pub(super) struct Forgotten<T> {
+    pub(super) now: Known<T>,
+    /// There were only these, which the record shows.
+    pub(super) increments: Option<Sums>,
 }
 
 /// The slot's change is being written.

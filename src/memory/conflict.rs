@@ -56,8 +56,7 @@ impl<T: Record> Shared<T> {
         let own = doubts.iter().find(|doubt| is_same(&doubt.item, &theirs));
         let agreed = attempt.item.is_none() && theirs.is_none();
         if agreed || own.is_some_and(|own| own.seq == attempt.seq) {
-            self.settle(key, Settled::Written);
-            return Met::Written;
+            return Met::Written(self.settle(key, Settled::Written));
         }
         if own.is_some() {
             self.rebase(key, &theirs);

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::change::Forgotten;
 use super::slot::Known;
 use super::turn::Turn;
 use super::{MemoryTable, Shared};
@@ -13,6 +14,7 @@ use crate::breaks::broken;
 use crate::error::{Error, ErrorKind};
 use crate::key::{Key, KeyLookup};
 use crate::record::Record;
+use crate::types::Number;
 use crate::write::{FlushError, FlushReport};
 
 /// A change that was not saved, handed back.
@@ -23,6 +25,8 @@ pub enum Unsaved<T> {
     Put(Arc<T>),
     /// The record of this key was deleted.
     Delete(Key),
+    /// Numbers were added to attributes of the record of this key.
+    Increment(Key, Vec<(String, Number)>),
 }
 
 /// Why a [`scope`](MemoryTable::scope) did not end well.
@@ -202,7 +206,8 @@ impl<T: Record> MemoryTable<T> {
     /// Takes every unsaved change out of the table, oldest first. Their records are loaded anew when
     /// they are asked for.
     ///
-    /// From inside a record's own update the change of that record stays. Changes that are being made or
+    /// From inside a record's own update the change of that record stays, and so do increments whose
+    /// outcome is unknown, with what they hold back. Changes that are being made or
     /// written at this moment are waited for first; what is saved by
     /// that is not among them. Then all are taken at once. A record that is put again later replaces the
     /// whole item, attributes that its type does not know included, unless it was loaded before that.
@@ -217,14 +222,21 @@ impl<T: Record> MemoryTable<T> {
         let shared = &self.shared;
         let taken: Vec<_> = shared
             .between_flushes(|| {
-                let changes = keys.iter().map(|key| shared.forget(key).ok().flatten());
-                changes.collect()
+                let change = |key: &Key| match shared.is_in_doubt(key) {
+                    true => None,
+                    false => shared.forget(key).ok().flatten(),
+                };
+                keys.iter().map(change).collect()
             })
             .await;
-        let unsaved = |(key, change): (Key, Option<Known<T>>)| match change? {
-            Known::Record(record) => Some(Unsaved::Put(record)),
-            Known::Absent => Some(Unsaved::Delete(key)),
-            Known::Unknown => None,
+        let unsaved = |(key, change): (Key, Option<Forgotten<T>>)| match change? {
+            Forgotten { increments: Some(sums), .. } => {
+                let sums = sums.iter().map(|(name, sum)| (name.to_owned(), sum.clone()));
+                Some(Unsaved::Increment(key, sums.collect()))
+            }
+            Forgotten { now: Known::Record(record), .. } => Some(Unsaved::Put(record)),
+            Forgotten { now: Known::Absent, .. } => Some(Unsaved::Delete(key)),
+            Forgotten { now: Known::Unknown, .. } => None,
         };
         keys.into_iter().zip(taken).filter_map(unsaved).collect()
     }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -10,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::Shared;
-use super::outgoing::operation;
+use super::outgoing::operation_of;
 use crate::breaks::broken;
 use crate::error::Error;
 use crate::key::Key;
@@ -198,12 +199,14 @@ impl<T: Record> Shared<T> {
         let mut locked = self.slots.lock(key.as_bytes());
         let slot = locked.find(key.as_bytes())?;
         let unsaved = slot.unsaved.as_ref()?;
-        let outcome = if unsaved.doubt || unsaved.flight.is_some() {
+        let frozen = unsaved.deltas.as_ref().and_then(|deltas| deltas.frozen.as_ref());
+        let doubtful = frozen.is_some_and(|frozen| frozen.doubt || frozen.flying);
+        let outcome = if unsaved.doubt || unsaved.flight.is_some() || doubtful {
             Outcome::OutcomeUnknown
         } else {
             Outcome::NotWritten
         };
-        Some((operation(&slot.now), outcome, unsaved.parked.clone()))
+        Some((operation_of(&slot.now, unsaved.image), outcome, unsaved.parked.clone()))
     }
 }
 
@@ -222,6 +225,11 @@ impl<T: Record> Rounds<T> {
                 continue;
             }
             let keys = self.keys(&round);
+            let scope = match round {
+                Round::All(scope) => scope,
+                Round::Keys(_) | Round::None(_) => self.shared.slots.newest(),
+            };
+            self.shared.scope.store(scope, Ordering::SeqCst);
             // A panic in the SDK's parts that the user made must not look like a runtime that ended,
             // after which the next one would begin anew, and panic again.
             let ending = AssertUnwindSafe(self.shared.round(keys)).catch_unwind().await;

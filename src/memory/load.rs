@@ -8,10 +8,11 @@ use futures::FutureExt;
 use tokio::sync::watch;
 
 use super::Shared;
+use super::delta::Sums;
 use super::expiry::Seen;
-use super::slot::{Known, Slot};
+use super::slot::{Base, Known, Slot};
 use crate::breaks::broken;
-use crate::codec::{Decoded, Kept};
+use crate::codec::{Decoded, Kept, key_json};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::link::Link;
@@ -95,6 +96,8 @@ impl<T: Record> Shared<T> {
             self.touch(key.as_bytes());
         }
         loop {
+            // What is read meanwhile may have the increments or not.
+            self.until_landed_unread(key).await;
             let look = self.look(key, Load::new);
             // A call is a hit, a miss or joined, whatever it finds when it looks again.
             if std::mem::take(&mut count) {
@@ -207,7 +210,8 @@ impl<T: Record> Shared<T> {
     /// Whether a key of which nothing is known counts as absent: the whole table was loaded, and the
     /// key was not forgotten since.
     fn is_absent(&self, key: &Key, slot: Option<&Slot<T>>) -> bool {
-        let unheard_of = |slot: &Slot<T>| slot.forgotten == 0 && !slot.unreadable;
+        let unheard_of =
+            |slot: &Slot<T>| slot.forgotten == 0 && !slot.unreadable && slot.unsaved.is_none();
         self.scans.is_complete() && slot.is_none_or(unheard_of) && !self.may_be_behind(key)
     }
 
@@ -223,7 +227,7 @@ impl<T: Record> Shared<T> {
         }
         let unheard_of = |slot: &mut Slot<T>| {
             let unknown = slot.now.is_unknown() && slot.load.is_none();
-            unknown && slot.forgotten == 0 && !slot.unreadable
+            unknown && slot.forgotten == 0 && !slot.unreadable && slot.unsaved.is_none()
         };
         locked.find(key.as_bytes()).is_none_or(unheard_of)
     }
@@ -272,23 +276,65 @@ impl<T: Record> Shared<T> {
     }
 
     /// Takes a loaded record in, unless the slot was touched since: then what was found may be old,
-    /// and nothing is returned.
-    fn store(&self, load: &Arc<Load<T>>, key: &Key, found: Option<Decoded<T>>) -> Option<Known<T>> {
+    /// and nothing is returned. Increments that wait are added to it.
+    fn store(
+        &self,
+        load: &Arc<Load<T>>,
+        key: &Key,
+        found: Option<Decoded<T>>,
+    ) -> Result<Option<Known<T>>, Error> {
         let found = Stored::of(found);
-        let now = found.now.clone();
+        let shown = match self.increments_of(load, key) {
+            Some(sums) => Some(self.shown_with(key, &found, &sums)?),
+            None => None,
+        };
+        let now = shown.as_ref().map_or_else(|| found.now.clone(), |(now, _)| now.clone());
         let _dropped_after_the_lock = {
             let mut locked = self.slots.lock(key.as_bytes());
             let is_current = |current: &Arc<Load<T>>| Arc::ptr_eq(current, load) || broken(18);
-            let slot = locked.find(key.as_bytes())?;
+            let Some(slot) = locked.find(key.as_bytes()) else { return Ok(None) };
             if !slot.load.as_ref().map_or(broken(18), is_current) {
-                return broken(17).then_some(now);
+                return Ok(broken(17).then_some(now));
             }
             slot.load = None;
             slot.since = self.scans.begun();
-            found.put_into(slot)
+            match shown {
+                Some(shown) => found.put_below(slot, shown),
+                None => found.put_into(slot),
+            }
         };
         self.register(key);
-        Some(now)
+        Ok(Some(now))
+    }
+
+    /// The increments that wait for a record that is loaded, if there are any.
+    fn increments_of(&self, load: &Arc<Load<T>>, key: &Key) -> Option<Sums> {
+        let mut locked = self.slots.lock(key.as_bytes());
+        let slot = locked.find(key.as_bytes())?;
+        let is_current = slot.load.as_ref().is_some_and(|current| Arc::ptr_eq(current, load));
+        // Every increment made after this ends the load.
+        let deltas = slot.deltas().filter(|_| is_current)?;
+        Some(deltas.waiting.clone())
+    }
+
+    /// What a loaded record is with the increments that wait, and its size.
+    fn shown_with(
+        &self,
+        key: &Key,
+        found: &Stored<T>,
+        sums: &Sums,
+    ) -> Result<(Known<T>, usize), Error> {
+        if sums.is_empty() {
+            return Ok((found.now.clone(), found.size));
+        }
+        let item = match &found.now {
+            Known::Record(record) => self.encoded_form(record, key)?.json,
+            Known::Absent | Known::Unknown => key_json::<T>(key),
+        };
+        let added = self.with_sums(&item, sums);
+        let Decoded { record, size, .. } =
+            added.map_err(|error| self.place(error).on_key(key).during("increment"))?;
+        Ok((Known::Record(Arc::new(record)), size))
     }
 
     /// The stored item of a key does not fit the type. Unless the slot was touched since, nothing is
@@ -323,7 +369,8 @@ impl<T: Record> Shared<T> {
                 return;
             }
             let slot = locked.slot(key);
-            if slot.now.is_unknown() && slot.forgotten < scan {
+            // What has increments is loaded by its key when it is asked for.
+            if slot.now.is_unknown() && slot.forgotten < scan && slot.unsaved.is_none() {
                 match found {
                     // A load of the same key is of no use any more; were it left to bring the record
                     // and failed, the record would count as absent.
@@ -355,6 +402,22 @@ impl<T: Record> Stored<T> {
                 Self { now: Known::Record(Arc::new(record)), kept: kept.map(Arc::new), size }
             }
         }
+    }
+
+    /// As [`put_into`](Self::put_into), where increments wait: readers see it with them.
+    fn put_below(
+        self,
+        slot: &mut Slot<T>,
+        (shown, size): (Known<T>, usize),
+    ) -> (Known<T>, Option<Arc<Kept>>) {
+        if let Some(unsaved) = &mut slot.unsaved {
+            unsaved.base = Base::new(self.now.clone(), self.kept.clone());
+            if let Some(frozen) = unsaved.deltas.as_mut().and_then(|deltas| deltas.frozen.as_mut())
+            {
+                frozen.was_read = true;
+            }
+        }
+        Self { now: shown, size, kept: self.kept }.put_into(slot)
     }
 
     /// Returns what was known before.
@@ -416,7 +479,7 @@ impl<T: Record> Claim<T> {
             }
         })?;
         let absent = found.is_none().then(|| key.clone()).into_iter().collect();
-        let only = self.shared.store(&self.load, key, found);
+        let only = self.shared.store(&self.load, key, found)?;
         Ok(Arc::new(Loaded { bad: Vec::new(), absent, only }))
     }
 
@@ -431,7 +494,9 @@ impl<T: Record> Claim<T> {
                 Ok(decoded) => {
                     absent.remove(&decoded.key);
                     let key = decoded.key.clone();
-                    self.shared.store(&self.load, &key, Some(decoded));
+                    if let Err(error) = self.shared.store(&self.load, &key, Some(decoded)) {
+                        bad.push((key, error));
+                    }
                 }
                 Err(error) => {
                     let key = error.key().cloned();
@@ -446,7 +511,9 @@ impl<T: Record> Claim<T> {
         // What came before the error is cached; what did not is unknown, not absent.
         ended?;
         for key in &absent {
-            self.shared.store(&self.load, key, None);
+            if let Err(error) = self.shared.store(&self.load, key, None) {
+                bad.push((key.clone(), error));
+            }
         }
         Ok(Arc::new(Loaded { bad, absent, only: None }))
     }

@@ -2,17 +2,22 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::time::Instant;
 
 use super::Shared;
+use super::delta::{Deltas, Frozen, Sums};
 use super::slot::{Attempt, Base, Flight, Known, Slot, Unsaved};
 use crate::breaks::broken;
 use crate::codec::tree::{Fields, parse_item};
 use crate::codec::{CodecError, EncodedItem, Kept, MAX_ITEM, encode, key_json, same_items};
+use crate::condition::Rendered;
 use crate::error::{Error, ErrorKind};
 use crate::guard::{Mode, Outgoing, Request, Stored, Target};
 use crate::key::Key;
 use crate::record::Record;
-use crate::store::{Action, Operation, Outcome, Write};
+use crate::store::{Action, Form, Operation, Outcome, Single, Write};
 use crate::write::{Changes, Met, Settled, Take};
 
 /// What a slot had when it was taken.
@@ -23,6 +28,16 @@ pub(super) struct Sent<T> {
     pub(super) kept: Option<Arc<Kept>>,
     pub(super) mode: Mode,
     doubts: Vec<Attempt>,
+    /// Increments that go behind the record, which shows them already.
+    waiting: Option<Sums>,
+}
+
+/// What is to be sent of a slot at once.
+enum Part<T> {
+    Record(Sent<T>),
+    Increments(Frozen),
+    /// Nothing, for this reason.
+    Nothing(Take),
 }
 
 impl<T> Sent<T> {
@@ -67,6 +82,11 @@ pub(super) const fn operation<T>(now: &Known<T>) -> Operation {
         Known::Record(_) => Operation::Put,
         Known::Absent | Known::Unknown => Operation::Delete,
     }
+}
+
+/// What is to be done with an unsaved record: with its increments if there is no other change.
+pub(super) const fn operation_of<T>(now: &Known<T>, image: bool) -> Operation {
+    if image { operation(now) } else { Operation::Increment }
 }
 
 impl<T: Record> Shared<T> {
@@ -119,7 +139,10 @@ impl<T: Record> Shared<T> {
         };
         let now = next_version(&sent.now, stored.version::<T>(), sent.mode);
         let item = match &now {
-            Known::Record(now) => Some(self.item(now, key, sent.kept.as_deref())?),
+            Known::Record(now) => {
+                let item = self.item(now, key, sent.kept.as_deref())?;
+                Some(self.without(item, key, sent.waiting.as_ref())?)
+            }
             Known::Absent | Known::Unknown => None,
         };
         let target_fields = item.as_ref().map(|item| self.fields(&item.json, key)).transpose()?;
@@ -168,12 +191,27 @@ impl<T: Record> Shared<T> {
     }
 
     /// Encodes a record; a serde implementation that panics is an error of its record.
-    fn encoded_form(&self, record: &T, key: &Key) -> Result<EncodedItem, Error> {
+    pub(super) fn encoded_form(&self, record: &T, key: &Key) -> Result<EncodedItem, Error> {
         match catch_unwind(AssertUnwindSafe(|| encode(record, key))) {
             Ok(Ok(item)) => Ok(item),
             Ok(Err(error)) => Err(self.unstorable(key, error.to_string())),
             Err(_) => Err(self.unstorable(key, "its `Serialize` panicked".to_owned())),
         }
+    }
+
+    /// An item without the increments that go on their own.
+    fn without(
+        &self,
+        item: EncodedItem,
+        key: &Key,
+        waiting: Option<&Sums>,
+    ) -> Result<EncodedItem, Error> {
+        let Some(waiting) = waiting.filter(|waiting| !waiting.is_empty()) else {
+            return Ok(item);
+        };
+        let json = waiting.negated().added_to(&item.json);
+        let json = json.map_err(|why| self.unstorable(key, why.to_string()))?;
+        Ok(EncodedItem { json, ..item })
     }
 
     fn restored(
@@ -263,6 +301,9 @@ impl<T: Record> Changes for Arc<Shared<T>> {
         let Some(slot) = locked.find(key.as_bytes()) else { return false };
         let Some(unsaved) = &slot.unsaved else { return false };
         let deletes = matches!(slot.now, Known::Absent);
+        if !unsaved.image || unsaved.deltas.as_ref().is_some_and(|d| d.frozen.is_some()) {
+            return true;
+        }
         match self.mode_of(unsaved) {
             Mode::Plain => false,
             Mode::FieldWise => !deletes && !unsaved.base.replaced,
@@ -271,43 +312,27 @@ impl<T: Record> Changes for Arc<Shared<T>> {
     }
 
     fn take(&self, key: &Key) -> Take {
-        if let Some(take) = self.merge_met(key) {
-            return take;
-        }
-        let sent = {
-            let mut locked = self.slots.lock(key.as_bytes());
-            let Some(slot) = locked.find(key.as_bytes()) else {
-                return Take::Gone;
-            };
-            let (now, kept) = (slot.now.clone(), slot.kept.clone());
-            let Some(unsaved) = &mut slot.unsaved else {
-                return Take::Gone;
-            };
-            if let Some(error) = &unsaved.parked {
-                return Take::Parked(operation(&now), error.clone());
+        loop {
+            if let Some(take) = self.merge_met(key) {
+                return take;
             }
-            let now = match &unsaved.flight {
-                Some(stale) if broken(8) => stale.sent.clone(),
-                _ => now,
+            let sent = match self.next_part(key) {
+                Part::Record(sent) => sent,
+                Part::Increments(frozen) => return self.send_increments(key, frozen),
+                Part::Nothing(take) => return take,
             };
-            let (seq, sent) = (unsaved.seq, now.clone());
-            let flight = Flight { seq, sent, kept: kept.clone(), exact: true, attempt: None };
-            unsaved.flight = Some(flight);
-            let (base, doubts) = (unsaved.base.clone(), unsaved.doubts.clone());
-            Sent { seq, now, base, kept, mode: self.mode_of(unsaved), doubts }
-        };
-        match self.prepare(key, &sent) {
-            Ok(Some(prepared)) => self.held_or_sent(key, &sent, prepared),
-            Ok(None) => {
-                self.slots.lock(key.as_bytes()).transition(key, Slot::unchanged);
-                self.register(key);
-                self.tally.unchanged();
-                self.settled.notify_waiters();
-                Take::Unchanged
-            }
-            Err(error) => {
-                self.settle(key, Settled::Refused(error.clone()));
-                Take::Parked(operation(&sent.now), error)
+            match self.prepare(key, &sent) {
+                Ok(Some(prepared)) => return self.held_or_sent(key, &sent, prepared),
+                Ok(None) => {
+                    if self.settle_unchanged(key) {
+                        return Take::Unchanged;
+                    }
+                    // Increments are left.
+                }
+                Err(error) => {
+                    self.settle(key, Settled::Refused(error.clone()));
+                    return Take::Parked(operation(&sent.now), error);
+                }
             }
         }
     }
@@ -315,15 +340,19 @@ impl<T: Record> Changes for Arc<Shared<T>> {
     fn outcome(&self, key: &Key) -> Outcome {
         let mut locked = self.slots.lock(key.as_bytes());
         let unsaved = locked.find(key.as_bytes()).and_then(|slot| slot.unsaved.as_ref());
-        if unsaved.is_some_and(|unsaved| unsaved.doubt) {
+        let frozen = |unsaved: &Unsaved<T>| {
+            let frozen = unsaved.deltas.as_ref().and_then(|deltas| deltas.frozen.as_ref());
+            frozen.is_some_and(|frozen| frozen.doubt)
+        };
+        if unsaved.is_some_and(|unsaved| unsaved.doubt || frozen(unsaved)) {
             Outcome::OutcomeUnknown
         } else {
             Outcome::NotWritten
         }
     }
 
-    fn settle(&self, key: &Key, settled: Settled) {
-        Shared::settle(self, key, settled);
+    fn settle(&self, key: &Key, settled: Settled) -> bool {
+        Shared::settle(self, key, settled)
     }
 
     fn conflict(&self, key: &Key, theirs: Option<Vec<u8>>) -> Met {
@@ -332,20 +361,170 @@ impl<T: Record> Changes for Arc<Shared<T>> {
 }
 
 impl<T: Record> Shared<T> {
-    /// Takes in how a flight ended.
-    pub(super) fn settle(&self, key: &Key, settled: Settled) {
+    /// Takes in how a flight ended; whether there is more of the record that this flush is to save.
+    pub(super) fn settle(&self, key: &Key, settled: Settled) -> bool {
         let lost = matches!(settled, Settled::Pending(Outcome::OutcomeUnknown));
+        let written = matches!(settled, Settled::Written);
+        let flying = self.flying(key);
+        let mut more = false;
         self.slots.lock(key.as_bytes()).transition(key, |slot| {
             if let Some((seq, guarded)) = self.in_flight(slot).filter(|_| lost) {
                 self.fences.raise(key, seq, guarded);
             }
-            if slot.in_flight().is_some() {
+            if slot.is_flying() {
                 slot.since = self.scans.begun();
             }
-            slot.settle(settled)
+            let saved = match flying {
+                Some(base) => slot.settle_delta(settled, base.filter(|_| written)),
+                None => slot.settle(settled),
+            };
+            more = written && self.has_more(slot);
+            saved
         });
         self.register(key);
         self.settled.notify_waiters();
+        more
+    }
+
+    /// If increments are in flight: the item that is stored once they are applied, if it is known.
+    fn flying(&self, key: &Key) -> Option<Option<Vec<u8>>> {
+        let (sums, base, plain) = {
+            let mut locked = self.slots.lock(key.as_bytes());
+            let slot = locked.find(key.as_bytes())?;
+            let sums = slot.flying()?.sums.clone();
+            let unsaved = slot.unsaved.as_ref()?;
+            (sums, unsaved.base.clone(), self.mode_of(unsaved) == Mode::Plain)
+        };
+        // A plain record is written whatever is stored.
+        Some(if plain { None } else { self.base_with(key, &base, &sums) })
+    }
+
+    /// The item that is stored once increments are applied, if it is known.
+    pub(super) fn base_with(&self, key: &Key, base: &Base<T>, sums: &Sums) -> Option<Vec<u8>> {
+        let item = match (&base.item, &base.known) {
+            (None, Known::Unknown) => return None,
+            (None, Known::Absent) => key_json::<T>(key),
+            _ => self.stored_item(key, base).ok()??,
+        };
+        sums.added_to(&item).ok()
+    }
+
+    /// Whether something of a slot is left that was there when the flush began.
+    fn has_more(&self, slot: &Slot<T>) -> bool {
+        let Some(unsaved) = slot.unsaved.as_ref().filter(|unsaved| unsaved.parked.is_none()) else {
+            return false;
+        };
+        let waits = |deltas: &Deltas| !deltas.waiting.is_empty() && self.is_in_scope(deltas.since);
+        (unsaved.image && self.is_in_scope(unsaved.image_since))
+            || unsaved.deltas.as_deref().is_some_and(waits)
+    }
+
+    /// Whether the flush that runs is to save the change of this number.
+    fn is_in_scope(&self, seq: u64) -> bool {
+        seq <= self.scope.load(Ordering::SeqCst)
+    }
+
+    /// What there is to send of a slot: increments that were frozen, the record, then increments.
+    fn next_part(&self, key: &Key) -> Part<T> {
+        let mut locked = self.slots.lock(key.as_bytes());
+        let Some(slot) = locked.find(key.as_bytes()) else {
+            return Part::Nothing(Take::Gone);
+        };
+        let (now, kept) = (slot.now.clone(), slot.kept.clone());
+        let Some(unsaved) = &mut slot.unsaved else {
+            return Part::Nothing(Take::Gone);
+        };
+        if let Some(error) = &unsaved.parked {
+            return Part::Nothing(Take::Parked(operation_of(&now, unsaved.image), error.clone()));
+        }
+        let image = unsaved.image;
+        if let Some(deltas) = &mut unsaved.deltas
+            && (deltas.frozen.is_some() || !image)
+        {
+            return self.freeze(key, deltas);
+        }
+        let now = match &unsaved.flight {
+            Some(stale) if broken(8) => stale.sent.clone(),
+            _ => now,
+        };
+        let (seq, sent) = (unsaved.seq, now.clone());
+        let flight = Flight { seq, sent, kept: kept.clone(), exact: true, attempt: None };
+        unsaved.flight = Some(flight);
+        let (base, doubts) = (unsaved.base.clone(), unsaved.doubts.clone());
+        let waiting = unsaved.deltas.as_ref().map(|deltas| deltas.waiting.clone());
+        Part::Record(Sent { seq, now, base, kept, mode: self.mode_of(unsaved), doubts, waiting })
+    }
+
+    /// The increments that go now, under their token.
+    fn freeze(&self, key: &Key, deltas: &mut Deltas) -> Part<T> {
+        if let Some(frozen) = &mut deltas.frozen {
+            if frozen.is_expired() {
+                return Part::Nothing(Take::Stuck(Operation::Increment, self.expired(key)));
+            }
+            frozen.flying = true;
+            return Part::Increments(frozen.clone());
+        }
+        let sums = std::mem::take(&mut deltas.waiting);
+        let sums = match T::VERSION.map(|name| sums.plus(&Sums::one(name, 1.into()))) {
+            Some(Ok(with_version)) => with_version,
+            Some(Err(_)) | None => sums,
+        };
+        let frozen = Frozen {
+            sums,
+            token: self.tokens.next(),
+            sent: Instant::now(),
+            flying: true,
+            doubt: false,
+            was_read: false,
+        };
+        deltas.frozen = Some(frozen.clone());
+        Part::Increments(frozen)
+    }
+
+    fn send_increments(&self, key: &Key, frozen: Frozen) -> Take {
+        let Frozen { sums, token, .. } = frozen;
+        if sums.is_zero() {
+            // Nothing is to be changed, nor made: the service would make an item of it.
+            self.settle(key, Settled::Written);
+            return Take::Unchanged;
+        }
+        let sent = sums.iter().map(|(name, number)| (name, number.to_string()));
+        match Rendered::of_sums(sent) {
+            Ok(expressions) => {
+                let form = Form::Add { key: key_json::<T>(key), token };
+                let size = key.size(T::PARTITION_KEY, T::SORT_KEY) + sums.size();
+                let single = Box::new(Single { form, expressions, size });
+                self.note_write(key);
+                Take::Write(Write { key: key.clone(), action: Action::Single(single) })
+            }
+            Err(error) => {
+                let error = self.place(error).on_key(key);
+                self.settle(key, Settled::Refused(error.clone()));
+                Take::Parked(Operation::Increment, error)
+            }
+        }
+    }
+
+    fn expired(&self, key: &Key) -> Error {
+        let text = "an increment was sent whose outcome is unknown, and its token has expired";
+        self.place(Error::new(ErrorKind::Timeout, text)).on_key(key).advise(
+            "look whether the item has it, then `resolve` it as `Applied` or `NotApplied`; until then \
+             nothing of the record is sent",
+        )
+    }
+
+    /// What is stored is what was to be written; whether that is all.
+    fn settle_unchanged(&self, key: &Key) -> bool {
+        let mut all = true;
+        self.slots.lock(key.as_bytes()).transition(key, |slot| {
+            let saved = slot.unchanged();
+            all = saved || !self.has_more(slot);
+            saved
+        });
+        self.register(key);
+        self.tally.unchanged();
+        self.settled.notify_waiters();
+        all
     }
 
     /// The number of the change that is in flight, and whether it is under a condition.

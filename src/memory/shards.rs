@@ -8,9 +8,11 @@ use hashbrown::DefaultHashBuilder;
 use hashbrown::hash_table::{Entry, HashTable};
 use parking_lot::{Mutex, MutexGuard};
 
+use super::delta::Sums;
 use super::room::{Mark, Need, Room};
 use super::slot::{Change, Known, Slot};
 use crate::breaks::broken;
+use crate::guard::Mode;
 use crate::key::Key;
 use crate::load::distinct;
 use crate::record::Record;
@@ -28,6 +30,8 @@ pub(crate) struct Shards<T: Record> {
     /// The newest sequence number; numbers are given under a shard's lock.
     seq: AtomicU64,
     pub(crate) room: Room,
+    /// How records are written that nothing else is said of.
+    mode: Mode,
 }
 
 pub(crate) struct Shard<T: Record> {
@@ -52,13 +56,14 @@ pub(crate) struct Both<'s, T: Record> {
 
 impl<T: Record> Shards<T> {
     /// No slots; at most so much may be unsaved, each record counting `beside` bytes more than it has.
-    pub(crate) fn new(most: Mark, beside: usize) -> Self {
+    pub(crate) fn new(most: Mark, beside: usize, mode: Mode) -> Self {
         let shard = || Mutex::new(Shard { slots: HashTable::new(), unsaved: BTreeMap::new() });
         Self {
             shards: (0..SHARDS).map(|_| shard()).collect(),
             hasher: DefaultHashBuilder::default(),
             seq: AtomicU64::new(0),
             room: Room::new(most, beside),
+            mode,
         }
     }
 
@@ -207,6 +212,12 @@ impl<T: Record> Locked<'_, T> {
         }
     }
 
+    /// What room a change to this size needs.
+    pub(crate) fn need_of(&mut self, key: &Key, size: usize) -> Need {
+        let before = self.find(key.as_bytes()).and_then(|slot| slot.unsaved_size());
+        self.shards.room.need(before, size)
+    }
+
     /// What room a change needs.
     pub(crate) fn need(&mut self, key: &Key, change: &Change<T>) -> Need {
         let slot = self.find(key.as_bytes());
@@ -220,14 +231,27 @@ impl<T: Record> Locked<'_, T> {
     /// `complete`: a key of which nothing is known is absent.
     pub(crate) fn change(&mut self, key: &Key, change: Change<T>, complete: bool) {
         let seq = self.shards.seq.fetch_add(1, Ordering::SeqCst) + 1;
+        let mode = self.shards.mode;
         let slot = self.slot(key);
         if complete && slot.now.is_unknown() && slot.forgotten == 0 && !slot.unreadable {
             slot.now = Known::Absent;
         }
         let before = slot.unsaved_size();
-        let newly = slot.change(change, seq);
+        let newly = slot.change(change, seq, mode);
         let size = slot.size;
         if newly || broken(2) {
+            self.shard.unsaved.insert(seq, key.clone());
+        }
+        self.shards.room.took(before, size);
+    }
+
+    /// Publishes increments, as a change is: what waits with them, and the record that shows them, if
+    /// it is known.
+    pub(crate) fn increment(&mut self, key: &Key, waiting: Sums, shown: Known<T>, size: usize) {
+        let seq = self.shards.seq.fetch_add(1, Ordering::SeqCst) + 1;
+        let slot = self.slot(key);
+        let before = slot.unsaved_size();
+        if slot.increment(waiting, shown, size, seq) {
             self.shard.unsaved.insert(seq, key.clone());
         }
         self.shards.room.took(before, size);

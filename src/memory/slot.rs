@@ -6,6 +6,7 @@ use std::thread::ThreadId;
 
 use tokio::sync::oneshot;
 
+use super::delta::{Deltas, Sums};
 use super::load::Load;
 use super::turn::Turn;
 use crate::breaks::broken;
@@ -142,6 +143,12 @@ pub(crate) struct Unsaved<T> {
     pub(crate) base: Base<T>,
     /// What was sent and is not answered yet.
     pub(crate) flight: Option<Flight<T>>,
+    /// There is a change of the record itself, which `seq` is the newest of; else only increments.
+    pub(crate) image: bool,
+    /// The number of the first change of the record itself that may not be written.
+    pub(crate) image_since: u64,
+    /// Increments that are not in the database yet.
+    pub(crate) deltas: Option<Box<Deltas>>,
     /// Why the service refused it; it waits for a new put.
     pub(crate) parked: Option<Error>,
     /// An answer is missing since something was last confirmed: what was sent may be stored.
@@ -264,10 +271,9 @@ impl<T: Record> Slot<T> {
         (std::mem::replace(&mut self.now, Known::Unknown), self.kept.take())
     }
 
-    /// Publishes a change; returns whether the slot was saved before.
-    pub(crate) fn change(&mut self, change: Change<T>, seq: u64) -> bool {
-        let size = change.size_with(self.kept.as_ref());
-        let Change { now, beside, mode, .. } = change;
+    /// Notes that something is unsaved, in place of what was known; returns whether the slot was saved
+    /// before.
+    fn become_unsaved(&mut self, now: Known<T>, size: usize, seq: u64) -> bool {
         self.load = None;
         self.forgotten = 0;
         self.registered = false;
@@ -281,6 +287,9 @@ impl<T: Record> Slot<T> {
                 size,
                 base: Base::new(before, self.kept.clone()),
                 flight: None,
+                image: false,
+                image_since: seq,
+                deltas: None,
                 parked: None,
                 doubt: false,
                 doubts: Vec::new(),
@@ -288,9 +297,52 @@ impl<T: Record> Slot<T> {
                 met: None,
             })
         });
-        (unsaved.seq, unsaved.size) = (seq, size);
+        unsaved.size = size;
         unsaved.parked = None;
+        newly
+    }
+
+    /// Adds increments to those that wait, and shows them; returns whether the slot was saved before.
+    pub(crate) fn increment(
+        &mut self,
+        waiting: Sums,
+        shown: Known<T>,
+        size: usize,
+        seq: u64,
+    ) -> bool {
+        let newly = self.become_unsaved(shown, size, seq);
+        if let Some(unsaved) = &mut self.unsaved {
+            let deltas = unsaved.deltas.get_or_insert_default();
+            if deltas.waiting.is_empty() {
+                deltas.since = seq;
+            }
+            deltas.waiting = waiting;
+        }
+        newly
+    }
+
+    /// Publishes a change; returns whether the slot was saved before. `mode`: how the table's records
+    /// are written.
+    pub(crate) fn change(&mut self, change: Change<T>, seq: u64, table: Mode) -> bool {
+        let size = change.size_with(self.kept.as_ref());
+        let Change { now, beside, mode, .. } = change;
+        let newly = self.become_unsaved(now, size, seq);
+        let Some(unsaved) = &mut self.unsaved else { return newly };
+        unsaved.seq = seq;
+        if !std::mem::replace(&mut unsaved.image, true) {
+            unsaved.image_since = seq;
+        }
         unsaved.mode = mode.or(unsaved.mode);
+        let field_wise = unsaved.mode.unwrap_or(table) == Mode::FieldWise;
+        if let Some(deltas) = &mut unsaved.deltas
+            && !(field_wise && matches!(self.now, Known::Record(_)))
+        {
+            // The record has them.
+            deltas.waiting = Sums::default();
+            if deltas.is_empty() {
+                unsaved.deltas = None;
+            }
+        }
         if let Beside::Moved(kept) = beside {
             // What is stored here is another item, so this is written even if the records are equal.
             self.kept = kept;
@@ -315,6 +367,11 @@ impl<T: Record> Slot<T> {
         self.unsaved.as_ref()?.flight.as_ref().map(|flight| flight.seq)
     }
 
+    /// Whether something of it is being written.
+    pub(crate) fn is_flying(&self) -> bool {
+        self.in_flight().is_some() || self.flying().is_some()
+    }
+
     /// Takes in how a flight ended; returns whether the slot is saved now.
     pub(crate) fn settle(&mut self, settled: Settled) -> bool {
         let Some(unsaved) = &mut self.unsaved else {
@@ -325,6 +382,16 @@ impl<T: Record> Slot<T> {
         };
         let newest = flight.seq == unsaved.seq || broken(1);
         match settled {
+            Settled::Written if newest && unsaved.deltas.is_some() => {
+                // Only increments are left, which the record shows.
+                let base = Base::new(flight.sent, saved(flight.kept));
+                let item = flight.attempt.and_then(|attempt| attempt.item);
+                unsaved.base = Base { item, ..base };
+                unsaved.image = false;
+                unsaved.doubt = false;
+                unsaved.doubts.clear();
+                self.kept = saved(self.kept.take());
+            }
             Settled::Written if newest => {
                 self.unsaved = None;
                 // It has its new version.
@@ -341,6 +408,7 @@ impl<T: Record> Slot<T> {
                 let replaced = unsaved.base.replaced && !exact;
                 let base = Base::new(flight.sent, saved(flight.kept));
                 unsaved.base = Base { exact, replaced, ..base };
+                unsaved.image_since = unsaved.seq;
                 unsaved.doubt = false;
                 unsaved.doubts.clear();
                 self.kept = saved(self.kept.take());
@@ -372,10 +440,19 @@ impl<T: Record> Slot<T> {
         let newest = self.unsaved.as_mut().is_some_and(|unsaved| {
             unsaved.flight.take().is_some_and(|flight| flight.seq == unsaved.seq)
         });
-        if newest {
-            self.unsaved = None;
+        if !newest {
+            return false;
         }
-        newest
+        match &mut self.unsaved {
+            Some(unsaved) if unsaved.deltas.is_some() => {
+                unsaved.image = false;
+                false
+            }
+            _ => {
+                self.unsaved = None;
+                true
+            }
+        }
     }
 }
 

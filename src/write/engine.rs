@@ -214,8 +214,8 @@ impl<'e> Engine<'e> {
                 left.push(write.clone());
                 continue;
             }
-            self.settle(&write.key, Settled::Written);
-            self.count_written(write);
+            let more = self.settle(&write.key, Settled::Written);
+            self.count_written(write, more);
         }
         if left.len() < batch.len() {
             self.progress = Instant::now();
@@ -227,14 +227,19 @@ impl<'e> Engine<'e> {
         }
     }
 
-    fn count_written(&mut self, write: &Write) {
+    /// A write is done. If there is more of its key to be sent, the key is not done by that.
+    fn count_written(&mut self, write: &Write, more: bool) {
         let operation = write.operation();
         let counters = &self.link.counters;
         match operation {
-            Operation::Put => Counters::add(&counters.items_written, 1),
+            Operation::Put | Operation::Increment => Counters::add(&counters.items_written, 1),
             Operation::Delete => Counters::add(&counters.items_deleted, 1),
         }
-        self.report.written(&write.key, operation);
+        if more {
+            self.plan.push([write.key.clone()]);
+        } else {
+            self.report.written(&write.key, operation);
+        }
     }
 
     /// Others changed the item of a write that goes alone, so there is nothing wrong with the table.
@@ -243,9 +248,9 @@ impl<'e> Engine<'e> {
         self.pass_trial();
         self.flights.keys.remove(&write.key);
         match self.changes.conflict(&write.key, theirs) {
-            Met::Written => {
+            Met::Written(more) => {
                 self.progress = Instant::now();
-                self.count_written(write);
+                self.count_written(write, more);
             }
             Met::Again(None) => self.plan.push([write.key.clone()]),
             Met::Again(Some(resolution)) => self.again_after_conflict(write, resolution),
@@ -429,9 +434,9 @@ impl<'e> Engine<'e> {
         }
     }
 
-    fn settle(&mut self, key: &Key, settled: Settled) {
+    fn settle(&mut self, key: &Key, settled: Settled) -> bool {
         self.flights.keys.remove(key);
-        self.changes.settle(key, settled);
+        self.changes.settle(key, settled)
     }
 }
 

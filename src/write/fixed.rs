@@ -105,7 +105,7 @@ impl Changes for Fixed {
         if self.doubts.lock().contains(key) { Outcome::OutcomeUnknown } else { Outcome::NotWritten }
     }
 
-    fn settle(&self, key: &Key, settled: Settled) {
+    fn settle(&self, key: &Key, settled: Settled) -> bool {
         match settled {
             Settled::Written => {
                 self.writes.lock().remove(key);
@@ -115,6 +115,7 @@ impl Changes for Fixed {
             }
             Settled::Pending(Outcome::NotWritten) | Settled::Refused(_) => {}
         }
+        false
     }
 
     fn conflict(&self, key: &Key, _: Option<Vec<u8>>) -> Met {

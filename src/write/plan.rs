@@ -210,6 +210,10 @@ fn take(key: &Key, changes: &dyn Changes, report: &mut Report) -> Option<Taken> 
             let failed = failed(operation, error, report);
             report.parked(failed);
         }
+        Take::Stuck(operation, error) => {
+            let failed = failed(operation, error, report);
+            report.failed(failed);
+        }
         Take::Conflict(operation, error) => {
             report.conflict_failed(key);
             let failed = failed(operation, error, report);

@@ -45,7 +45,7 @@ impl fmt::Display for Failed {
 #[must_use]
 #[non_exhaustive]
 pub struct FlushReport {
-    /// Items written.
+    /// Items written, or incremented.
     pub written: u64,
     /// Items deleted.
     pub deleted: u64,
@@ -290,7 +290,7 @@ impl Report {
     pub(super) fn written(&mut self, key: &Key, operation: Operation) {
         self.tries.remove(key);
         match operation {
-            Operation::Put => self.done.written += 1,
+            Operation::Put | Operation::Increment => self.done.written += 1,
             Operation::Delete => self.done.deleted += 1,
         }
     }

@@ -20,6 +20,7 @@ mod first_contact;
 mod flush;
 mod flush_faults;
 mod guarded;
+mod increments;
 mod indexes;
 mod key_types;
 mod leaderboard;

@@ -1,0 +1,330 @@
+//! Increments: numbers added to attributes by the service itself, without reading the record first.
+
+use std::sync::Arc;
+
+use super::delta::{Frozen, Sums};
+use super::room::Need;
+use super::slot::{Change, Known};
+use super::{MemoryTable, Shared};
+use crate::codec::{Decoded, decode_again, encode, key_json};
+use crate::condition::{Field, Numeric, Summand};
+use crate::error::{Error, ErrorKind};
+use crate::guard::Mode;
+use crate::key::{Key, KeyLookup};
+use crate::record::Record;
+
+/// Whether an increment of unknown outcome is in the database, for
+/// [`resolve`](MemoryTable::resolve).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Increment {
+    /// It is in the database: it is saved.
+    Applied,
+    /// It is not in the database: it is sent anew with the next flush.
+    NotApplied,
+}
+
+/// What a slot has, for an increment.
+struct Before<T> {
+    now: Known<T>,
+    image: bool,
+    mode: Option<Mode>,
+    waiting: Sums,
+}
+
+impl<T: Record> MemoryTable<T> {
+    /// Adds a number to an attribute, unsaved until the next flush. The record is not read for it, and
+    /// increments of others are not lost: the service does the sum. An attribute, or an item, that is
+    /// absent counts as 0.
+    ///
+    /// Increments of a record are summed up and sent as one, in a transaction of their own, which costs
+    /// two write units for each KB: that has a token by which it is done once, however often it is sent.
+    /// A record that is in memory shows them at once. They are exact, as [`Number`](crate::Number) is.
+    ///
+    /// A record with another unsaved change has the increment as part of that, and a `put`, `update` or
+    /// `delete` that comes after makes it part of itself; where records are written
+    /// [field by field](crate::MemoryTableBuilder::field_wise), each goes on its own. `before_store` does
+    /// not see increments. With `#[record(version)]` they raise the version, unguarded.
+    ///
+    /// # Unknown outcomes
+    ///
+    /// Where the answer is missing, the same increments are sent again under their token, by this flush
+    /// and the next ones, for as long as the service knows it, which is ten minutes. Then nobody can tell
+    /// any more: the record is [failed](crate::FlushReport::failed) as
+    /// [`OutcomeUnknown`](crate::Outcome::OutcomeUnknown), stays unsaved, and holds back all later changes
+    /// of it until you look and call [`resolve`](Self::resolve), or [`discard`](Self::discard) it.
+    /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use memory_table::{Database, MemoryTable, Record};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Record, Serialize, Deserialize, Clone)]
+    /// # #[record(table = "players")]
+    /// # struct Player { #[record(partition_key)] name: String, #[serde(default)] wins: u32 }
+    /// # let players = Database::embedded()?.table::<Player>();
+    /// # players.create_if_missing().await?;
+    /// players.put(&Player { name: "ada".into(), wins: 40 }).await?;
+    /// let memory = MemoryTable::new(players.clone());
+    /// for _ in 0..2 {
+    ///     memory.increment("ada", Player::FIELDS.wins, 1).await?;
+    /// }
+    /// players.put(&Player { name: "ada".into(), wins: 50 }).await?; // somebody else
+    /// assert_eq!(memory.flush().await?.requests, 1);
+    /// assert_eq!(players.get("ada").await?.map(|ada| ada.wins), Some(52));
+    /// assert_eq!(memory.stats().read_requests, 0);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidKey`]; [`ErrorKind::InvalidRecord`] if the sum has more than 38 digits, the
+    /// attribute is a key, or the record in memory cannot have the sum, such as -1 where its type is
+    /// unsigned, or text; [`ErrorKind::InvalidCondition`] for what is inside an attribute;
+    /// [`ErrorKind::Closed`], [`ErrorKind::Reentrant`], [`ErrorKind::Timeout`] as for
+    /// [`put`](Self::put). Nothing is changed then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the increment is made or it is not.
+    pub async fn increment<K, V>(
+        &self,
+        key: K,
+        field: Field<V>,
+        by: impl Summand,
+    ) -> Result<(), Error>
+    where
+        K: KeyLookup<T::Key>,
+        V: Numeric,
+    {
+        let key = self.shared.table.checked_key(&key)?;
+        let placed = |error: Error| self.shared.place(error.during("increment").on_key(&key));
+        let sums = summand::<T, V>(&field, by).map_err(placed)?;
+        let turn = self.turn(&key).await?;
+        let added = self.shared.increment(&key, &sums).await;
+        drop(turn);
+        added.map_err(placed)
+    }
+
+    /// Says what became of an increment of unknown outcome whose token has expired: look at the item and
+    /// say whether it has it. What it held back goes with the next flush.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] if the record has no increment of unknown outcome;
+    /// [`ErrorKind::InvalidKey`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it is resolved or it is not.
+    pub async fn resolve<K: KeyLookup<T::Key>>(
+        &self,
+        key: K,
+        outcome: Increment,
+    ) -> Result<(), Error> {
+        let key = self.shared.table.checked_key(&key)?;
+        let _turn = self.turn(&key).await?;
+        self.shared.until_landed(&key).await;
+        if self.shared.resolve(&key, outcome) {
+            return Ok(());
+        }
+        let text = "the record has no increment of unknown outcome";
+        let error = Error::new(ErrorKind::NotFound, text).during("resolve").on_key(&key);
+        Err(self.shared.place(error).advise("nothing changed"))
+    }
+}
+
+/// What is to be added to which attribute.
+fn summand<T: Record, V>(field: &Field<V>, by: impl Summand) -> Result<Sums, Error> {
+    let name = field.top_level()?;
+    if name == T::PARTITION_KEY || T::SORT_KEY == Some(name) || T::VERSION == Some(name) {
+        let text = format!("`{name}` is the record's key or version, which nobody increments");
+        return Err(Error::new(ErrorKind::InvalidRecord, text));
+    }
+    Ok(Sums::one(name, by.number()?))
+}
+
+fn refused(why: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::InvalidRecord, why.to_string()).advise("nothing changed")
+}
+
+impl<T: Record> Shared<T> {
+    /// Adds to what waits; the caller has the record's turn.
+    async fn increment(self: &Arc<Self>, key: &Key, sums: &Sums) -> Result<(), Error> {
+        let mut permit = self.slots.room.permit();
+        loop {
+            self.check_open()?;
+            let before = self.before(key);
+            if before.image && before.mode.unwrap_or(self.options.mode) != Mode::FieldWise {
+                let Some(shown) = self.shown(key, &before.now, sums)? else { continue };
+                let (record, size) = shown;
+                return self.change(key, Change::put(record, size), &mut permit).await;
+            }
+            let waiting = before.waiting.plus(sums).map_err(|overflow| {
+                let name = overflow.0;
+                refused(format!("the sum of attribute `{name}` has more than DynamoDB's 38 digits"))
+            })?;
+            let shown = self.shown(key, &before.now, sums)?;
+            let least = key.size(T::PARTITION_KEY, T::SORT_KEY) + waiting.size();
+            let size = shown.as_ref().map_or(least, |(_, size)| *size);
+            let need = self.slots.lock(key.as_bytes()).need_of(key, size);
+            if !permit.try_take(need) {
+                self.take_room(&mut permit, need).await?;
+                continue;
+            }
+            let shown = shown.map_or(Known::Unknown, |(record, _)| Known::Record(record));
+            if self.publish_increment(key, &before, waiting, shown, (size, need), &mut permit)? {
+                self.unregister(key);
+                self.after_change();
+                return Ok(());
+            }
+        }
+    }
+
+    /// What a slot has, without which an absent record is known to be absent.
+    fn before(&self, key: &Key) -> Before<T> {
+        let mut locked = self.slots.lock(key.as_bytes());
+        let complete = self.scans.is_complete() && !self.may_be_behind(key);
+        let Some(slot) = locked.find(key.as_bytes()) else {
+            let now = if complete { Known::Absent } else { Known::Unknown };
+            return Before { now, image: false, mode: None, waiting: Sums::default() };
+        };
+        let (image, mode, waiting) = match &slot.unsaved {
+            Some(unsaved) => {
+                let deltas = unsaved.deltas.as_ref();
+                let waiting = deltas.map(|deltas| deltas.waiting.clone()).unwrap_or_default();
+                (unsaved.image, unsaved.mode, waiting)
+            }
+            None => (false, None, Sums::default()),
+        };
+        Before { now: slot.now.clone(), image, mode, waiting }
+    }
+
+    /// The record with these added, and its size; `None` if it is not known.
+    fn shown(
+        &self,
+        key: &Key,
+        now: &Known<T>,
+        sums: &Sums,
+    ) -> Result<Option<(Arc<T>, usize)>, Error> {
+        let item = match now {
+            Known::Unknown => return Ok(None),
+            Known::Absent => key_json::<T>(key),
+            Known::Record(record) => encode(&**record, key).map_err(refused)?.json,
+        };
+        let Decoded { record, size, .. } = self.with_sums(&item, sums)?;
+        Ok(Some((Arc::new(record), size)))
+    }
+
+    /// What an item is to its type once these are added.
+    pub(super) fn with_sums(&self, item: &[u8], sums: &Sums) -> Result<Decoded<T>, Error> {
+        let added = sums.added_to(item).map_err(refused)?;
+        // User code that panics unwinds into the caller here, with nothing changed.
+        decode_again::<T>(&added)
+            .map_err(|why| refused(format!("the record cannot have the sum: {why}")))
+    }
+
+    /// Publishes what waits, unless the slot is another one than what it was made of.
+    fn publish_increment(
+        &self,
+        key: &Key,
+        before: &Before<T>,
+        waiting: Sums,
+        shown: Known<T>,
+        (size, need): (usize, Need),
+        permit: &mut super::room::Permit<'_>,
+    ) -> Result<bool, Error> {
+        let mut locked = self.slots.lock(key.as_bytes());
+        self.check_change(&mut locked, key)?;
+        let found = locked.find(key.as_bytes());
+        let is_same = match &found {
+            None => true,
+            Some(slot) => {
+                let unsaved = slot.unsaved.as_ref();
+                let image = unsaved.is_some_and(|unsaved| unsaved.image);
+                let now = slot.deltas().map(|deltas| &deltas.waiting);
+                image == before.image
+                    && now.unwrap_or(&Sums::default()) == &before.waiting
+                    && is_same(&slot.now, &before.now)
+            }
+        };
+        if !is_same || locked.need_of(key, size) != need {
+            return Ok(false);
+        }
+        if matches!(before.now, Known::Absent) {
+            // Known to be absent without a slot, and to be compared with that.
+            locked.slot(key).now = Known::Absent;
+        }
+        locked.increment(key, waiting, shown, size);
+        permit.spend(need);
+        Ok(true)
+    }
+
+    /// Waits until no increments of a record are in flight.
+    pub(super) async fn until_landed(&self, key: &Key) {
+        loop {
+            let settled = self.settled.notified();
+            tokio::pin!(settled);
+            settled.as_mut().enable();
+            let flying = {
+                let mut locked = self.slots.lock(key.as_bytes());
+                locked.find(key.as_bytes()).is_some_and(|slot| slot.flying().is_some())
+            };
+            if !flying {
+                return;
+            }
+            settled.await;
+        }
+    }
+
+    /// As [`until_landed`](Self::until_landed), unless the record is known.
+    pub(super) async fn until_landed_unread(&self, key: &Key) {
+        let is_unread = {
+            let mut locked = self.slots.lock(key.as_bytes());
+            let slot = locked.find(key.as_bytes());
+            slot.is_some_and(|slot| slot.flying().is_some() && slot.now.is_unknown())
+        };
+        if is_unread {
+            self.until_landed(key).await;
+        }
+    }
+
+    /// Ends the doubt about increments; whether there was one.
+    fn resolve(&self, key: &Key, outcome: Increment) -> bool {
+        let Some((frozen, base)) = self.in_doubt(key) else { return false };
+        let base = self.base_with(key, &base, &frozen.sums);
+        self.slots.lock(key.as_bytes()).transition(key, |slot| match outcome {
+            Increment::Applied => slot.applied(base),
+            Increment::NotApplied => {
+                slot.not_applied();
+                false
+            }
+        });
+        self.slots.lock(key.as_bytes()).prune(key.as_bytes());
+        self.register(key);
+        true
+    }
+
+    /// Whether there are increments that may be stored.
+    pub(super) fn is_in_doubt(&self, key: &Key) -> bool {
+        self.in_doubt(key).is_some()
+    }
+
+    fn in_doubt(&self, key: &Key) -> Option<(Frozen, super::slot::Base<T>)> {
+        let mut locked = self.slots.lock(key.as_bytes());
+        let slot = locked.find(key.as_bytes())?;
+        let frozen = slot.deltas()?.frozen.clone().filter(|frozen| frozen.doubt)?;
+        Some((frozen, slot.unsaved.as_ref()?.base.clone()))
+    }
+}
+
+fn is_same<T>(one: &Known<T>, other: &Known<T>) -> bool {
+    match (one, other) {
+        (Known::Record(one), Known::Record(other)) => Arc::ptr_eq(one, other),
+        (Known::Absent, Known::Absent) | (Known::Unknown, Known::Unknown) => true,
+        // Without a slot it was known to be absent.
+        (Known::Unknown, Known::Absent) => true,
+        _ => false,
+    }
+}
