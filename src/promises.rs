@@ -2,6 +2,7 @@
 //! clock. `tests/PROMISES.md` has the promises by number; `tests/promises/run` breaks each one and
 //! sees that its test here notices.
 
+mod deltas;
 mod endings;
 mod errors;
 mod failures;

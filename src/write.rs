@@ -95,6 +95,8 @@ pub(crate) enum Take {
     Parked(Operation, Error),
     /// A conflict that was met before has no end.
     Conflict(Operation, Error),
+    /// Somebody is changing it, and it cannot be sent before that ends; the error if that is too long.
+    Busy(Operation, Error),
     /// It cannot be sent, and what was sent may be stored.
     Stuck(Operation, Error),
 }

@@ -1,5 +1,7 @@
 //! What to send for a record that is written alone: from what is stored and what is to be stored.
 
+use std::sync::Arc;
+
 use super::{Guard, Mode};
 use crate::codec::tree::{Fields, Node, field};
 use crate::codec::{EncodedItem, key_json};
@@ -52,29 +54,33 @@ pub(crate) struct Request<'a> {
     pub(crate) key: &'a Key,
     pub(crate) mode: Mode,
     pub(crate) stored: Stored<'a>,
+    /// Absence was read consistently.
+    pub(crate) absence_is_sure: bool,
     /// `None`: it is to be deleted.
     pub(crate) target: Option<Target<'a>>,
     /// The record was deleted since: nothing of what is stored is to stay.
     pub(crate) replaces: bool,
-    /// The attributes of earlier attempts whose answers are missing; `None` if there are none.
+    /// What is stored may be another item: the attributes of attempts whose answers are missing.
     pub(crate) doubtful: Option<&'a [Box<str>]>,
 }
 
-/// What is to be sent, and which attributes that changes.
-///
-/// The partition key is among them where the item is made or deleted: no other write of the record can
-/// be done before and after that.
+/// What is to be sent, and which attributes that changes: the partition key where the item is made or
+/// deleted.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) action: Action,
-    pub(crate) changed: Vec<Box<str>>,
+    pub(crate) changed: Arc<[Box<str>]>,
+    /// It is done only if these, or the item, are as they were.
+    pub(crate) expects: bool,
 }
 
 impl<'a> Request<'a> {
     /// What is to be sent; `None` if what is stored is what is to be.
     pub(crate) fn outgoing<T: Record>(&self) -> Result<Option<Outgoing>, Error> {
         match (self.mode, self.stored, self.target) {
-            (_, Stored::Absent, None) if self.doubtful.is_none() => Ok(None),
+            (_, Stored::Absent, None) if self.doubtful.is_none() && self.absence_is_sure => {
+                Ok(None)
+            }
             // Nothing was seen that could be expected.
             (Mode::Plain | Mode::FieldWise, _, None) | (_, Stored::Unknown { .. }, None) => {
                 Ok(Some(self.plain_delete::<T>()))
@@ -86,13 +92,17 @@ impl<'a> Request<'a> {
             (Mode::Guarded(guard), Stored::Item(item), Some(target)) => {
                 self.update::<T>(guard, item, target)
             }
+            // It was deleted here, whatever it was.
+            (Mode::Guarded(_), Stored::Unknown { .. }, Some(target)) if self.replaces => {
+                Ok(Some(plain_put::<T>(target)))
+            }
             (Mode::Guarded(_), _, Some(target)) => self.put::<T>(target).map(Some),
         }
     }
 
     fn plain_delete<T: Record>(&self) -> Outgoing {
         let action = Action::Delete(key_json::<T>(self.key));
-        Outgoing { action, changed: vec![T::PARTITION_KEY.into()] }
+        Outgoing { action, changed: [T::PARTITION_KEY.into()].into(), expects: false }
     }
 
     /// A record that is new: there must be none, or that of the version that it comes from.
@@ -161,7 +171,9 @@ impl<'a> Request<'a> {
             return Ok(None);
         }
         let form = Form::Update(key_json::<T>(self.key));
-        Self::single::<T>(form, &changed, &expected, target.item.size).map(Some)
+        let outgoing = Self::single::<T>(form, &changed, &expected, target.item.size)?;
+        // That the item is there says nothing of its attributes.
+        Ok(Some(Outgoing { expects: false, ..outgoing }))
     }
 
     fn single<T: Record>(
@@ -178,15 +190,16 @@ impl<'a> Request<'a> {
         let mut names: Vec<Box<str>> = changed.names().map(Box::from).collect();
         if !matches!(form, Form::Update(_)) {
             names.push(T::PARTITION_KEY.into());
+            names.extend(T::VERSION.map(Box::from));
         }
-        let single = Single { form, expressions, size };
-        Ok(Outgoing { action: Action::Single(Box::new(single)), changed: names })
+        let action = Action::Single(Box::new(Single { form, expressions, size }));
+        Ok(Outgoing { action, changed: names.into(), expects: true })
     }
 }
 
 fn plain_put<T: Record>(target: Target<'_>) -> Outgoing {
     let action = Action::Put(target.item.clone());
-    Outgoing { action, changed: vec![T::PARTITION_KEY.into()] }
+    Outgoing { action, changed: [T::PARTITION_KEY.into()].into(), expects: false }
 }
 
 fn is_key<T: Record>(name: &str) -> bool {

@@ -140,7 +140,8 @@ impl<T: Record> MemoryTableBuilder<T> {
     }
 
     /// Takes every key of which nothing is known for absent, without a request: for jobs that compute
-    /// all records anew. What they put replaces whatever the table has.
+    /// all records anew. What they put replaces whatever the table has, unless it is
+    /// [guarded](Self::guarded) or written [field by field](Self::field_wise).
     ///
     /// A key that was read, put or deleted is known, also when it was discarded or taken out since; with
     /// a capacity, all keys are loaded again from the moment when the first is let go, and so they are
@@ -159,10 +160,14 @@ impl<T: Record> MemoryTableBuilder<T> {
     /// was never loaded is put on the condition that there is none, and deleted without one.
     ///
     /// If the answer to a guarded write is lost, it is sent again, and meets what it wrote itself: an
-    /// item that equals what was sent counts as written. So what somebody else wrote meanwhile counts as
+    /// item that has what was sent counts as written. So what somebody else wrote meanwhile counts as
     /// ours if it is the same to the last attribute; and where somebody changed what we wrote before we
     /// heard of it, the change is merged into what has it already. A counter that several processes
-    /// raise is exact under lost answers only with `increment`.
+    /// raise is exact under lost answers only with [`increment`](MemoryTable::increment).
+    ///
+    /// A newer value waits for the [late-write window](Self::late_write_window) only if the lost request
+    /// could still be done after it: a change back to what was loaded, and the delete of a record that
+    /// was put.
     ///
     /// Default: plain writes, which replace what is stored; for records with `#[record(version)]`
     /// [`Guard::Version`].
@@ -173,7 +178,9 @@ impl<T: Record> MemoryTableBuilder<T> {
 
     /// Writes only the attributes of each record that changed, so that two writers of different ones
     /// both win; of one attribute the last. A record that was never loaded has all its attributes set,
-    /// and others that the item has stay. What somebody deleted meanwhile is written anew, as a whole.
+    /// others that the item has stay, and it is read when somebody asks for it after that. What somebody
+    /// deleted meanwhile is written anew, as a whole, and listed as a
+    /// [conflict](crate::FlushReport::conflicts).
     ///
     /// Such writes go alone, several at once, in the same flush and the same report as all others.
     ///

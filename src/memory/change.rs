@@ -37,10 +37,10 @@ impl<T: Record> MemoryTable<T> {
             return Ok(record);
         }
         let record = turn.run(|| self.made(&key).and_then(|record| self.hooked(record)))?;
-        self.shared.forget_expired(&key);
         let (_, item) = self.shared.table.encoded(&record)?;
         let record = Arc::new(record);
         let change = Change::put(Arc::clone(&record), item.size);
+        let change = change.in_place_of(self.shared.replaces_expired(&key));
         self.shared.change(&key, change, &mut self.shared.slots.room.permit()).await?;
         Ok(record)
     }
@@ -48,7 +48,9 @@ impl<T: Record> MemoryTable<T> {
     /// Puts a record, unsaved until the next flush.
     ///
     /// A record that was loaded is replaced, and attributes that its type does not know stay; one
-    /// that was never loaded replaces the whole item when it is flushed.
+    /// that was never loaded replaces the whole item when it is flushed. Where records are
+    /// [guarded](crate::MemoryTableBuilder::guarded) one that was never loaded must not be stored, and
+    /// [field by field](crate::MemoryTableBuilder::field_wise) its attributes are set in what is.
     ///
     /// # Errors
     ///
@@ -205,14 +207,14 @@ impl<T: Record> MemoryTable<T> {
         let key = self.shared.table.checked_key(&key)?;
         let turn = self.turn(&key).await?;
         self.shared.check_open()?;
-        let record = match self.shared.fetch(&key).await? {
-            Some(record) => (*record).clone(),
+        match self.shared.fetch(&key).await? {
+            Some(record) => self.apply(&turn, &key, (*record).clone(), false, change).await,
             None => {
-                self.shared.forget_expired(&key);
-                turn.run(|| self.made(&key))?
+                let replaces = self.shared.replaces_expired(&key);
+                let record = turn.run(|| self.made(&key))?;
+                self.apply(&turn, &key, record, replaces, change).await
             }
-        };
-        self.apply(&turn, &key, record, change).await
+        }
     }
 
     /// Changes a record by a function; an error if there is none. Needs no defaults.
@@ -241,7 +243,7 @@ impl<T: Record> MemoryTable<T> {
                 .on_key(&key)
                 .advise("use `update` to begin with defaults"));
         };
-        self.apply(&turn, &key, (*record).clone(), change).await
+        self.apply(&turn, &key, (*record).clone(), false, change).await
     }
 
     /// Deletes a record, unsaved until the next flush. Needs no read: what is not known to be
@@ -330,12 +332,14 @@ impl<T: Record> MemoryTable<T> {
         Ok(self.shared.table.hooked(&record)?.unwrap_or(record))
     }
 
-    /// Runs the user's function on a copy and publishes it, if it can be stored.
+    /// Runs the user's function on a copy and publishes it, if it can be stored. `replaces`: it has
+    /// nothing of the record that is there.
     async fn apply(
         &self,
         turn: &Turn<T>,
         key: &Key,
         mut record: T,
+        replaces: bool,
         change: impl FnOnce(&mut T),
     ) -> Result<Arc<T>, Error> {
         // Where there is no room, that is found out before the function runs, if its record is saved.
@@ -352,9 +356,9 @@ impl<T: Record> MemoryTable<T> {
         }
         let (changed, item) = self.shared.table.encoded(&record)?;
         self.check_key(key, &changed)?;
-        let item = self.shared.fits_with_kept(key, item)?;
+        let item = if replaces { item } else { self.shared.fits_with_kept(key, item)? };
         let record = Arc::new(record);
-        let change = Change::put(Arc::clone(&record), item.size);
+        let change = Change::put(Arc::clone(&record), item.size).in_place_of(replaces);
         self.shared.change(key, change, &mut permit).await?;
         Ok(record)
     }

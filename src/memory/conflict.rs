@@ -2,31 +2,25 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::time::Instant;
 
 use super::Shared;
 use super::outgoing::operation;
-use super::slot::{Attempt, Base, Change, Known, Met as Theirs};
+use super::slot::{Attempt, Base, Change, Doubt, Doubts, Known, Met as Theirs};
 use super::turn::Turn;
 use crate::breaks::broken;
+use crate::codec::tree::{field, parse_item};
 use crate::codec::{Decoded, decode, same_items};
 use crate::error::{BoxError, Error, ErrorKind};
-use crate::guard::{Merge, Mode, OnConflict, Resolution, conflict};
+use crate::guard::{Guard, Merge, Mode, OnConflict, Resolution, conflict};
 use crate::key::Key;
 use crate::record::Record;
 use crate::store::{Operation, Outcome};
 use crate::write::{Met, Settled, Take};
 
-/// How long a merge waits for those who are changing the record.
-const TURN_PAUSE: Duration = Duration::from_millis(5);
-
 /// What was in flight when something else was met.
-struct Flown {
-    attempt: Attempt,
-    doubts: Vec<Attempt>,
-    mode: Mode,
+struct Flown<T> {
+    attempt: Arc<Attempt>,
+    doubts: Doubts<T>,
 }
 
 /// What a merge is made of.
@@ -36,67 +30,88 @@ struct Sides<T: Record> {
     theirs: Theirs,
 }
 
-fn is_same(one: &Theirs, other: &Theirs) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => same_items(one, other),
-        (None, None) => true,
-        _ => false,
-    }
-}
-
 impl<T: Record> Shared<T> {
     /// Takes in that the condition of what was in flight does not hold.
     pub(super) fn meet(&self, key: &Key, theirs: Option<Vec<u8>>) -> Met {
         let theirs: Theirs = theirs.map(Arc::from);
-        let Some(Flown { attempt, doubts, mode }) = self.flown(key) else {
+        let Some(Flown { attempt, doubts }) = self.flown(key) else {
             self.settle(key, Settled::Pending(Outcome::NotWritten));
             return Met::Again(None);
         };
-        // An earlier attempt is met if its answer is missing; whose value it is nobody can tell.
-        let own = doubts.iter().find(|doubt| is_same(&doubt.item, &theirs));
         let agreed = attempt.item.is_none() && theirs.is_none();
-        if agreed || own.is_some_and(|own| own.seq == attempt.seq) {
+        let own = doubts.iter().find(|doubt| self.is_own(key, doubt, &theirs));
+        if agreed || own.is_some_and(|own| own.seq() == attempt.seq) {
             return Met::Written(self.settle(key, Settled::Written));
         }
         if own.is_some() {
-            self.rebase(key, &theirs);
-            return Met::Again(None);
+            return self.rebased(key, &theirs, None);
         }
-        let overwrites = mode == Mode::FieldWise || broken(27);
+        let overwritten = Some(Resolution::Overwritten);
         match &self.on_conflict {
-            _ if overwrites => self.rebase(key, &theirs),
-            OnConflict::Overwrite => self.rebase(key, &theirs),
-            OnConflict::Fail => {
-                self.settle(key, Settled::Pending(Outcome::NotWritten));
-                return Met::Failed(conflict());
+            _ if attempt.mode == Mode::FieldWise || broken(27) => {
+                self.rebased(key, &theirs, overwritten)
             }
+            OnConflict::Overwrite => self.rebased(key, &theirs, overwritten),
+            OnConflict::Fail => self.failed(key, conflict()),
             OnConflict::Merge(_) => {
                 self.note_met(key, theirs);
-                return Met::Again(Some(Resolution::Merged));
+                Met::Again(Some(Resolution::Merged))
             }
         }
-        Met::Again(Some(Resolution::Overwritten))
     }
 
-    fn flown(&self, key: &Key) -> Option<Flown> {
+    fn failed(&self, key: &Key, error: Error) -> Met {
+        self.settle(key, Settled::Pending(Outcome::NotWritten));
+        Met::Failed(error)
+    }
+
+    fn flown(&self, key: &Key) -> Option<Flown<T>> {
         let mut locked = self.slots.lock(key.as_bytes());
         let unsaved = locked.find(key.as_bytes())?.unsaved.as_ref()?;
-        let attempt = unsaved.flight.as_ref()?.attempt.clone()?;
-        Some(Flown { attempt, doubts: unsaved.doubts.clone(), mode: self.mode_of(unsaved) })
+        let attempt = Arc::clone(unsaved.flight.as_ref()?.attempt.as_ref()?);
+        Some(Flown { attempt, doubts: unsaved.doubts.clone() })
+    }
+
+    /// Whether what is stored is what an attempt was to store whose answer is missing, as far as that
+    /// can be told: others may have changed before it what it did not expect.
+    fn is_own(&self, key: &Key, doubt: &Doubt<T>, theirs: &Theirs) -> bool {
+        let (Some(mine), Some(theirs)) = (self.item_of(key, doubt).flatten(), theirs) else {
+            return theirs.is_none() && matches!(self.item_of(key, doubt), Some(None));
+        };
+        let Doubt::Alone(attempt) = doubt else { return same_items(&mine, theirs) };
+        let (Ok(mine), Ok(theirs)) = (parse_item(&mine), parse_item(theirs)) else { return false };
+        let same = |name: &str| match (field(&mine, name), field(&theirs, name)) {
+            (Some(mine), Some(theirs)) => mine.same(theirs),
+            (None, None) => true,
+            _ => false,
+        };
+        let whole = matches!(attempt.mode, Mode::Plain | Mode::Guarded(Guard::Item));
+        attempt.changed.iter().all(|name| same(name))
+            && (!whole || mine.iter().all(|(name, _)| same(name)))
+    }
+
+    /// The next attempt starts from what is stored, if the type can read that.
+    fn rebased(&self, key: &Key, theirs: &Theirs, resolution: Option<Resolution>) -> Met {
+        match Self::base_of(theirs) {
+            Ok(base) => {
+                self.rebase(key, base);
+                Met::Again(resolution)
+            }
+            // No change replaces what nobody has seen.
+            Err(error) => self.failed(key, error),
+        }
     }
 
     /// What others stored is what the next attempt starts from. What the record's type does not know is
     /// theirs, unless the record is another one.
-    fn rebase(&self, key: &Key, theirs: &Theirs) {
-        let base = Self::base_of(theirs)
-            .unwrap_or_else(|_| Base { item: theirs.clone(), ..Base::new(Known::Unknown, None) });
+    fn rebase(&self, key: &Key, base: Base<T>) {
         let mut dropped_after_the_lock = None;
         self.slots.lock(key.as_bytes()).transition(key, |slot| {
             slot.since = self.scans.begun();
             if let Some(unsaved) = &mut slot.unsaved {
                 unsaved.flight = None;
                 (unsaved.doubt, unsaved.met) = (false, None);
-                unsaved.doubts.clear();
+                unsaved.doubts = Doubts::new();
                 let replaced = unsaved.base.replaced;
                 if !replaced && matches!(slot.now, Known::Record(_)) {
                     slot.kept.clone_from(&base.kept);
@@ -127,7 +142,15 @@ impl<T: Record> Shared<T> {
         let OnConflict::Merge(merge) = &self.on_conflict else { return None };
         let operation = self.awaits_merge(key)?;
         let Some(turn) = Turn::at_once(self, key) else {
-            return Some(Take::Held(operation, Instant::now() + TURN_PAUSE));
+            // Who has the turn may be waiting for the end of this flush.
+            let error = conflict().caused_by("the record is being changed");
+            let error = self.place(error).on_key(key);
+            let pause = self.is_pause_wanted();
+            return Some(if pause {
+                Take::Conflict(operation, error)
+            } else {
+                Take::Busy(operation, error)
+            });
         };
         let sides = self.take_met(key)?;
         let theirs = sides.theirs.clone();
@@ -201,13 +224,13 @@ impl<T: Record> Shared<T> {
             permit.spend(need);
         } else {
             // It takes the room that it has: to wait for more here would hold the flush that makes it.
-            change.size = before.saturating_sub(base.kept.as_ref().map_or(0, |kept| kept.beside()));
+            change.room = Some(before);
         }
         locked.change(key, change, false);
         if let Some(unsaved) = locked.find(key.as_bytes()).and_then(|slot| slot.unsaved.as_mut()) {
             unsaved.base = base;
             unsaved.doubt = false;
-            unsaved.doubts.clear();
+            unsaved.doubts = Doubts::new();
         }
     }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::slot::{Known, Slot};
+use super::slot::{Base, Known, Slot};
 use crate::codec::CodecError;
 use crate::codec::tree::{Node, parse_item, write_fields};
 use crate::record::Record;
@@ -225,12 +225,12 @@ impl<T: Record> Slot<T> {
         let was_read = deltas.frozen.take().is_some_and(|frozen| frozen.was_read);
         // A load under way brings it or not.
         self.load = None;
-        unsaved.base.exact = false;
         match base {
             Some(item) if !was_read => unsaved.base.item = Some(item.into()),
             _ => {
-                unsaved.base.known = Known::Unknown;
-                (unsaved.base.item, unsaved.base.kept) = (None, None);
+                let replaced = unsaved.base.replaced;
+                let unknown = Base::new(Known::Unknown, None);
+                unsaved.base = Base { exact: false, replaced, ..unknown };
             }
         }
         let unsure = was_read || self.kept.as_ref().is_some_and(|kept| kept.ends_with_a_save());

@@ -209,8 +209,9 @@ impl<T: Record> MemoryTable<T> {
     /// From inside a record's own update the change of that record stays, and so do increments whose
     /// outcome is unknown, with what they hold back. Changes that are being made or
     /// written at this moment are waited for first; what is saved by
-    /// that is not among them. Then all are taken at once. A record that is put again later replaces the
-    /// whole item, attributes that its type does not know included, unless it was loaded before that.
+    /// that is not among them. Then all are taken at once. A record that is put again later is one that
+    /// was never loaded, unless it was loaded before that: a plain one replaces the whole item, attributes
+    /// that its type does not know included.
     ///
     /// # Cancel safety
     ///
@@ -222,9 +223,9 @@ impl<T: Record> MemoryTable<T> {
         let shared = &self.shared;
         let taken: Vec<_> = shared
             .between_flushes(|| {
-                let change = |key: &Key| match shared.is_in_doubt(key) {
-                    true => None,
-                    false => shared.forget(key).ok().flatten(),
+                let change = |key: &Key| {
+                    let stays = shared.is_in_doubt(key);
+                    if stays { None } else { shared.forget(key).ok().flatten() }
                 };
                 keys.iter().map(change).collect()
             })

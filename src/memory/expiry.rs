@@ -20,17 +20,15 @@ impl fmt::Debug for Clock {
 }
 
 impl<T: Record> Shared<T> {
-    /// Makes room for a new record where readers see none: what has expired there is not what the new
-    /// one is compared with, nor does it leave attributes to it. The caller has the key's turn.
-    pub(super) fn forget_expired(&self, key: &Key) {
+    /// Whether a new record takes the place of one that has expired, where readers see none: it has
+    /// nothing of that. The caller has the key's turn.
+    pub(super) fn replaces_expired(&self, key: &Key) -> bool {
         if self.options.clock.0.is_none() {
-            return;
+            return false;
         }
-        let _dropped_after_the_lock = {
-            let mut locked = self.slots.lock(key.as_bytes());
-            let slot = locked.find(key.as_bytes()).filter(|slot| slot.unsaved.is_none());
-            slot.map(|slot| slot.forget(self.scans.trace()))
-        };
+        let mut locked = self.slots.lock(key.as_bytes());
+        let slot = locked.find(key.as_bytes()).filter(|slot| slot.unsaved.is_none());
+        slot.is_some_and(|slot| matches!(slot.now, Known::Record(_)))
     }
 
     /// What readers see of a slot. The clock and the record are the user's code, so this is not called

@@ -6,12 +6,14 @@
 //! the hole that remains; without conditions on the write nothing can close it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::codec::tree::{field, parse_item};
 use crate::key::Key;
 
 /// What no clock reaches.
@@ -21,18 +23,45 @@ const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 #[derive(Debug)]
 pub(crate) struct Fences {
     window: Duration,
-    raised: Mutex<HashMap<Key, Fence>>,
-    /// The number of fences, so that a table that never missed an answer asks no lock.
+    raised: Mutex<HashMap<Key, Vec<Fence>>>,
+    /// The number of keys with fences, so that a table that never missed an answer asks no lock.
     count: AtomicUsize,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Fence {
     /// The change whose request has no answer.
     seq: u64,
     until: Instant,
-    /// The request was on a condition.
-    guarded: bool,
+    /// What the request expects to be stored; `None` if it lands whatever is.
+    expects: Option<Expectation>,
+}
+
+/// On what a request that was sent alone is done: that the attributes which it changes are as they
+/// were.
+#[derive(Clone, Debug)]
+pub(crate) struct Expectation {
+    /// The item as it was; `None`: there must be none.
+    pub(crate) item: Option<Arc<[u8]>>,
+    pub(crate) changed: Arc<[Box<str>]>,
+}
+
+impl Expectation {
+    /// Whether it does not hold any more once this is stored; `None`: no item.
+    fn is_ended_by(&self, target: Option<&[u8]>) -> bool {
+        let (item, target) = match (&self.item, target) {
+            (Some(item), Some(target)) => (parse_item(item), parse_item(target)),
+            (None, target) => return target.is_some(),
+            (Some(_), None) => return true,
+        };
+        let (Ok(item), Ok(target)) = (item, target) else { return false };
+        let differs = |name: &str| match (field(&item, name), field(&target, name)) {
+            (Some(one), Some(other)) => !one.same(other),
+            (None, None) => false,
+            _ => true,
+        };
+        self.changed.iter().any(|name| differs(name))
+    }
 }
 
 impl Fences {
@@ -40,9 +69,8 @@ impl Fences {
         Self { window, raised: Mutex::default(), count: AtomicUsize::new(0) }
     }
 
-    /// Notes that an attempt to write change `seq` ended just now without an answer; `guarded`: it was
-    /// on a condition.
-    pub(crate) fn raise(&self, key: &Key, seq: u64, guarded: bool) {
+    /// Notes that an attempt to write change `seq` ended just now without an answer.
+    pub(crate) fn raise(&self, key: &Key, seq: u64, expects: Option<Expectation>) {
         let now = Instant::now();
         if self.window.is_zero() {
             return;
@@ -51,24 +79,41 @@ impl Fences {
         let mut raised = self.raised.lock();
         // Now and then, so that an outage of many records costs no look at all of them each time.
         if raised.len().is_power_of_two() {
-            raised.retain(|_, fence| fence.until > now);
+            raised.retain(|_, fences| fences.iter().any(|fence| fence.until > now));
         }
-        // What has no condition may land whatever came after it.
-        let plain = raised.get(key).is_some_and(|fence| !fence.guarded && fence.until > now);
-        raised.insert(key.clone(), Fence { seq, until, guarded: guarded && !plain });
+        let fences = raised.entry(key.clone()).or_default();
+        // One sent again stands for those before it, unless they expected something else.
+        let is_guarded = expects.is_some();
+        fences.retain(|fence| {
+            fence.until > now && (fence.seq != seq || fence.expects.is_some() || is_guarded)
+        });
+        fences.push(Fence { seq, until, expects });
         self.count.store(raised.len(), Ordering::SeqCst);
     }
 
-    /// Until when change `seq` must wait, if it must. `outdates`: once it is written, the condition of no
-    /// guarded request before it holds any more.
-    pub(crate) fn holds(&self, key: &Key, seq: u64, outdates: bool) -> Option<Instant> {
+    /// Until when change `seq`, by which this is stored, must wait, if it must: while a request is on
+    /// its way that could land after it.
+    pub(crate) fn holds(&self, key: &Key, seq: u64, target: Option<&[u8]>) -> Option<Instant> {
+        let fences = self.of(key).into_iter().filter(|fence| fence.seq != seq);
+        let lands =
+            |fence: &Fence| !fence.expects.as_ref().is_some_and(|it| it.is_ended_by(target));
+        fences.filter(lands).map(|fence| fence.until).max()
+    }
+
+    /// Until when something must wait that every request on its way could land after.
+    pub(crate) fn hold_all(&self, key: &Key) -> Option<Instant> {
+        self.of(key).into_iter().map(|fence| fence.until).max()
+    }
+
+    /// The fences of a key that are not over.
+    fn of(&self, key: &Key) -> Vec<Fence> {
         if self.count.load(Ordering::SeqCst) == 0 {
-            return None;
+            return Vec::new();
         }
+        let now = Instant::now();
         let raised = self.raised.lock();
-        let fence = raised.get(key).filter(|fence| fence.seq != seq)?;
-        let fence = Some(fence).filter(|fence| !(outdates && fence.guarded))?;
-        (fence.until > Instant::now()).then_some(fence.until)
+        let fences = raised.get(key).into_iter().flatten();
+        fences.filter(|fence| fence.until > now).cloned().collect()
     }
 }
 
@@ -77,40 +122,63 @@ mod tests {
     use super::*;
     use crate::key::KeyRef;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_newer_change_waits_for_the_window_and_the_same_one_does_not() {
-        let fences = Fences::new(Duration::from_secs(5));
-        let key = Key::new(&KeyRef::partition(&String::from("a"))).unwrap();
-        let other = Key::new(&KeyRef::partition(&String::from("b"))).unwrap();
-        assert_eq!(fences.holds(&key, 2, true), None);
-        fences.raise(&key, 1, false);
-        let until = Instant::now() + Duration::from_secs(5);
-        assert_eq!(fences.holds(&key, 1, true), None);
-        assert_eq!(fences.holds(&key, 2, true), Some(until));
-        assert_eq!(fences.holds(&other, 2, true), None);
-        tokio::time::advance(Duration::from_secs(5)).await;
-        assert_eq!(fences.holds(&key, 2, true), None);
-        fences.raise(&other, 3, false);
-        assert_eq!(fences.raised.lock().len(), 1, "fences that are over are forgotten");
+    fn key(name: &str) -> Key {
+        Key::new(&KeyRef::partition(&name.to_owned())).unwrap()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_guarded_request_holds_back_only_what_does_not_outdate_it() {
+    async fn a_newer_change_waits_for_the_window_and_the_same_one_does_not() {
         let fences = Fences::new(Duration::from_secs(5));
-        let key = Key::new(&KeyRef::partition(&String::from("a"))).unwrap();
-        fences.raise(&key, 1, true);
-        assert_eq!(fences.holds(&key, 2, true), None);
-        assert!(fences.holds(&key, 2, false).is_some());
-        fences.raise(&key, 2, false);
-        fences.raise(&key, 3, true);
-        assert!(fences.holds(&key, 4, true).is_some(), "one without a condition may still land");
+        let (key, other) = (key("a"), key("b"));
+        assert_eq!(fences.holds(&key, 2, None), None);
+        fences.raise(&key, 1, None);
+        let until = Instant::now() + Duration::from_secs(5);
+        assert_eq!(fences.holds(&key, 1, None), None);
+        assert_eq!(fences.holds(&key, 2, None), Some(until));
+        assert_eq!(fences.hold_all(&key), Some(until));
+        assert_eq!(fences.holds(&other, 2, None), None);
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(fences.holds(&key, 2, None), None);
+        fences.raise(&other, 3, None);
+        assert_eq!(fences.raised.lock().len(), 1, "fences that are over are forgotten");
+    }
+
+    /// `{"a":…}`, expected by a request that changes `a`.
+    fn expecting(item: Option<&str>) -> Expectation {
+        let item = item.map(|item| Arc::from(item.as_bytes()));
+        Expectation { item, changed: Arc::new([Box::from("a")]) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_with_a_condition_holds_back_only_what_leaves_it_true() {
+        let fences = Fences::new(Duration::from_secs(5));
+        let (of_item, of_none) = (key("item"), key("none"));
+        fences.raise(&of_item, 1, Some(expecting(Some(r#"{"a":{"N":"1"},"b":{"N":"1"}}"#))));
+        let held =
+            |target: Option<&str>| fences.holds(&of_item, 2, target.map(str::as_bytes)).is_some();
+        assert!(held(Some(r#"{"a":{"N":"1.0"},"b":{"N":"7"}}"#)), "`a` is as it was");
+        assert!(!held(Some(r#"{"a":{"N":"2"},"b":{"N":"1"}}"#)));
+        assert!(!held(Some(r#"{"b":{"N":"1"}}"#)));
+        assert!(!held(None));
+        fences.raise(&of_none, 1, Some(expecting(None)));
+        assert!(fences.holds(&of_none, 2, None).is_some(), "there would be none again");
+        assert!(fences.holds(&of_none, 2, Some(b"{}")).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_request_on_its_way_counts() {
+        let fences = Fences::new(Duration::from_secs(5));
+        let key = key("a");
+        fences.raise(&key, 1, None);
+        fences.raise(&key, 2, Some(expecting(Some(r#"{"a":{"N":"1"}}"#))));
+        assert!(fences.holds(&key, 3, None).is_some(), "the first has no condition");
     }
 
     #[tokio::test(start_paused = true)]
     async fn without_a_window_nothing_waits() {
         let fences = Fences::new(Duration::ZERO);
-        let key = Key::new(&KeyRef::partition(&String::from("a"))).unwrap();
-        fences.raise(&key, 1, false);
-        assert_eq!(fences.holds(&key, 2, true), None);
+        let key = key("a");
+        fences.raise(&key, 1, None);
+        assert_eq!(fences.holds(&key, 2, None), None);
     }
 }

@@ -130,6 +130,11 @@ impl<T: Record> Shared<T> {
         self.flushes.0.lock().running
     }
 
+    /// Whether somebody waits for a pause of the flushes.
+    pub(super) fn is_pause_wanted(&self) -> bool {
+        !self.flushes.0.lock().between.is_empty()
+    }
+
     /// Runs this while nothing is in flight and no flush can begin. It must not wait, nor flush.
     pub(crate) async fn between_flushes<R>(&self, run: impl FnOnce() -> R) -> R {
         loop {

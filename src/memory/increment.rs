@@ -157,7 +157,7 @@ impl<T: Record> Shared<T> {
             self.check_open()?;
             let before = self.before(key);
             if before.image && before.mode.unwrap_or(self.options.mode) != Mode::FieldWise {
-                let Some(shown) = self.shown(key, &before.now, sums)? else { continue };
+                let Some(shown) = Self::shown(key, &before.now, sums)? else { continue };
                 let (record, size) = shown;
                 return self.change(key, Change::put(record, size), &mut permit).await;
             }
@@ -165,7 +165,7 @@ impl<T: Record> Shared<T> {
                 let name = overflow.0;
                 refused(format!("the sum of attribute `{name}` has more than DynamoDB's 38 digits"))
             })?;
-            let shown = self.shown(key, &before.now, sums)?;
+            let shown = Self::shown(key, &before.now, sums)?;
             let least = key.size(T::PARTITION_KEY, T::SORT_KEY) + waiting.size();
             let size = shown.as_ref().map_or(least, |(_, size)| *size);
             let need = self.slots.lock(key.as_bytes()).need_of(key, size);
@@ -202,23 +202,18 @@ impl<T: Record> Shared<T> {
     }
 
     /// The record with these added, and its size; `None` if it is not known.
-    fn shown(
-        &self,
-        key: &Key,
-        now: &Known<T>,
-        sums: &Sums,
-    ) -> Result<Option<(Arc<T>, usize)>, Error> {
+    fn shown(key: &Key, now: &Known<T>, sums: &Sums) -> Result<Option<(Arc<T>, usize)>, Error> {
         let item = match now {
             Known::Unknown => return Ok(None),
             Known::Absent => key_json::<T>(key),
             Known::Record(record) => encode(&**record, key).map_err(refused)?.json,
         };
-        let Decoded { record, size, .. } = self.with_sums(&item, sums)?;
+        let Decoded { record, size, .. } = Self::with_sums(&item, sums)?;
         Ok(Some((Arc::new(record), size)))
     }
 
     /// What an item is to its type once these are added.
-    pub(super) fn with_sums(&self, item: &[u8], sums: &Sums) -> Result<Decoded<T>, Error> {
+    pub(super) fn with_sums(item: &[u8], sums: &Sums) -> Result<Decoded<T>, Error> {
         let added = sums.added_to(item).map_err(refused)?;
         // User code that panics unwinds into the caller here, with nothing changed.
         decode_again::<T>(&added)

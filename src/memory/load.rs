@@ -331,7 +331,7 @@ impl<T: Record> Shared<T> {
             Known::Record(record) => self.encoded_form(record, key)?.json,
             Known::Absent | Known::Unknown => key_json::<T>(key),
         };
-        let added = self.with_sums(&item, sums);
+        let added = Self::with_sums(&item, sums);
         let Decoded { record, size, .. } =
             added.map_err(|error| self.place(error).on_key(key).during("increment"))?;
         Ok((Known::Record(Arc::new(record)), size))

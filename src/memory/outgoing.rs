@@ -8,9 +8,10 @@ use tokio::time::Instant;
 
 use super::Shared;
 use super::delta::{Deltas, Frozen, Sums};
-use super::slot::{Attempt, Base, Flight, Known, Slot, Unsaved};
+use super::fence::Expectation;
+use super::slot::{Attempt, Base, Doubt, Doubts, Flight, Known, Met, Slot, Unsaved};
 use crate::breaks::broken;
-use crate::codec::tree::{Fields, parse_item};
+use crate::codec::tree::{Fields, Node, parse_item, write_fields};
 use crate::codec::{CodecError, EncodedItem, Kept, MAX_ITEM, encode, key_json, same_items};
 use crate::condition::Rendered;
 use crate::error::{Error, ErrorKind};
@@ -18,7 +19,7 @@ use crate::guard::{Mode, Outgoing, Request, Stored, Target};
 use crate::key::Key;
 use crate::record::Record;
 use crate::store::{Action, Form, Operation, Outcome, Single, Write};
-use crate::write::{Changes, Met, Settled, Take};
+use crate::write::{self, Changes, Settled, Take};
 
 /// What a slot had when it was taken.
 pub(super) struct Sent<T> {
@@ -27,7 +28,7 @@ pub(super) struct Sent<T> {
     pub(super) base: Base<T>,
     pub(super) kept: Option<Arc<Kept>>,
     pub(super) mode: Mode,
-    doubts: Vec<Attempt>,
+    doubts: Doubts<T>,
     /// Increments that go behind the record, which shows them already.
     waiting: Option<Sums>,
 }
@@ -40,41 +41,29 @@ enum Part<T> {
     Nothing(Take),
 }
 
+/// The item that is stored once increments are applied, if it is known.
+struct Applied(Option<Vec<u8>>);
+
 impl<T> Sent<T> {
     /// Whether the item as it is stored differs from the record that was made of it.
     fn is_stale(&self) -> bool {
         self.kept.as_ref().is_some_and(|kept| kept.is_stale())
     }
-
-    /// The attributes of attempts that may still land, if there are such attempts.
-    fn doubtful(&self) -> Option<Vec<Box<str>>> {
-        let names = self.doubts.iter().flat_map(|attempt| attempt.changed.iter().cloned());
-        (!self.doubts.is_empty()).then(|| names.collect())
-    }
-
-    /// Whether no earlier attempt can be done after one that changes these attributes: each is on the
-    /// condition that what it changes is as it was.
-    fn outdates(&self, changed: &[Box<str>]) -> bool {
-        let Mode::Guarded(_) = self.mode else { return false };
-        let overlaps =
-            |attempt: &Attempt| attempt.changed.iter().any(|name| changed.contains(name));
-        self.doubts.iter().all(|doubt| doubt.seq == self.seq || overlaps(doubt))
-    }
 }
 
-/// What is to be sent, and what it was made of.
-struct Prepared<T> {
+/// What is to be sent for a slot.
+enum Prepared<T> {
+    Send(Box<Send<T>>),
+    /// Nothing: this is what is stored.
+    Unchanged(Known<T>),
+}
+
+struct Send<T> {
     action: Action,
-    /// What goes alone: the record with its new version, and the attempt.
-    alone: Option<(Known<T>, Attempt)>,
-    /// No request before can be done after it.
-    outdates: bool,
-}
-
-impl<T> Prepared<T> {
-    const fn plain(action: Action) -> Self {
-        Self { action, alone: None, outdates: false }
-    }
+    /// The record with the version that it is to have.
+    now: Known<T>,
+    /// What goes alone.
+    attempt: Option<Attempt>,
 }
 
 pub(super) const fn operation<T>(now: &Known<T>) -> Operation {
@@ -95,10 +84,16 @@ impl<T: Record> Shared<T> {
         unsaved.mode.unwrap_or(self.options.mode)
     }
 
-    /// What is to be sent for a slot, or `None` if the database has it already.
-    fn prepare(&self, key: &Key, sent: &Sent<T>) -> Result<Option<Prepared<T>>, Error> {
+    /// What is to be sent for a slot.
+    fn prepare(&self, key: &Key, sent: &Sent<T>) -> Result<Prepared<T>, Error> {
         match sent.mode {
-            Mode::Plain => Ok(self.whole(key, sent)?.map(Prepared::plain)),
+            Mode::Plain => Ok(match self.whole(key, sent)? {
+                None => Prepared::Unchanged(sent.now.clone()),
+                Some(action) => {
+                    let now = sent.now.clone();
+                    Prepared::Send(Box::new(Send { action, now, attempt: None }))
+                }
+            }),
             Mode::Guarded(_) | Mode::FieldWise => self.alone(key, sent),
         }
     }
@@ -126,7 +121,7 @@ impl<T: Record> Shared<T> {
     }
 
     /// What changed, alone.
-    fn alone(&self, key: &Key, sent: &Sent<T>) -> Result<Option<Prepared<T>>, Error> {
+    fn alone(&self, key: &Key, sent: &Sent<T>) -> Result<Prepared<T>, Error> {
         let base = self.stored_item(key, &sent.base)?;
         let fields = base.as_deref().map(|item| self.fields(item, key)).transpose()?;
         let stored = match (&fields, &sent.base.known) {
@@ -137,34 +132,95 @@ impl<T: Record> Shared<T> {
                 Stored::Unknown { version }
             }
         };
-        let now = next_version(&sent.now, stored.version::<T>(), sent.mode);
-        let item = match &now {
-            Known::Record(now) => {
-                let item = self.item(now, key, sent.kept.as_deref())?;
-                Some(self.without(item, key, sent.waiting.as_ref())?)
-            }
-            Known::Absent | Known::Unknown => None,
-        };
+        let now = with_version(&sent.now, stored.version::<T>().saturating_add(1), sent.mode);
+        let item = self.target(key, sent, &now)?;
         let target_fields = item.as_ref().map(|item| self.fields(&item.json, key)).transpose()?;
         let target = item.as_ref().zip(target_fields.as_ref());
-        let doubtful = sent.doubtful();
+        let doubtful = self.doubtful(key, sent, fields.as_ref());
         let request = Request {
             key,
             mode: sent.mode,
             stored,
+            absence_is_sure: self.options.consistent,
             target: target.map(|(item, fields)| Target { item, fields }),
             replaces: sent.base.replaced,
-            doubtful: doubtful.as_deref().or((!sent.base.exact).then_some(&[])),
+            doubtful: doubtful.as_deref(),
         };
         let outgoing = request.outgoing::<T>().map_err(|error| self.place(error).on_key(key))?;
-        let Some(Outgoing { action, changed }) = outgoing else {
-            return Ok(None);
+        let Some(Outgoing { action, changed, expects }) = outgoing else {
+            return Ok(Prepared::Unchanged(with_version(
+                &sent.now,
+                stored.version::<T>(),
+                sent.mode,
+            )));
         };
-        let outdates = sent.outdates(&changed);
-        let item = item.map(|item| Arc::from(item.json));
-        let attempt = Attempt { seq: sent.seq, item, changed: changed.into() };
-        let alone = matches!(action, Action::Single(_)).then_some((now, attempt));
-        Ok(Some(Prepared { action, alone, outdates }))
+        let attempt = matches!(action, Action::Single(_)).then(|| Attempt {
+            seq: sent.seq,
+            mode: sent.mode,
+            item: item.as_ref().map(|item| Arc::from(&*item.json)),
+            expects: expects.then(|| {
+                let item = base.as_deref().map(Arc::from);
+                let item = item.or_else(|| version_alone::<T>(&stored));
+                Expectation { item, changed: changed.clone() }
+            }),
+            changed,
+        });
+        Ok(Prepared::Send(Box::new(Send { action, now, attempt })))
+    }
+
+    /// The item that a record is to be, but for increments that go on their own.
+    fn target(
+        &self,
+        key: &Key,
+        sent: &Sent<T>,
+        now: &Known<T>,
+    ) -> Result<Option<EncodedItem>, Error> {
+        let Known::Record(record) = now else { return Ok(None) };
+        let item = self.item(record, key, sent.kept.as_deref())?;
+        self.without(item, key, sent.waiting.as_ref()).map(Some)
+    }
+
+    /// The attributes that attempts without an answer change, each once; `None` if what is stored is
+    /// known for sure.
+    fn doubtful(
+        &self,
+        key: &Key,
+        sent: &Sent<T>,
+        base: Option<&Fields<'_>>,
+    ) -> Option<Vec<Box<str>>> {
+        if sent.base.exact {
+            return None;
+        }
+        let mut names: Vec<Box<str>> = sent.doubts.changed.clone();
+        for doubt in sent.doubts.iter() {
+            match doubt {
+                Doubt::Alone(attempt) => names.extend(attempt.changed.iter().cloned()),
+                Doubt::Whole { .. } => {
+                    let item = self.item_of(key, doubt).flatten();
+                    let fields = item.as_deref().and_then(|item| parse_item(item).ok());
+                    let of = |fields: &Fields<'_>| -> Vec<Box<str>> {
+                        fields.iter().map(|(name, _)| (&**name).into()).collect()
+                    };
+                    names.extend(fields.as_ref().map(of).unwrap_or_default());
+                    names.extend(base.map(of).unwrap_or_default());
+                }
+            }
+        }
+        names.sort_unstable();
+        names.dedup();
+        Some(names)
+    }
+
+    /// The item that an attempt was to make, if there was to be one; `None` if it cannot be said.
+    pub(super) fn item_of(&self, key: &Key, doubt: &Doubt<T>) -> Option<Met> {
+        match doubt {
+            Doubt::Alone(attempt) => Some(attempt.item.clone()),
+            Doubt::Whole { sent: Known::Record(record), kept, .. } => {
+                let item = self.item(record, key, kept.as_deref()).ok()?;
+                Some(Some(item.json.into()))
+            }
+            Doubt::Whole { .. } => Some(None),
+        }
     }
 
     /// The item as it is stored, if there is one and it is known.
@@ -258,22 +314,31 @@ impl<T: Record> Shared<T> {
 
     /// Notes what is about to be sent, unless it must wait: a newer value than one of unknown outcome
     /// does, and is not in flight meanwhile.
-    fn held_or_sent(&self, key: &Key, sent: &Sent<T>, prepared: Prepared<T>) -> Take {
-        let Prepared { action, alone, outdates } = prepared;
-        let held = self.fences.holds(key, sent.seq, outdates).filter(|_| !broken(7));
-        if let Some(until) = held {
+    fn held_or_sent(&self, key: &Key, sent: &Sent<T>, prepared: Send<T>) -> Take {
+        let Send { action, now, attempt } = prepared;
+        let target = match (&action, &attempt) {
+            (Action::Put(item), _) => Some(&*item.json),
+            (_, Some(attempt)) => attempt.item.as_deref(),
+            _ => None,
+        };
+        if let Some(until) = self.fences.holds(key, sent.seq, target).filter(|_| !broken(7)) {
             self.settle(key, Settled::Pending(Outcome::NotWritten));
             return Take::Held(operation(&sent.now), until);
         }
-        if let Some((now, attempt)) = alone {
-            let mut locked = self.slots.lock(key.as_bytes());
-            let unsaved = locked.find(key.as_bytes()).and_then(|slot| slot.unsaved.as_mut());
-            if let Some(flight) = unsaved.and_then(|unsaved| unsaved.flight.as_mut()) {
-                (flight.sent, flight.attempt) = (now, Some(attempt));
-            }
-        }
+        self.note_flight(key, |flight| {
+            (flight.sent, flight.attempt) = (now, attempt.map(Arc::new));
+        });
         self.note_write(key);
         Take::Write(Write { key: key.clone(), action })
+    }
+
+    /// Changes what is in flight.
+    fn note_flight(&self, key: &Key, note: impl FnOnce(&mut Flight<T>)) {
+        let mut locked = self.slots.lock(key.as_bytes());
+        let unsaved = locked.find(key.as_bytes()).and_then(|slot| slot.unsaved.as_mut());
+        if let Some(flight) = unsaved.and_then(|unsaved| unsaved.flight.as_mut()) {
+            note(flight);
+        }
     }
 
     pub(super) fn unstorable(&self, key: &Key, why: String) -> Error {
@@ -283,16 +348,25 @@ impl<T: Record> Shared<T> {
     }
 }
 
-/// A record as it is sent in place of one of this version.
-fn next_version<T: Record>(now: &Known<T>, stored: u64, mode: Mode) -> Known<T> {
+/// A guarded record with this version, if it has one at all.
+fn with_version<T: Record>(now: &Known<T>, version: u64, mode: Mode) -> Known<T> {
     match (now, mode, T::VERSION) {
-        (Known::Record(record), Mode::Guarded(_), Some(_)) => {
+        (Known::Record(record), Mode::Guarded(_), Some(_)) if record.version() != version => {
             let mut record = (**record).clone();
-            record.set_version(stored.saturating_add(1));
+            record.set_version(version);
             Known::Record(Arc::new(record))
         }
         _ => now.clone(),
     }
+}
+
+/// What is known of an item that was not seen: its version.
+fn version_alone<T: Record>(stored: &Stored<'_>) -> Option<Arc<[u8]>> {
+    let Stored::Unknown { version: 1.. } = stored else { return None };
+    let mut json = Vec::new();
+    let version = Node::N(stored.version::<T>().to_string().into());
+    write_fields(&mut json, &[(T::VERSION?.into(), version)]);
+    Some(json.into())
 }
 
 impl<T: Record> Changes for Arc<Shared<T>> {
@@ -322,8 +396,9 @@ impl<T: Record> Changes for Arc<Shared<T>> {
                 Part::Nothing(take) => return take,
             };
             match self.prepare(key, &sent) {
-                Ok(Some(prepared)) => return self.held_or_sent(key, &sent, prepared),
-                Ok(None) => {
+                Ok(Prepared::Send(prepared)) => return self.held_or_sent(key, &sent, *prepared),
+                Ok(Prepared::Unchanged(now)) => {
+                    self.note_flight(key, |flight| flight.sent = now);
                     if self.settle_unchanged(key) {
                         return Take::Unchanged;
                     }
@@ -355,7 +430,7 @@ impl<T: Record> Changes for Arc<Shared<T>> {
         Shared::settle(self, key, settled)
     }
 
-    fn conflict(&self, key: &Key, theirs: Option<Vec<u8>>) -> Met {
+    fn conflict(&self, key: &Key, theirs: Option<Vec<u8>>) -> write::Met {
         self.meet(key, theirs)
     }
 }
@@ -368,14 +443,15 @@ impl<T: Record> Shared<T> {
         let flying = self.flying(key);
         let mut more = false;
         self.slots.lock(key.as_bytes()).transition(key, |slot| {
-            if let Some((seq, guarded)) = self.in_flight(slot).filter(|_| lost) {
-                self.fences.raise(key, seq, guarded);
+            if let Some(flight) = slot.flight().filter(|_| lost) {
+                let expects = flight.attempt.as_ref().and_then(|attempt| attempt.expects.clone());
+                self.fences.raise(key, flight.seq, expects);
             }
             if slot.is_flying() {
                 slot.since = self.scans.begun();
             }
             let saved = match flying {
-                Some(base) => slot.settle_delta(settled, base.filter(|_| written)),
+                Some(Applied(base)) => slot.settle_delta(settled, base),
                 None => slot.settle(settled),
             };
             more = written && self.has_more(slot);
@@ -386,8 +462,8 @@ impl<T: Record> Shared<T> {
         more
     }
 
-    /// If increments are in flight: the item that is stored once they are applied, if it is known.
-    fn flying(&self, key: &Key) -> Option<Option<Vec<u8>>> {
+    /// If increments are in flight: what the base is once they are applied.
+    fn flying(&self, key: &Key) -> Option<Applied> {
         let (sums, base, plain) = {
             let mut locked = self.slots.lock(key.as_bytes());
             let slot = locked.find(key.as_bytes())?;
@@ -396,7 +472,7 @@ impl<T: Record> Shared<T> {
             (sums, unsaved.base.clone(), self.mode_of(unsaved) == Mode::Plain)
         };
         // A plain record is written whatever is stored.
-        Some(if plain { None } else { self.base_with(key, &base, &sums) })
+        Some(Applied(if plain { None } else { self.base_with(key, &base, &sums) }))
     }
 
     /// The item that is stored once increments are applied, if it is known.
@@ -458,10 +534,13 @@ impl<T: Record> Shared<T> {
     /// The increments that go now, under their token.
     fn freeze(&self, key: &Key, deltas: &mut Deltas) -> Part<T> {
         if let Some(frozen) = &mut deltas.frozen {
-            if frozen.is_expired() {
+            if frozen.is_expired() && !broken(26) {
                 return Part::Nothing(Take::Stuck(Operation::Increment, self.expired(key)));
             }
             frozen.flying = true;
+            if broken(26) {
+                frozen.token = self.tokens.next();
+            }
             return Part::Increments(frozen.clone());
         }
         let sums = std::mem::take(&mut deltas.waiting);
@@ -483,6 +562,11 @@ impl<T: Record> Shared<T> {
 
     fn send_increments(&self, key: &Key, frozen: Frozen) -> Take {
         let Frozen { sums, token, .. } = frozen;
+        // Whatever lands after them is without them.
+        if let Some(until) = self.fences.hold_all(key) {
+            self.settle(key, Settled::Pending(Outcome::NotWritten));
+            return Take::Held(Operation::Increment, until);
+        }
         if sums.is_zero() {
             // Nothing is to be changed, nor made: the service would make an item of it.
             self.settle(key, Settled::Written);
@@ -525,13 +609,5 @@ impl<T: Record> Shared<T> {
         self.tally.unchanged();
         self.settled.notify_waiters();
         all
-    }
-
-    /// The number of the change that is in flight, and whether it is under a condition.
-    fn in_flight(&self, slot: &Slot<T>) -> Option<(u64, bool)> {
-        let unsaved = slot.unsaved.as_ref()?;
-        let flight = unsaved.flight.as_ref()?;
-        let guarded = matches!(self.mode_of(unsaved), Mode::Guarded(_)) && flight.attempt.is_some();
-        Some((flight.seq, guarded))
     }
 }

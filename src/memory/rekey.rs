@@ -15,7 +15,9 @@ impl<T: Record> MemoryTable<T> {
     /// under the new key and deleted under the old one. Attributes that its type does not know go
     /// with it. Returns the record under its new key.
     ///
-    /// A record that the new key has is replaced. In between the two requests, or if one of them
+    /// A record that the new key has is replaced, and where records are
+    /// [guarded](crate::MemoryTableBuilder::guarded) only if nobody changed it since it was loaded, if it
+    /// was. In between the two requests, or if one of them
     /// fails, the table may have both records or none; memory has the new one at once.
     ///
     /// # Example
@@ -111,8 +113,10 @@ impl<T: Record> Shared<T> {
         let delete = Change::delete(old);
         let put = {
             let mut locked = self.slots.lock(old.as_bytes());
-            let kept = locked.find(old.as_bytes()).and_then(|slot| slot.kept.clone());
-            Change { beside: Beside::Moved(kept), ..put }
+            let slot = locked.find(old.as_bytes());
+            let kept = slot.as_ref().and_then(|slot| slot.kept.clone());
+            let mode = slot.and_then(|slot| slot.unsaved.as_ref()?.mode);
+            Change { beside: Beside::Moved(kept), mode, ..put }
         };
         let mut permit = self.slots.room.permit();
         let need = self.slots.room.need_at_most(&[put.size_with(None), delete.size]);

@@ -7,6 +7,7 @@ use std::thread::ThreadId;
 use tokio::sync::oneshot;
 
 use super::delta::{Deltas, Sums};
+use super::fence::Expectation;
 use super::load::Load;
 use super::turn::Turn;
 use crate::breaks::broken;
@@ -89,6 +90,8 @@ pub(crate) struct Change<T> {
     pub(crate) beside: Beside,
     /// How the record is to be written until it is saved, if not as before.
     pub(crate) mode: Option<Mode>,
+    /// What it takes of the room, if not its size.
+    pub(crate) room: Option<usize>,
 }
 
 /// What is kept beside a record that is put.
@@ -102,16 +105,25 @@ pub(crate) enum Beside {
 impl<T> Change<T> {
     /// A record of this many bytes.
     pub(crate) fn put(record: Arc<T>, size: usize) -> Self {
-        Self { now: Known::Record(record), size, beside: Beside::AsItIs, mode: None }
+        Self { now: Known::Record(record), size, beside: Beside::AsItIs, mode: None, room: None }
+    }
+
+    /// The same; where it replaces a record, it has nothing of that.
+    pub(crate) fn in_place_of(self, replaces: bool) -> Self {
+        let beside = if replaces { Beside::Moved(None) } else { self.beside };
+        Self { beside, ..self }
     }
 
     /// A change that is not known yet: it needs the room of a record, and no bytes.
     pub(crate) const fn nothing() -> Self {
-        Self { now: Known::Absent, size: 0, beside: Beside::AsItIs, mode: None }
+        Self { now: Known::Absent, size: 0, beside: Beside::AsItIs, mode: None, room: None }
     }
 
     /// The bytes that it has together with what is kept in the slot.
     pub(crate) fn size_with(&self, kept: Option<&Arc<Kept>>) -> usize {
+        if let Some(room) = self.room {
+            return room;
+        }
         let kept = match &self.beside {
             Beside::AsItIs => kept,
             Beside::Moved(kept) => kept.as_ref(),
@@ -128,7 +140,7 @@ impl<T> Change<T> {
         T: Record,
     {
         let size = key.size(T::PARTITION_KEY, T::SORT_KEY);
-        Self { now: Known::Absent, size, beside: Beside::AsItIs, mode: None }
+        Self { now: Known::Absent, size, beside: Beside::AsItIs, mode: None, room: None }
     }
 }
 
@@ -153,12 +165,22 @@ pub(crate) struct Unsaved<T> {
     pub(crate) parked: Option<Error>,
     /// An answer is missing since something was last confirmed: what was sent may be stored.
     pub(crate) doubt: bool,
-    /// Attempts in other modes than the plain one whose answers are missing, the latest of each change.
-    pub(crate) doubts: Vec<Attempt>,
+    /// Attempts since then whose answers are missing, the latest of each change.
+    pub(crate) doubts: Doubts<T>,
     /// How the record is to be written, if not as the table says.
     pub(crate) mode: Option<Mode>,
     /// What others stored, to be merged before the next attempt.
     pub(crate) met: Option<Met>,
+}
+
+impl<T> Unsaved<T> {
+    /// What comes is another item than what is stored and what is in flight, even if it is equal.
+    fn replace(&mut self) {
+        (self.base.exact, self.base.replaced) = (false, true);
+        if let Some(flight) = &mut self.flight {
+            flight.exact = false;
+        }
+    }
 }
 
 /// What the database has, as last loaded, written or met.
@@ -172,11 +194,13 @@ pub(crate) struct Base<T> {
     pub(crate) exact: bool,
     /// What comes is another item: nothing of what is stored is to stay.
     pub(crate) replaced: bool,
+    /// The item was never seen, and has been written in part: it has more than is known.
+    pub(crate) partial: bool,
 }
 
 impl<T> Base<T> {
     pub(crate) const fn new(known: Known<T>, kept: Option<Arc<Kept>>) -> Self {
-        Self { known, kept, item: None, exact: true, replaced: false }
+        Self { known, kept, item: None, exact: true, replaced: false, partial: false }
     }
 
     /// What is stored for sure; what equals it need not be written.
@@ -195,15 +219,99 @@ impl<T> Clone for Base<T> {
 /// What others stored; `None`: they deleted the item.
 pub(crate) type Met = Option<Arc<[u8]>>;
 
-/// An attempt in another mode than the plain one.
+/// An attempt to write a record alone.
 #[derive(Clone, Debug)]
 pub(crate) struct Attempt {
     /// The change that it was of.
     pub(crate) seq: u64,
+    pub(crate) mode: Mode,
     /// The item as it was to be; `None`: it was to be deleted.
     pub(crate) item: Met,
     /// The attributes that it changes.
     pub(crate) changed: Arc<[Box<str>]>,
+    /// What it expects, if it is guarded.
+    pub(crate) expects: Option<Expectation>,
+}
+
+/// An attempt whose answer is missing.
+pub(crate) enum Doubt<T> {
+    Alone(Arc<Attempt>),
+    /// Of the whole record, whatever was stored.
+    Whole {
+        seq: u64,
+        sent: Known<T>,
+        kept: Option<Arc<Kept>>,
+    },
+}
+
+impl<T> Doubt<T> {
+    fn of(flight: Flight<T>) -> Self {
+        match flight.attempt {
+            Some(attempt) => Self::Alone(attempt),
+            None => Self::Whole { seq: flight.seq, sent: flight.sent, kept: flight.kept },
+        }
+    }
+
+    pub(crate) fn seq(&self) -> u64 {
+        match self {
+            Self::Alone(attempt) => attempt.seq,
+            Self::Whole { seq, .. } => *seq,
+        }
+    }
+}
+
+impl<T> Clone for Doubt<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Alone(attempt) => Self::Alone(Arc::clone(attempt)),
+            Self::Whole { seq, sent, kept } => {
+                Self::Whole { seq: *seq, sent: sent.clone(), kept: kept.clone() }
+            }
+        }
+    }
+}
+
+/// Attempts whose answers are missing, of which the latest are known.
+pub(crate) struct Doubts<T> {
+    latest: Vec<Doubt<T>>,
+    /// The attributes that those before change.
+    pub(crate) changed: Vec<Box<str>>,
+}
+
+impl<T> Doubts<T> {
+    /// More of them at a time are an outage, in which none lands.
+    const MOST: usize = 4;
+
+    pub(crate) const fn new() -> Self {
+        Self { latest: Vec::new(), changed: Vec::new() }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Doubt<T>> {
+        self.latest.iter()
+    }
+
+    fn clear(&mut self) {
+        *self = Self::new();
+    }
+
+    fn add(&mut self, doubt: Doubt<T>) {
+        self.latest.retain(|other| other.seq() != doubt.seq());
+        if self.latest.len() == Self::MOST
+            && let Doubt::Alone(attempt) = self.latest.remove(0)
+        {
+            let changed = &mut self.changed;
+            let new = attempt.changed.iter().filter(|name| !changed.contains(name));
+            let new: Vec<Box<str>> = new.cloned().collect();
+            changed.extend(new);
+        }
+        self.latest.push(doubt);
+    }
+}
+
+impl<T> Clone for Doubts<T> {
+    fn clone(&self) -> Self {
+        Self { latest: self.latest.clone(), changed: self.changed.clone() }
+    }
 }
 
 pub(crate) struct Flight<T> {
@@ -214,7 +322,15 @@ pub(crate) struct Flight<T> {
     /// Once it is written, what equals it is what is stored.
     pub(crate) exact: bool,
     /// What is sent alone.
-    pub(crate) attempt: Option<Attempt>,
+    pub(crate) attempt: Option<Arc<Attempt>>,
+}
+
+impl<T> Flight<T> {
+    /// Whether it writes attributes of an item that was never seen.
+    fn is_of_part(&self, base: &Base<T>) -> bool {
+        let by_fields = |attempt: &Arc<Attempt>| attempt.mode == Mode::FieldWise;
+        base.known.is_unknown() && self.attempt.as_ref().is_some_and(by_fields)
+    }
 }
 
 /// Someone has the turn to change the record; the others wait in order.
@@ -292,7 +408,7 @@ impl<T: Record> Slot<T> {
                 deltas: None,
                 parked: None,
                 doubt: false,
-                doubts: Vec::new(),
+                doubts: Doubts::new(),
                 mode: None,
                 met: None,
             })
@@ -346,18 +462,17 @@ impl<T: Record> Slot<T> {
         if let Beside::Moved(kept) = beside {
             // What is stored here is another item, so this is written even if the records are equal.
             self.kept = kept;
-            (unsaved.base.exact, unsaved.base.replaced) = (false, true);
+            unsaved.replace();
         }
         if matches!(self.now, Known::Absent) {
-            unsaved.base.replaced = true;
-            if self.kept.take().is_some() {
+            let had_more = self.kept.take().is_some();
+            let is_partial = unsaved.flight.as_ref().is_some_and(|flight| flight.attempt.is_some());
+            if had_more || is_partial {
                 // What comes after the delete is not what was loaded, even if the record is equal;
-                // nor is it what is in flight, which has the kept attributes too.
-                unsaved.base.exact = false;
-                if let Some(flight) = &mut unsaved.flight {
-                    flight.exact = false;
-                }
+                // nor is it what is in flight, which leaves other attributes as they are.
+                unsaved.replace();
             }
+            unsaved.base.replaced = true;
         }
         newly
     }
@@ -365,6 +480,11 @@ impl<T: Record> Slot<T> {
     /// The number of the change that is in flight.
     pub(crate) fn in_flight(&self) -> Option<u64> {
         self.unsaved.as_ref()?.flight.as_ref().map(|flight| flight.seq)
+    }
+
+    /// What is in flight but for increments.
+    pub(crate) fn flight(&self) -> Option<&Flight<T>> {
+        self.unsaved.as_ref()?.flight.as_ref()
     }
 
     /// Whether something of it is being written.
@@ -381,12 +501,13 @@ impl<T: Record> Slot<T> {
             return false;
         };
         let newest = flight.seq == unsaved.seq || broken(1);
+        let partial = unsaved.base.partial || flight.is_of_part(&unsaved.base);
         match settled {
             Settled::Written if newest && unsaved.deltas.is_some() => {
                 // Only increments are left, which the record shows.
                 let base = Base::new(flight.sent, saved(flight.kept));
-                let item = flight.attempt.and_then(|attempt| attempt.item);
-                unsaved.base = Base { item, ..base };
+                let item = flight.attempt.and_then(|attempt| attempt.item.clone());
+                unsaved.base = Base { item, partial, ..base };
                 unsaved.image = false;
                 unsaved.doubt = false;
                 unsaved.doubts.clear();
@@ -397,8 +518,9 @@ impl<T: Record> Slot<T> {
                 // It has its new version.
                 self.now = flight.sent;
                 self.kept = saved(self.kept.take());
-                if broken(20) {
-                    self.now = Known::Unknown;
+                if broken(20) || partial {
+                    // What is stored is not all of it: loaded when somebody asks.
+                    (self.now, self.kept) = (Known::Unknown, None);
                 }
                 return true;
             }
@@ -407,7 +529,7 @@ impl<T: Record> Slot<T> {
                 let exact = flight.exact && flight.kept == self.kept;
                 let replaced = unsaved.base.replaced && !exact;
                 let base = Base::new(flight.sent, saved(flight.kept));
-                unsaved.base = Base { exact, replaced, ..base };
+                unsaved.base = Base { exact, replaced, partial, ..base };
                 unsaved.image_since = unsaved.seq;
                 unsaved.doubt = false;
                 unsaved.doubts.clear();
@@ -421,10 +543,7 @@ impl<T: Record> Slot<T> {
             Settled::Pending(_) => {
                 unsaved.base.exact = false;
                 unsaved.doubt = true;
-                if let Some(attempt) = flight.attempt {
-                    unsaved.doubts.retain(|doubt| doubt.seq != attempt.seq);
-                    unsaved.doubts.push(attempt);
-                }
+                unsaved.doubts.add(Doubt::of(flight));
             }
             Settled::Refused(error) => {
                 if newest {
@@ -437,12 +556,13 @@ impl<T: Record> Slot<T> {
 
     /// The change turned out to be what is stored; returns whether the slot is saved now.
     pub(crate) fn unchanged(&mut self) -> bool {
-        let newest = self.unsaved.as_mut().is_some_and(|unsaved| {
-            unsaved.flight.take().is_some_and(|flight| flight.seq == unsaved.seq)
-        });
-        if !newest {
+        let flight = self.unsaved.as_mut().and_then(|unsaved| unsaved.flight.take());
+        let Some(flight) = flight else { return false };
+        if self.unsaved.as_ref().is_none_or(|unsaved| unsaved.seq != flight.seq) {
             return false;
         }
+        // It has the version that is stored.
+        self.now = flight.sent;
         match &mut self.unsaved {
             Some(unsaved) if unsaved.deltas.is_some() => {
                 unsaved.image = false;

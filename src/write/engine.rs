@@ -264,14 +264,14 @@ impl<'e> Engine<'e> {
     /// Once at once; who meets others again and again gives them time.
     fn again_after_conflict(&mut self, write: &Write, resolution: Resolution) {
         let times = self.report.conflict(&write.key, resolution);
+        let Some(round) = times.checked_sub(2) else {
+            return self.plan.push([write.key.clone()]);
+        };
         let left = self.patience_left(&write.key);
         if left.is_zero() {
             self.report.conflict_failed(&write.key);
             return self.fail_met(write, crate::guard::conflict());
         }
-        let Some(round) = times.checked_sub(2) else {
-            return self.plan.push([write.key.clone()]);
-        };
         let round = u32::try_from(round).unwrap_or(u32::MAX);
         let delay = self.link.patience.policy.delay(round, &mut self.random);
         self.schedule.add(vec![write.key.clone()], delay.min(left));

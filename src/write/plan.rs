@@ -1,6 +1,7 @@
 //! Which writes go together into a request.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -8,6 +9,11 @@ use super::report::{Failed, Report};
 use super::{Changes, Settled, Take};
 use crate::key::Key;
 use crate::store::{MAX_BATCH_WRITE, MAX_REQUEST_BYTES, Operation, Outcome, Write};
+
+/// How long to wait before a record is looked at again that somebody is changing.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
+/// How long to wait for somebody who is changing a record: who does may wait for this flush.
+const LONGEST_BUSY: Duration = Duration::from_secs(5);
 
 /// Keys that wait to be sent, in the order of their changes.
 #[derive(Debug, Default)]
@@ -204,6 +210,14 @@ fn take(key: &Key, changes: &dyn Changes, report: &mut Report) -> Option<Taken> 
     match changes.take(key) {
         Take::Write(write) => return Some(Taken::Write(write)),
         Take::Held(operation, until) => return Some(Taken::Held(operation, until)),
+        Take::Busy(operation, error) => {
+            if report.is_busy_for(key) < LONGEST_BUSY {
+                return Some(Taken::Held(operation, Instant::now() + BUSY_PAUSE));
+            }
+            report.conflict_failed(key);
+            let failed = failed(operation, error, report);
+            report.failed(failed);
+        }
         Take::Unchanged => report.unchanged(key),
         Take::Gone => report.gone(key),
         Take::Parked(operation, error) => {

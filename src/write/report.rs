@@ -57,8 +57,8 @@ pub struct FlushReport {
     /// Records that were not saved for want of an answer, capacity or permission. The next flush
     /// sends them again.
     pub failed: Vec<Failed>,
-    /// Guarded records that others had changed, each once, whatever became of them: they are counted
-    /// above too.
+    /// Guarded records that others had changed, and those written field by field that others had
+    /// deleted, each once, whatever became of them: they are counted above too.
     pub conflicts: Vec<Conflict>,
     /// Requests sent, retries included.
     pub requests: u64,
@@ -242,6 +242,8 @@ pub(super) struct Report {
     tries: HashMap<Key, Tries>,
     /// Where the line of a key is among the conflicts.
     conflicts: HashMap<Key, usize>,
+    /// Since when a key has been found to be changed by somebody.
+    busy: HashMap<Key, Instant>,
     pub(super) done: FlushReport,
 }
 
@@ -251,6 +253,7 @@ impl Report {
             started: Instant::now(),
             tries: HashMap::new(),
             conflicts: HashMap::new(),
+            busy: HashMap::new(),
             done: FlushReport::default(),
         }
     }
@@ -321,6 +324,11 @@ impl Report {
             // It was met by the flush before.
             None => _ = self.conflict(key, Resolution::Failed),
         }
+    }
+
+    /// For how long a key has been found to be changed by somebody.
+    pub(super) fn is_busy_for(&mut self, key: &Key) -> Duration {
+        self.busy.entry(key.clone()).or_insert_with(Instant::now).elapsed()
     }
 
     /// Forgotten by its owner while it waited: there is nothing to save any more.

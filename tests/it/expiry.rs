@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use memory_table::aws_sdk_dynamodb::types::AttributeValue;
-use memory_table::{MemoryTable, Record};
+use memory_table::{Guard, MemoryTable, Record};
 use serde::{Deserialize, Serialize};
 
 use super::support::Stage;
@@ -86,4 +86,25 @@ async fn a_record_that_is_made_anew_has_nothing_of_the_expired_one() {
     now.store(250, Ordering::SeqCst);
     assert_eq!(memory.get_or_create("b").await.unwrap().visits, 0);
     assert_eq!(memory.flush().await.unwrap().written, 1);
+}
+
+#[tokio::test]
+async fn a_guarded_record_takes_the_place_of_the_expired_one() {
+    let (stage, ..) = stage().await;
+    for field_wise in [false, true] {
+        let builder = stage.builder().hide_expired_by(|| 150);
+        let builder = if field_wise { builder.field_wise() } else { builder.guarded(Guard::Item) };
+        let memory = builder.build().unwrap();
+        let client = stage.truth.database().client();
+        let put = client.put_item().table_name(stage.truth.name().unwrap());
+        let put = put.item("id", AttributeValue::S("a".into()));
+        let put = put.item("ends", AttributeValue::N("100".into()));
+        put.item("extra", AttributeValue::Bool(true)).send().await.unwrap();
+        memory.update("a", |session| session.visits += 1).await.unwrap();
+        let report = memory.flush().await.unwrap();
+        assert_eq!((report.written, report.conflicts.len()), (1, 0));
+        let item = stage.truth.get_item("a").await.unwrap().unwrap();
+        assert!(!item.contains_key("extra"), "{item:?}");
+        assert_eq!(item["visits"], AttributeValue::N("1".into()));
+    }
 }

@@ -245,3 +245,90 @@ async fn a_versioned_record_is_never_written_unguarded() {
     let error = stage.builder().field_wise().build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Configuration);
 }
+
+#[tokio::test]
+async fn what_was_written_in_part_unseen_is_read_before_it_is_changed() {
+    let (stage, _) = loaded().await;
+    set(&stage, "owner", text("bob")).await;
+    set(&stage, "note", text("kept")).await;
+    let memory = stage.memory();
+    memory.merge(account(1, "x@y", 5)).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    let seen = memory.get(1).await.unwrap().unwrap();
+    assert_eq!((seen.logins, seen.note.as_deref()), (5, Some("kept")));
+    memory.update(1, |account| account.logins += 1).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    let item = stage.truth.get_item(1).await.unwrap().unwrap();
+    assert_eq!((&item["owner"], &item["logins"]), (&text("bob"), &number(6)));
+}
+
+#[tokio::test]
+async fn what_two_lost_requests_changed_is_named_once() {
+    let (stage, _) = loaded().await;
+    let memory = stage.builder().field_wise().patience(std::time::Duration::ZERO).build().unwrap();
+    for note in ["x", "y"] {
+        memory.update(1, |account| account.note = Some(note.into())).await.unwrap();
+        stage.faults.next(UPDATE, Fault::connection_reset().after_applying());
+        assert_eq!(memory.flush().await.unwrap_err().report().parked.len(), 0);
+    }
+    memory.update(1, |account| account.note = None).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(stage.truth.get(1).await.unwrap(), Some(account(1, "a@b", 3)));
+}
+
+#[tokio::test]
+async fn a_put_behind_a_delete_during_a_flight_replaces_the_item() {
+    let (stage, memory) = loaded().await;
+    memory.update(1, |account| account.logins = 4).await.unwrap();
+    let gate = stage.faults.hold_next(UPDATE);
+    let (report, ()) = tokio::join!(memory.flush(), async {
+        gate.reached().await;
+        set(&stage, "owner", text("bob")).await;
+        memory.delete(1).await.unwrap();
+        memory.put(account(1, "a@b", 4)).await.unwrap();
+        gate.open();
+    });
+    assert_eq!(report.unwrap().written, 1);
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    let item = stage.truth.get_item(1).await.unwrap().unwrap();
+    assert!(item.get("owner").is_none(), "the account is another one");
+}
+
+#[tokio::test]
+async fn a_merge_behind_a_lost_plain_write_takes_back_what_that_changed() {
+    let (stage, _) = loaded().await;
+    let memory = stage.impatient();
+    memory.update(1, |account| account.logins = 4).await.unwrap();
+    stage.faults.next("BatchWriteItem", Fault::connection_reset().after_applying());
+    assert_eq!(memory.flush().await.unwrap_err().report().failed.len(), 1);
+    memory.merge(account(1, "new", 3)).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(stage.truth.get(1).await.unwrap(), Some(account(1, "new", 3)));
+}
+
+#[tokio::test]
+async fn what_is_unchanged_but_for_its_version_keeps_the_one_that_is_stored() {
+    let stage = Stage::<Draft>::new().await;
+    stage.truth.put(&draft(1, "a", 5)).await.unwrap();
+    let memory = stage.memory();
+    memory.get(1).await.unwrap();
+    memory.put(draft(1, "a", 0)).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().unchanged, 1);
+    assert_eq!(memory.get(1).await.unwrap().unwrap().version, 5);
+    memory.update_existing(1, |draft| draft.text = "b".into()).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(stage.truth.get(1).await.unwrap(), Some(draft(1, "b", 6)));
+}
+
+#[tokio::test]
+async fn a_versioned_record_can_be_given_another_key() {
+    let stage = Stage::<Draft>::new().await;
+    stage.truth.put(&draft(1, "a", 5)).await.unwrap();
+    let memory = stage.memory();
+    memory.rekey(1, 2, |draft| draft.id = 2).await.unwrap();
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, report.deleted), (1, 1));
+    assert_eq!(stage.truth.get(2).await.unwrap().map(|draft| draft.text), Some("a".into()));
+    memory.update_existing(2, |draft| draft.text = "b".into()).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+}

@@ -585,3 +585,163 @@ async fn workers_that_raise_the_same_counters_lose_no_raise() {
     }
     assert!(conflicts > 0, "they met");
 }
+
+/// A write that lands late must not bring back what was deleted since.
+#[tokio::test(start_paused = true)]
+async fn a_delete_waits_for_a_lost_put_that_may_still_land() {
+    for known in [true, false] {
+        let stage = Stage::<Page>::embedded().await;
+        let builder = stage.builder().guarded(Guard::Item).patience(Duration::ZERO);
+        let memory = builder.late_write_window(Duration::from_secs(5)).build().unwrap();
+        if known {
+            assert_eq!(memory.get("/").await.unwrap(), None);
+        }
+        memory.put(page("/", 1, 1)).await.unwrap();
+        let late = Fault::connection_reset().applied_late(Duration::from_secs(3));
+        stage.faults.next(PUT, late);
+        assert_eq!(memory.flush().await.unwrap_err().report().failed.len(), 1);
+        memory.delete("/").await.unwrap();
+        assert_eq!(memory.flush().await.unwrap().deleted, 1);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(stored(&stage, "/").await, None);
+    }
+}
+
+/// The value is what the lost request expects again, once it was changed there and back.
+#[tokio::test(start_paused = true)]
+async fn a_change_back_waits_for_a_lost_request_of_a_change_that_was_saved() {
+    let stage = Stage::<Page>::embedded().await;
+    stage.truth.put(&page("/", 1, 10)).await.unwrap();
+    let builder = stage.builder().guarded(Guard::Item).late_write_window(Duration::from_secs(5));
+    let memory = builder.build().unwrap();
+    memory.update("/", |page| page.visits = 2).await.unwrap();
+    stage.faults.next(UPDATE, Fault::connection_reset().applied_late(Duration::from_secs(3)));
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    memory.update("/", |page| page.visits = 1).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(stored(&stage, "/").await, Some((1, 10)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_takes_everything_out_does_not_wait_for_a_merge_that_waits_for_it() {
+    let stage = Stage::<Page>::embedded().await;
+    stage.truth.put(&page("/", 1, 10)).await.unwrap();
+    let memory = guarded(&stage, Guard::Item, OnConflict::merge(added));
+    memory.update("/", |page| page.visits = 2).await.unwrap();
+    stage.truth.put(&page("/", 100, 10)).await.unwrap();
+    let gate = stage.faults.hold_next(UPDATE);
+    let (report, taken, ()) = tokio::join!(
+        memory.flush(),
+        async {
+            tokio::task::yield_now().await;
+            memory.take_unsaved().await
+        },
+        async {
+            gate.reached().await;
+            gate.open();
+        }
+    );
+    let report = report.unwrap_err().into_report();
+    assert_eq!(report.failed[0].error.kind(), ErrorKind::Conflict);
+    assert_eq!(taken.len(), 1);
+    assert_eq!(stored(&stage, "/").await, Some((100, 10)));
+}
+
+/// The rekey has the turn of the record and is not polled while its own task flushes.
+#[tokio::test(start_paused = true)]
+async fn a_merge_waits_only_so_long_for_who_is_changing_the_record() {
+    let stage = Stage::<Page>::embedded().await;
+    let memory = guarded(&stage, Guard::Item, OnConflict::merge(added));
+    memory.put(page("/", 1, 1)).await.unwrap();
+    stage.truth.put(&page("/", 100, 10)).await.unwrap();
+    let gate = stage.faults.hold_next("GetItem");
+    {
+        // The old key is known; the turn of the new one, which is first in order, is taken.
+        let mut other = std::pin::pin!(memory.update("/other", |_| {}));
+        assert!(futures::poll!(other.as_mut()).is_pending());
+        gate.reached().await;
+        let mut rekey = std::pin::pin!(memory.rekey("/", "/other", |_| {}));
+        assert!(futures::poll!(rekey.as_mut()).is_pending());
+        let report = memory.flush().await.unwrap_err().into_report();
+        assert_eq!(report.failed[0].error.kind(), ErrorKind::Conflict);
+    }
+    gate.open();
+    assert_eq!(memory.flush().await.unwrap().written, 1, "the next flush merges");
+    assert_eq!(stored(&stage, "/").await, Some((101, 11)));
+}
+
+#[tokio::test]
+async fn a_rekey_to_a_key_that_was_never_loaded_replaces_what_is_there() {
+    let (stage, memory) = loaded(Guard::Item, OnConflict::Fail).await;
+    stage.truth.put(&page("/other", 7, 7)).await.unwrap();
+    memory.rekey("/", "/other", |page| page.url = "/other".into()).await.unwrap();
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, report.deleted, report.conflicts.len()), (1, 1, 0));
+    assert_eq!(stored(&stage, "/other").await, Some((1, 10)));
+    assert_eq!(stored(&stage, "/").await, None);
+}
+
+#[tokio::test]
+async fn an_absence_that_was_read_eventually_is_not_trusted_by_a_delete() {
+    let stage = Stage::<Page>::new().await;
+    let builder = stage.builder().guarded(Guard::Item).eventually_consistent_loads();
+    let memory = builder.build().unwrap();
+    assert_eq!(memory.get("/").await.unwrap(), None);
+    stage.truth.put(&page("/", 1, 1)).await.unwrap(); // was there, and the read did not see it
+    memory.delete("/").await.unwrap();
+    let report = memory.flush().await.unwrap_err().into_report();
+    assert_eq!(report.failed[0].error.kind(), ErrorKind::Conflict);
+    assert_eq!(stored(&stage, "/").await, Some((1, 1)));
+}
+
+#[tokio::test]
+async fn an_overwrite_replaces_nothing_that_the_type_cannot_read() {
+    let (stage, memory) = loaded(Guard::Item, OnConflict::Overwrite).await;
+    memory.update("/", |page| page.visits = 2).await.unwrap();
+    let client = stage.truth.database().client();
+    let theirs = client.put_item().table_name(stage.truth.name().unwrap());
+    let theirs = theirs.item("url", AttributeValue::S("/".into()));
+    theirs.item("visits", AttributeValue::S("many".into())).send().await.unwrap();
+    let report = memory.flush().await.unwrap_err().into_report();
+    assert_eq!(report.failed[0].error.kind(), ErrorKind::InvalidItem);
+    let item = stage.truth.get_item("/").await.unwrap().unwrap();
+    assert_eq!(item["visits"], AttributeValue::S("many".into()));
+}
+
+#[tokio::test]
+async fn what_others_may_change_does_not_hide_our_own_success() {
+    let (stage, memory) = loaded(Guard::Fields, OnConflict::Fail).await;
+    memory.update("/", |page| page.visits = 2).await.unwrap();
+    stage.truth.put(&page("/", 1, 99)).await.unwrap();
+    stage.faults.next(UPDATE, Fault::connection_reset().after_applying());
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, report.conflicts.len()), (1, 0));
+    assert_eq!(stored(&stage, "/").await, Some((2, 99)));
+}
+
+#[tokio::test]
+async fn a_plain_write_whose_answer_was_lost_is_known_again_by_a_guarded_one() {
+    let stage = Stage::<Page>::new().await;
+    stage.truth.put(&page("/", 1, 10)).await.unwrap();
+    let memory = stage.impatient();
+    memory.update("/", |page| page.visits = 2).await.unwrap();
+    stage.faults.next(BATCH, Fault::connection_reset().after_applying());
+    assert_eq!(memory.flush().await.unwrap_err().report().failed.len(), 1);
+    memory.put_guarded(page("/", 2, 11)).await.unwrap();
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, report.conflicts.len()), (1, 0));
+    assert_eq!(stored(&stage, "/").await, Some((2, 11)));
+}
+
+#[tokio::test]
+async fn a_first_conflict_is_resolved_whatever_patience_says() {
+    let stage = Stage::<Page>::new().await;
+    stage.truth.put(&page("/", 1, 10)).await.unwrap();
+    let builder = stage.builder().guarded(Guard::Item).on_conflict(OnConflict::merge(added));
+    let memory = builder.patience(Duration::ZERO).build().unwrap();
+    memory.update("/", |page| page.visits = 2).await.unwrap();
+    stage.truth.put(&page("/", 100, 10)).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(stored(&stage, "/").await, Some((101, 10)));
+}

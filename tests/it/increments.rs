@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use crate::support::{Fault, Stage};
 
 const ADD: &str = "TransactWriteItems";
-const BATCH: &str = "BatchWriteItem";
 const UPDATE: &str = "UpdateItem";
 const TOKEN_LIFE: Duration = Duration::from_secs(600);
 
