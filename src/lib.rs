@@ -106,16 +106,16 @@ pub use key::{
     KeyShape, KeyValue, PartitionKey, QueryShape, SortShape,
 };
 pub use memory::{
-    FeedError, Increment, LoadReport, Loadable, MemoryTable, MemoryTableBuilder, PutSink,
-    ScopeError, Stats, Unsaved,
+    CachedIndex, FeedError, Increment, LoadReport, Loadable, MemoryTable, MemoryTableBuilder,
+    PutSink, ScopeError, Stats, Unsaved,
 };
 pub use record::{FromKey, Projection, Record};
 pub use retry::RetryPolicy;
 pub use spec::{IndexProjection, IndexSpec, KeySpec, TableSpec};
 pub use store::{Operation, Outcome};
 pub use table::{
-    BadItems, BatchGet, BatchWrite, CreateIfMissing, Cursor, Found, IndexShape, IndexTable, Page,
-    Query, Scan, Selected, Shape, SortKey, Table, Unselected, Whole,
+    BadItems, BatchGet, BatchWrite, Cached, CreateIfMissing, Cursor, Found, IndexShape, IndexTable,
+    Page, Query, Scan, Selectable, Selected, Shape, SortKey, Table, Unselected, Whole,
 };
 pub use types::{Attributes, Instant, InstantType, Number, Set, instant, set};
 pub use write::{Failed, FlushError, FlushReport};

@@ -16,7 +16,9 @@ mod increment;
 mod load;
 mod many;
 mod outgoing;
+mod overlay;
 mod read;
+mod recent;
 mod rekey;
 mod room;
 mod scans;
@@ -38,6 +40,7 @@ pub use end::{ScopeError, Unsaved};
 pub use feed::{FeedError, PutSink};
 pub use increment::Increment;
 pub use many::{LoadReport, Loadable};
+pub use overlay::CachedIndex;
 pub use stats::Stats;
 
 use crate::breaks::broken;
@@ -56,6 +59,7 @@ use delta::Tokens;
 use end::Handle;
 use expiry::Clock;
 use fence::Fences;
+use recent::Recent;
 use room::{Mark, Need, Permit};
 use scans::Scans;
 use shards::{Locked, Shards};
@@ -161,6 +165,8 @@ pub(crate) struct Shared<T: Record> {
     closed: Closed,
     background: Background,
     wrote: Wrote,
+    /// What was saved a moment ago, if the table has indexes.
+    recent: Recent,
     /// What decides which clean slot to let go; without it none is.
     bound: Option<Bound>,
     tally: Tally,
@@ -434,6 +440,7 @@ impl<T: Record> MemoryTable<T> {
             closed: Closed::default(),
             background: Background::default(),
             wrote: Wrote::new(options.consistent),
+            recent: Recent::default(),
             options,
             on_conflict,
             tally: Tally::default(),

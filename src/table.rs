@@ -19,11 +19,14 @@ pub use create::CreateIfMissing;
 pub(crate) use create::delete_named;
 pub use query::{IndexTable, Query, SortKey};
 pub use read::cursor::Cursor;
-pub use read::shape::{IndexShape, Selected, Shape, Unselected, Whole};
+pub use read::shape::{Cached, IndexShape, Selectable, Selected, Shape, Unselected, Whole};
 pub use read::{BadItems, Page};
 pub use scan::Scan;
 
-pub(crate) use read::{Part, PartPage, Reader, Wanted, parts, skipped};
+pub(crate) use read::{
+    Overlay, Part, PartPage, Place, Places, RawPage, RawPages, Reader, Walk, Wanted, cursor_keys,
+    parts, skipped,
+};
 
 use crate::codec::{EncodedItem, encode};
 use crate::database::{Database, TableDescription, Wanting};

@@ -318,7 +318,7 @@ impl<T: Record> Shared<T> {
     }
 
     /// What a loaded record is with the increments that wait, and its size.
-    fn shown_with(
+    pub(super) fn shown_with(
         &self,
         key: &Key,
         found: &Stored<T>,
@@ -361,7 +361,11 @@ impl<T: Record> Shared<T> {
         key: &Key,
         found: Option<Decoded<T>>,
     ) {
-        let found = found.map(|found| Stored::of(Some(found)));
+        self.take_scanned(scan, resets, key, found.map(|found| Stored::of(Some(found))));
+    }
+
+    /// As [`store_scanned`](Self::store_scanned), for what was decoded before.
+    pub(super) fn take_scanned(&self, scan: u64, resets: u64, key: &Key, found: Option<Stored<T>>) {
         {
             let mut locked = self.slots.lock(key.as_bytes());
             // Reset since the page was asked for: it may be older than what was forgotten.
@@ -388,14 +392,14 @@ impl<T: Record> Shared<T> {
 }
 
 /// What was found for a key, as a slot has it.
-struct Stored<T> {
-    now: Known<T>,
+pub(super) struct Stored<T> {
+    pub(super) now: Known<T>,
     kept: Option<Arc<Kept>>,
     size: usize,
 }
 
 impl<T: Record> Stored<T> {
-    fn of(found: Option<Decoded<T>>) -> Self {
+    pub(super) fn of(found: Option<Decoded<T>>) -> Self {
         match found {
             None => Self { now: Known::Absent, kept: None, size: 0 },
             Some(Decoded { record, kept, size, .. }) => {

@@ -205,7 +205,7 @@ impl<T: Record> MemoryTable<T> {
 
 impl<T: Record> Shared<T> {
     /// Loads keys that are not known, 100 a request, and waits for them.
-    async fn fetch_all(
+    pub(super) async fn fetch_all(
         self: &Arc<Self>,
         mut keys: Vec<Key>,
         policy: BadItems,
@@ -240,7 +240,7 @@ impl<T: Record> Shared<T> {
         let policy = reader.bad_items.unwrap_or(self.options.bad_items);
         let prepared = reader.prepare(Wanted::Attributes(&[]))?;
         let runtime = super::runtime()?;
-        let loading = Arc::new(Loading { shared: Arc::clone(self), scan: self.scans.begin() });
+        let loading = Arc::new(Loading::begin(self));
         let mut tasks = JoinSet::new();
         for part in parts(prepared) {
             let loading = Arc::clone(&loading);
@@ -276,12 +276,21 @@ impl<T: Record> Shared<T> {
 
 /// A scan that loads. Each of its tasks holds it: a task that is cancelled in the middle of a page
 /// looks at the rest of it all the same. When the last has ended, traces that nobody needs go.
-struct Loading<T: Record> {
+pub(super) struct Loading<T: Record> {
     shared: Arc<Shared<T>>,
     scan: scans::Scan,
 }
 
 impl<T: Record> Loading<T> {
+    pub(super) fn begin(shared: &Arc<Shared<T>>) -> Self {
+        Self { shared: Arc::clone(shared), scan: shared.scans.begin() }
+    }
+
+    /// The number of the scan.
+    pub(super) const fn number(&self) -> u64 {
+        self.scan.number
+    }
+
     async fn load_part(&self, mut part: Part<T>, policy: BadItems) -> Result<LoadReport, Error> {
         let shared = &self.shared;
         let mut report = LoadReport::default();

@@ -236,12 +236,17 @@ impl<T: Record> Shared<T> {
         }
     }
 
-    fn fields<'i>(&self, item: &'i [u8], key: &Key) -> Result<Fields<'i>, Error> {
+    pub(super) fn fields<'i>(&self, item: &'i [u8], key: &Key) -> Result<Fields<'i>, Error> {
         parse_item(item).map_err(|why| self.unstorable(key, why.to_string()))
     }
 
     /// Encodes a record together with what is kept beside it.
-    fn item(&self, record: &T, key: &Key, kept: Option<&Kept>) -> Result<EncodedItem, Error> {
+    pub(super) fn item(
+        &self,
+        record: &T,
+        key: &Key,
+        kept: Option<&Kept>,
+    ) -> Result<EncodedItem, Error> {
         let item = self.encoded_form(record, key)?;
         self.restored(item, key, kept)
     }
@@ -457,6 +462,9 @@ impl<T: Record> Shared<T> {
             more = written && self.has_more(slot);
             saved
         });
+        if written && !T::INDEX_SPECS.is_empty() {
+            self.recent.note(key);
+        }
         self.register(key);
         self.settled.notify_waiters();
         more

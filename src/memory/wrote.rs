@@ -15,6 +15,11 @@ use crate::record::Record;
 pub(crate) struct Wrote(Option<Mutex<HashSet<u64>>>);
 
 impl Wrote {
+    /// Whether anything was sent, where that matters.
+    pub(crate) fn is_any(&self) -> bool {
+        self.0.as_ref().is_some_and(|hashes| !hashes.lock().is_empty())
+    }
+
     /// Remembers keys unless all loads are consistent.
     pub(crate) fn new(consistent: bool) -> Self {
         Self((!consistent).then(Mutex::default))

@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use futures::stream::{BoxStream, TryStreamExt};
 
 use super::Table;
 use super::read::cursor::Cursor;
-use super::read::shape::{IndexShape, Selected, Shape, Whole};
-use super::read::{BadItems, Page, Reader, read_ends, read_methods};
+use super::read::shape::{Cached, IndexShape, Selectable, Selected, Shape, Whole};
+use super::read::{BadItems, Overlay, Page, Reader, read_ends, read_methods};
 use super::scan::Scan;
 use crate::condition::{Condition, KeyComparison, Prefixed, invalid, key_condition};
 use crate::error::Error;
@@ -66,7 +67,7 @@ impl<T: Record, K, S> fmt::Debug for Query<T, K, S> {
 }
 
 impl<T: Record, K: QueryShape, S> Query<T, K, S> {
-    pub(super) fn new(
+    pub(crate) fn new(
         table: Table<T>,
         index: Option<&'static IndexSpec>,
         partition: &impl AttributeLookup<K::Partition>,
@@ -108,8 +109,18 @@ impl<T: Record, K: QueryShape, S> Query<T, K, S> {
 
     /// Reads only the attributes of `P`, for fewer bytes on the wire; the service charges for whole
     /// items all the same.
-    pub fn select<P: Projection<Of = T>>(self) -> Query<T, K, Selected<P>> {
+    pub fn select<P: Projection<Of = T>>(self) -> Query<T, K, Selected<P>>
+    where
+        S: Selectable,
+    {
         let Self { reader, names, partition, .. } = self;
+        Query { reader, names, partition, shape: PhantomData }
+    }
+
+    /// The same, as a memory table sees it.
+    pub(crate) fn seen_by(self, overlay: Arc<dyn Overlay<T>>) -> Query<T, K, Cached> {
+        let Self { mut reader, names, partition, .. } = self;
+        reader.overlay = Some(overlay);
         Query { reader, names, partition, shape: PhantomData }
     }
 

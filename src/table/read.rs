@@ -7,7 +7,7 @@ mod walk;
 use std::fmt;
 use std::sync::Arc;
 
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use super::Table;
 use crate::codec::tree::parse_item;
@@ -18,10 +18,10 @@ use crate::load::Pages;
 use crate::record::Record;
 use crate::spec::{IndexProjection, IndexSpec};
 use crate::store::Reading;
-use cursor::{Cursor, Place, Places};
+use cursor::Cursor;
+pub(crate) use cursor::{Place, Places};
 use shape::Shape;
-use walk::Walk;
-pub(crate) use walk::{Part, PartPage, parts};
+pub(crate) use walk::{Part, PartPage, Walk, cursor_keys, parts};
 
 /// The most parts of a scan.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Scan.html>
@@ -62,18 +62,28 @@ pub(crate) struct Reader<T> {
     pub(crate) table: Table<T>,
     pub(crate) index: Option<&'static IndexSpec>,
     /// A query if there is one.
-    pub(super) key: Option<Condition>,
+    pub(crate) key: Option<Condition>,
     pub(crate) consistent: bool,
-    pub(super) descending: bool,
-    pub(super) filter: Option<Condition>,
-    pub(super) limit: Option<u64>,
-    pub(super) page_size: Option<u32>,
+    pub(crate) descending: bool,
+    pub(crate) filter: Option<Condition>,
+    pub(crate) limit: Option<u64>,
+    pub(crate) page_size: Option<u32>,
     pub(crate) segments: u32,
     /// Only this segment is read.
     pub(crate) segment: Option<u32>,
-    pub(super) start: Option<Cursor>,
+    pub(crate) start: Option<Cursor>,
     pub(crate) bad_items: Option<BadItems>,
+    /// The memory table that reads.
+    pub(crate) overlay: Option<Arc<dyn Overlay<T>>>,
 }
+
+/// A memory table, whose unsaved changes are seen by what it reads.
+pub(crate) trait Overlay<T>: Send + Sync {
+    /// The pages of what is read, unsaved changes included.
+    fn pages(self: Arc<Self>, reader: Reader<T>) -> RawPages<Arc<T>>;
+}
+
+pub(crate) type RawPages<I> = BoxStream<'static, Result<RawPage<I>, Error>>;
 
 impl<T> Clone for Reader<T> {
     fn clone(&self) -> Self {
@@ -82,6 +92,7 @@ impl<T> Clone for Reader<T> {
             key: self.key.clone(),
             filter: self.filter.clone(),
             start: self.start.clone(),
+            overlay: self.overlay.clone(),
             ..*self
         }
     }
@@ -103,7 +114,7 @@ pub(crate) struct Prepared<T> {
     table: Table<T>,
     index: Option<&'static IndexSpec>,
     reading: Arc<Reading>,
-    places: Places,
+    pub(crate) places: Places,
     limit: Option<u64>,
     page_size: Option<u32>,
 }
@@ -134,6 +145,7 @@ impl<T: Record> Reader<T> {
             segment: None,
             start: None,
             bad_items: None,
+            overlay: None,
         }
     }
 
@@ -145,7 +157,7 @@ impl<T: Record> Reader<T> {
     }
 
     /// The names of the keys of what is read: of the index, or of the table.
-    fn keys(&self) -> Vec<&'static str> {
+    pub(crate) fn keys(&self) -> Vec<&'static str> {
         match self.index {
             None => table_keys::<T>(),
             Some(index) => {
@@ -260,11 +272,13 @@ impl<T: Record> Reader<T> {
             _ => Place::Start,
         };
         let parts: Vec<Place> = (0..count).map(begin).collect();
-        let begin = Places { table, index, query, descending, segment: self.segment, parts };
+        let segment = self.segment;
+        let begin = Places { table, index, query, descending, segment, parts, added: None };
         let Some(Cursor(places)) = &self.start else {
             return Ok(begin);
         };
-        let same = Places { parts: begin.parts.clone(), ..places.clone() } == begin
+        let added = places.added.clone().filter(|_| self.overlay.is_none());
+        let same = Places { parts: begin.parts.clone(), added, ..places.clone() } == begin
             && places.parts.len() == begin.parts.len();
         if !same || !self.is_within(places) {
             return Err(Error::new(
@@ -290,14 +304,18 @@ impl<T: Record> Reader<T> {
     }
 
     pub(super) fn count(self) -> impl Future<Output = Result<u64, Error>> + Send + 'static {
+        let seen = self.overlay.clone().map(|overlay| overlay.pages(self.clone()));
         let prepared = self.prepare(Wanted::Count);
-        async move { Walk::new(prepared?).count().await }
+        async move {
+            let Some(pages) = seen else { return Walk::new(prepared?).count().await };
+            let of_page = |page: RawPage<_>| u64::try_from(page.items.len()).unwrap_or(u64::MAX);
+            pages.map_ok(of_page).try_fold(0, async |sum, count| Ok(sum + count)).await
+        }
     }
 
     pub(super) fn pages<S: Shape<T>>(self) -> BoxStream<'static, Result<Page<S::Item>, Error>> {
         let policy = self.bad_items.unwrap_or_default();
-        let pages =
-            self.raw_pages::<S>().map(move |page| page.and_then(|page| page.sorted(policy)));
+        let pages = S::pages(self).map(move |page| page.and_then(|page| page.sorted(policy)));
         let until_error = |ended: &mut bool, page: Result<Page<S::Item>, Error>| {
             let page = (!*ended).then_some(page);
             *ended = page.as_ref().is_none_or(Result::is_err);
@@ -308,7 +326,7 @@ impl<T: Record> Reader<T> {
 
     pub(super) fn stream<S: Shape<T>>(self) -> BoxStream<'static, Result<S::Item, Error>> {
         let skip = self.bad_items == Some(BadItems::Skip);
-        let items = self.raw_pages::<S>().flat_map(move |page| {
+        let items = S::pages(self).flat_map(move |page| {
             let items = match page {
                 Ok(page) if skip => page.items.into_iter().filter_map(without_bad).collect(),
                 Ok(page) => page.items,
@@ -327,8 +345,8 @@ impl<T: Record> Reader<T> {
         self.stream::<S>()
     }
 
-    /// The pages with what does not fit among the items.
-    fn raw_pages<S: Shape<T>>(self) -> BoxStream<'static, Result<RawPage<S::Item>, Error>> {
+    /// The pages of what is stored, with what does not fit among the items.
+    fn stored_pages<S: Shape<T>>(self) -> RawPages<S::Item> {
         match self.prepare(Wanted::Attributes(S::ATTRIBUTES)) {
             Ok(prepared) => Walk::new(prepared).pages::<T, S>(),
             Err(error) => stream::once(async { Err(error) }).boxed(),
@@ -350,10 +368,10 @@ pub(crate) fn skipped(error: &Error) {
 }
 
 /// A page before it is decided what becomes of bad items.
-struct RawPage<I> {
-    items: Vec<Result<I, Error>>,
-    scanned: u64,
-    cursor: Option<Cursor>,
+pub(crate) struct RawPage<I> {
+    pub(crate) items: Vec<Result<I, Error>>,
+    pub(crate) scanned: u64,
+    pub(crate) cursor: Option<Cursor>,
 }
 
 impl<I> RawPage<I> {

@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use futures::stream::{BoxStream, TryStreamExt};
 
 use super::Table;
 use super::read::cursor::Cursor;
-use super::read::shape::{Selected, Shape, Whole};
-use super::read::{BadItems, Page, Reader, read_ends, read_methods};
+use super::read::shape::{Cached, Selectable, Selected, Shape, Whole};
+use super::read::{BadItems, Overlay, Page, Reader, read_ends, read_methods};
 use crate::condition::Condition;
 use crate::error::Error;
 use crate::record::{Projection, Record};
@@ -57,7 +58,7 @@ impl<T, S> fmt::Debug for Scan<T, S> {
 }
 
 impl<T: Record, S> Scan<T, S> {
-    pub(super) fn new(table: Table<T>, index: Option<&'static IndexSpec>) -> Self {
+    pub(crate) fn new(table: Table<T>, index: Option<&'static IndexSpec>) -> Self {
         let reader = Reader { index, ..Reader::new(table) };
         Self { reader, shape: PhantomData }
     }
@@ -114,7 +115,16 @@ impl<T: Record, S> Scan<T, S> {
     /// assert_eq!(ratings[0].rating, 1600.0);
     /// # Ok(()) }
     /// ```
-    pub fn select<P: Projection<Of = T>>(self) -> Scan<T, Selected<P>> {
+    pub fn select<P: Projection<Of = T>>(self) -> Scan<T, Selected<P>>
+    where
+        S: Selectable,
+    {
+        Scan { reader: self.reader, shape: PhantomData }
+    }
+
+    /// The same, as a memory table sees it.
+    pub(crate) fn seen_by(mut self, overlay: Arc<dyn Overlay<T>>) -> Scan<T, Cached> {
+        self.reader.overlay = Some(overlay);
         Scan { reader: self.reader, shape: PhantomData }
     }
 

@@ -29,6 +29,7 @@ mod lookups;
 mod memory_loads;
 mod memory_reads;
 mod memory_writes;
+mod overlay;
 mod patience;
 mod queries;
 mod rekey;

@@ -39,11 +39,11 @@ use crate::error::{Error, ErrorKind};
 /// # Ok(()) }
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Cursor(pub(super) Places);
+pub struct Cursor(pub(crate) Places);
 
 /// How far each part of a read came.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub(super) struct Places {
+pub(crate) struct Places {
     #[serde(rename = "t")]
     pub(super) table: String,
     #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
@@ -57,12 +57,16 @@ pub(super) struct Places {
     pub(super) segment: Option<u32>,
     /// One for a query, one for each segment of a scan.
     #[serde(rename = "p")]
-    pub(super) parts: Vec<Place>,
+    pub(crate) parts: Vec<Place>,
+    /// Of what a memory table adds: the key of the last that was returned, which is DynamoDB JSON; empty
+    /// if all of it is still to come.
+    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) added: Option<String>,
 }
 
 /// How far a part of a read came.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub(super) enum Place {
+pub(crate) enum Place {
     #[serde(rename = "s")]
     Start,
     /// Behind the item of this key, which is DynamoDB JSON.
@@ -73,8 +77,8 @@ pub(super) enum Place {
 }
 
 impl Places {
-    pub(super) fn cursor(&self) -> Option<Cursor> {
-        let more = self.parts.iter().any(|place| *place != Place::End);
+    pub(crate) fn cursor(&self) -> Option<Cursor> {
+        let more = self.parts.iter().any(|place| *place != Place::End) || self.added.is_some();
         more.then(|| Cursor(self.clone()))
     }
 }

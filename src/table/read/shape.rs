@@ -1,7 +1,9 @@
 //! What a read makes of the items: whole records, or parts of them.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
+use super::{RawPages, Reader};
 use crate::error::Error;
 use crate::index::{AllAttributes, SomeAttributes};
 use crate::link::Link;
@@ -26,6 +28,14 @@ pub trait Shape<T: Record>: Send + 'static {
     const ATTRIBUTES: &'static [&'static str];
     #[doc(hidden)]
     fn read(origin: Origin<'_>, json: &[u8]) -> Result<Self::Item, Error>;
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "nobody else implements or calls it")]
+    fn pages(reader: Reader<T>) -> RawPages<Self::Item>
+    where
+        Self: Sized,
+    {
+        reader.stored_pages::<Self>()
+    }
 }
 
 /// Whole records.
@@ -48,6 +58,39 @@ impl<T: Record> Shape<T> for Whole {
         load::read_item(link, json).map(|decoded| decoded.record)
     }
 }
+
+/// Whole records as a memory table has them, unsaved changes included.
+#[derive(Debug)]
+pub enum Cached {}
+
+impl<T: Record> Shape<T> for Cached {
+    type Item = Arc<T>;
+    const ATTRIBUTES: &'static [&'static str] = &[];
+
+    fn read(Origin(link): Origin<'_>, json: &[u8]) -> Result<Arc<T>, Error> {
+        load::read_item(link, json).map(|decoded| Arc::new(decoded.record))
+    }
+
+    #[expect(private_interfaces, reason = "nobody else implements or calls it")]
+    fn pages(reader: Reader<T>) -> RawPages<Arc<T>> {
+        match reader.overlay.clone() {
+            Some(overlay) => overlay.pages(reader),
+            None => reader.stored_pages::<Self>(),
+        }
+    }
+}
+
+/// A shape of which some attributes can be chosen.
+#[diagnostic::on_unimplemented(
+    message = "a query of a memory table returns whole records",
+    label = "some attributes cannot be chosen here",
+    note = "query the table beneath: `memory.table().query(..).select::<P>()`"
+)]
+pub trait Selectable {}
+
+impl Selectable for Whole {}
+impl Selectable for Unselected {}
+impl<P> Selectable for Selected<P> {}
 
 impl<T: Record, P: Projection<Of = T>> Shape<T> for Selected<P> {
     type Item = P;

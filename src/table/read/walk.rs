@@ -32,7 +32,7 @@ pub(crate) struct PartPage {
     pub(crate) link: Link,
     pub(crate) page: Page,
     /// How far the part came.
-    place: Place,
+    pub(crate) place: Place,
 }
 
 /// The parts of a read that are still to be read.
@@ -97,7 +97,7 @@ impl<T: Record> Part<T> {
 }
 
 /// The attributes of the key that DynamoDB starts behind: the table's keys and the index's.
-fn cursor_keys<T: Record>(index: Option<&'static IndexSpec>) -> Vec<&'static str> {
+pub(crate) fn cursor_keys<T: Record>(index: Option<&'static IndexSpec>) -> Vec<&'static str> {
     let mut keys = table_keys::<T>();
     let of_index = |index: &'static IndexSpec| {
         index.partition_key().into_iter().chain(index.sort_key_spec()).map(|key| key.name)
@@ -111,13 +111,13 @@ fn cursor_keys<T: Record>(index: Option<&'static IndexSpec>) -> Vec<&'static str
 }
 
 /// All parts of a read, their pages as they come.
-pub(super) struct Walk {
+pub(crate) struct Walk {
     parts: SelectAll<BoxStream<'static, (usize, Result<PartPage, Error>)>>,
-    places: Places,
+    pub(crate) places: Places,
 }
 
 impl Walk {
-    pub(super) fn new<T: Record>(prepared: Prepared<T>) -> Self {
+    pub(crate) fn new<T: Record>(prepared: Prepared<T>) -> Self {
         let places = prepared.places.clone();
         let next = async |part: Option<Part<T>>| {
             let mut part = part?;
@@ -145,18 +145,28 @@ impl Walk {
         stream::unfold(Some(self), next).boxed()
     }
 
-    async fn next<T: Record, S: Shape<T>>(&mut self) -> Option<Result<RawPage<S::Item>, Error>> {
+    /// The next page of any part, and that part.
+    pub(crate) async fn next_part(&mut self) -> Option<Result<(usize, PartPage), Error>> {
         let (at, page) = self.parts.next().await?;
-        let PartPage { link, page, place } = match page {
-            Ok(page) => page,
-            Err(error) => return Some(Err(error)),
-        };
+        Some(page.map(|page| (at, page)))
+    }
+
+    /// Notes how far a part came.
+    pub(crate) fn reached(&mut self, at: usize, place: Place) {
         // Nothing of a page that came after the limit was reached: its part is where it was.
         if place != Place::Start
             && let Some(known) = self.places.parts.get_mut(at)
         {
             *known = place;
         }
+    }
+
+    async fn next<T: Record, S: Shape<T>>(&mut self) -> Option<Result<RawPage<S::Item>, Error>> {
+        let (at, PartPage { link, page, place }) = match self.next_part().await? {
+            Ok(page) => page,
+            Err(error) => return Some(Err(error)),
+        };
+        self.reached(at, place);
         let items = page.items.iter().map(|json| S::read(Origin(&link), json)).collect();
         Some(Ok(RawPage { items, scanned: page.scanned, cursor: self.places.cursor() }))
     }

@@ -1,0 +1,468 @@
+//! Queries and scans that see unsaved changes.
+//!
+//! Before the first request it is noted what is unsaved. What the database returns is replaced by what
+//! the slots have, and what it cannot return is added: in a query in its place by the sort key, in a
+//! scan at the end. So each record comes once, whatever is flushed meanwhile.
+
+mod added;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use futures::stream::{self, StreamExt};
+
+use super::delta::Sums;
+use super::expiry::Seen;
+use super::load::Stored;
+use super::many::Loading;
+use super::slot::Known;
+use super::{MemoryTable, Shared};
+use crate::codec::tree::{Fields, parse_item};
+use crate::codec::{item_key, key_json};
+use crate::condition::Condition;
+use crate::error::{Error, ErrorKind};
+use crate::index::Index;
+use crate::key::{AttributeLookup, Key, QueryShape};
+use crate::link::Link;
+use crate::load::read_item;
+use crate::record::Record;
+use crate::spec::{IndexProjection, IndexSpec};
+use crate::table::{
+    BadItems, Cached, Overlay, PartPage, Place, Query, RawPage, RawPages, Reader, Scan, Walk,
+    Wanted,
+};
+use added::{Added, Order};
+
+impl<T: Record> MemoryTable<T> {
+    /// The records of a partition, in the order of their sort keys, unsaved changes included: what is put
+    /// comes in its place, what is deleted does not, and what is changed comes as it is here. Conditions
+    /// hold for what is returned.
+    ///
+    /// It is a query of the table with the same options and ends, which returns records as
+    /// [`get`](Self::get) does: those that are in memory as they are there, and what it reads is cached.
+    /// A change made while it runs may be seen or not. Reads are consistent unless
+    /// [loads are not](crate::MemoryTableBuilder::eventually_consistent_loads).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), memory_table::Error> {
+    /// # use memory_table::{Database, MemoryTable, Record};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Record, Serialize, Deserialize, Clone)]
+    /// # #[record(table = "players")]
+    /// # struct Player { #[record(partition_key)] game: String, #[record(sort_key)] name: String }
+    /// # let players = Database::embedded()?.table::<Player>();
+    /// # players.create_if_missing().await?;
+    /// # let player = |name: &str| Player { game: "chess".into(), name: name.into() };
+    /// for name in ["ada", "eve"] {
+    ///     players.put(&player(name)).await?;
+    /// }
+    /// let memory = MemoryTable::new(players);
+    /// memory.put(player("bob")).await?;
+    /// memory.delete(("chess", "eve")).await?;
+    /// let found = memory.query("chess").all().await?;
+    /// assert_eq!(found.iter().map(|player| &*player.name).collect::<Vec<_>>(), ["ada", "bob"]);
+    /// # Ok(()) }
+    /// ```
+    pub fn query(
+        &self,
+        partition: impl AttributeLookup<<T::Key as QueryShape>::Partition>,
+    ) -> Query<T, T::Key, Cached> {
+        let query = self.shared.own_table().query(partition).seen_by(self.overlay());
+        self.shared.consistently(query)
+    }
+
+    /// All records, in no order, unsaved changes included: those that the database does not return come
+    /// last. As [`query`](Self::query) otherwise.
+    ///
+    /// With [`segment`](crate::Scan::segment) what is new here comes with one of the segments, whoever
+    /// else stores it meanwhile. A scan that is [resumed](crate::Scan::resume) trusts that what was loaded
+    /// before is still stored.
+    pub fn scan(&self) -> Scan<T, Cached> {
+        let mut scan = self.shared.own_table().scan().seen_by(self.overlay());
+        scan.reader.consistent = self.shared.reads_like_loads();
+        scan
+    }
+
+    /// An index of the table, whose queries and scans see unsaved changes:
+    /// `memory.index(Store::INDEXES.by_company).query("acme")`.
+    ///
+    /// The index says which records there are, and they are looked up by their keys unless they are in
+    /// memory, 100 a request: an index lags behind, and need not have all attributes. What this table
+    /// saved in the last seconds is seen too, though the index may not have it yet.
+    pub fn index<K, A>(&self, index: Index<T, K, A>) -> CachedIndex<T, K, A> {
+        CachedIndex { memory: self.clone(), index }
+    }
+
+    fn overlay(&self) -> Arc<dyn Overlay<T>> {
+        Arc::clone(&self.shared) as Arc<dyn Overlay<T>>
+    }
+}
+
+/// An index of a memory table, for reading: [`MemoryTable::index`].
+pub struct CachedIndex<T: Record, K, A> {
+    memory: MemoryTable<T>,
+    index: Index<T, K, A>,
+}
+
+impl<T: Record, K, A> std::fmt::Debug for CachedIndex<T, K, A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (memory, index) = (&self.memory, &self.index);
+        f.debug_struct("CachedIndex").field("memory", memory).field("index", index).finish()
+    }
+}
+
+impl<T: Record, K: QueryShape, A> CachedIndex<T, K, A> {
+    /// The records of a partition of the index, in the order of its sort keys, unsaved changes included.
+    pub fn query(&self, partition: impl AttributeLookup<K::Partition>) -> Query<T, K, Cached> {
+        let table = self.memory.shared.own_table();
+        let query = Query::<T, K>::new(table, Some(self.index.spec()), &partition);
+        self.memory.shared.consistently(query.seen_by(self.memory.overlay()))
+    }
+
+    /// All records that the index has, unsaved changes included.
+    pub fn scan(&self) -> Scan<T, Cached> {
+        let table = self.memory.shared.own_table();
+        let scan = Scan::<T>::new(table, Some(self.index.spec()));
+        scan.seen_by(self.memory.overlay())
+    }
+}
+
+impl<T: Record> Shared<T> {
+    /// Whether a query or scan of the table is to be consistent: always if loads are, else as soon as
+    /// this table has written something.
+    fn reads_like_loads(&self) -> bool {
+        self.options.consistent || self.wrote.is_any()
+    }
+
+    fn consistently<K>(&self, mut query: Query<T, K, Cached>) -> Query<T, K, Cached> {
+        let can = query.reader.index.is_none_or(IndexSpec::is_local);
+        query.reader.consistent = can && self.reads_like_loads();
+        query
+    }
+}
+
+impl<T: Record> Overlay<T> for Shared<T> {
+    fn pages(self: Arc<Self>, reader: Reader<T>) -> RawPages<Arc<T>> {
+        let next = async |state: Option<Begun<T>>| {
+            let walk = match state? {
+                Begun::Not(shared, reader) => shared.see(*reader),
+                Begun::Walking(walk) => Ok(*walk),
+            };
+            let mut walk = match walk {
+                Ok(walk) => walk,
+                Err(error) => return Some((Err(error), None)),
+            };
+            match walk.next().await? {
+                Ok(page) => Some((Ok(page), Some(Begun::Walking(Box::new(walk))))),
+                Err(error) => Some((Err(error), None)),
+            }
+        };
+        stream::unfold(Some(Begun::Not(self, Box::new(reader))), next).boxed()
+    }
+}
+
+/// Whether a read has begun: what is unsaved is looked at when it is first polled.
+enum Begun<T: Record> {
+    Not(Arc<Shared<T>>, Box<Reader<T>>),
+    Walking(Box<Seeing<T>>),
+}
+
+/// A read under way.
+struct Seeing<T: Record> {
+    shared: Arc<Shared<T>>,
+    walk: Walk,
+    /// While it is held, what is let go leaves traces, so that no page brings back what is older.
+    loading: Loading<T>,
+    resets: u64,
+    added: Added,
+    order: Order<T>,
+    key: Option<Condition>,
+    filter: Option<Condition>,
+    /// How many may still be returned.
+    left: u64,
+    by_key: bool,
+    policy: BadItems,
+    ended: bool,
+}
+
+/// A record that is to be returned, or why it cannot be.
+type Found<T> = Result<Arc<T>, Error>;
+
+impl<T: Record> Shared<T> {
+    /// Notes what is unsaved, and prepares the requests.
+    fn see(self: Arc<Self>, mut reader: Reader<T>) -> Result<Seeing<T>, Error> {
+        let order = Order::<T>::new(&reader);
+        let (key, filter) = (reader.key.clone(), reader.filter.clone());
+        let left = reader.limit.take().unwrap_or(u64::MAX);
+        let policy = reader.bad_items.unwrap_or_default();
+        let index = reader.index;
+        // Checked as it was said, also where the service is not asked all of it.
+        let whole = reader.clone().prepare(Wanted::Attributes(&[]))?;
+        let loading = Loading::begin(&self);
+        let resets = self.scans.resets();
+        let added = Added::of(&self, &reader, &order, &whole.places);
+        if reader.filter.is_none() {
+            let hidden = u64::try_from(added.count()).unwrap_or(u64::MAX);
+            let enough = u32::try_from(left.saturating_add(hidden)).ok();
+            reader.page_size = reader.page_size.into_iter().chain(enough).min();
+        }
+        let prepared = match index {
+            None => whole,
+            Some(index) => {
+                if !matches!(index.attributes(), IndexProjection::All) {
+                    reader.filter = None;
+                }
+                reader.prepare(Wanted::Keys)?
+            }
+        };
+        let walk = Walk::new(prepared);
+        Ok(Seeing {
+            shared: self,
+            walk,
+            loading,
+            resets,
+            added,
+            order,
+            key,
+            filter,
+            left,
+            by_key: index.is_some(),
+            policy,
+            ended: false,
+        })
+    }
+}
+
+impl<T: Record> Seeing<T> {
+    /// The next page; `None` at the end.
+    async fn next(&mut self) -> Option<Result<RawPage<Arc<T>>, Error>> {
+        if self.ended || self.left == 0 {
+            return None;
+        }
+        match self.walk.next_part().await {
+            Some(Ok((at, page))) => Some(self.see_page(at, page).await),
+            Some(Err(error)) => Some(Err(error)),
+            None => {
+                self.ended = true;
+                let rest = self.added.rest();
+                if rest.is_empty() {
+                    return None;
+                }
+                let mut items = Vec::new();
+                self.add(rest, &mut items).await;
+                Some(Ok(self.page(items, 0)))
+            }
+        }
+    }
+
+    /// A page of the database, with what is to be added up to its end.
+    async fn see_page(&mut self, at: usize, page: PartPage) -> Result<RawPage<Arc<T>>, Error> {
+        let PartPage { link, page, place } = page;
+        let known = if self.by_key { self.look_up(&page.items).await? } else { HashMap::new() };
+        let mut items = Vec::new();
+        for json in &page.items {
+            let Some(key) = item_key(json, T::PARTITION_KEY, T::SORT_KEY) else {
+                return Err(no_key().on_table(&link.table.name));
+            };
+            let before = self.added.before(&self.order, json);
+            if !self.add(before, &mut items).await || self.left == 0 {
+                return Ok(self.page(items, page.scanned));
+            }
+            if let Some(found) = self.stored(&link, &key, json, known.get(&key)).await {
+                self.left -= 1;
+                items.push(found);
+            }
+            self.walk.reached(at, Place::After(self.order.place(json)?));
+            self.added.passed();
+            if self.left == 0 {
+                return Ok(self.page(items, page.scanned));
+            }
+        }
+        let up_to = match &place {
+            Place::After(last) => self.added.up_to(&self.order, last.as_bytes()),
+            Place::Start | Place::End => self.added.of_part(),
+        };
+        if self.add(up_to, &mut items).await {
+            if matches!(place, Place::After(_)) {
+                self.added.passed();
+            }
+            self.walk.reached(at, place);
+        }
+        Ok(self.page(items, page.scanned))
+    }
+
+    fn page(&mut self, items: Vec<Found<T>>, scanned: u64) -> RawPage<Arc<T>> {
+        let mut places = self.walk.places.clone();
+        places.added = self.added.place(&places);
+        RawPage { items, scanned, cursor: places.cursor() }
+    }
+
+    /// Returns what is to be added, as it is now; whether all of it could be.
+    async fn add(&mut self, keys: Vec<Key>, items: &mut Vec<Found<T>>) -> bool {
+        for key in keys {
+            if self.left == 0 {
+                return false;
+            }
+            if let Some(found) = self.unsaved(&key).await {
+                self.left -= 1;
+                items.push(found);
+            }
+            self.added.returned(&key);
+        }
+        true
+    }
+
+    /// A record that the database returned, as it is here; `None` if it is not to be returned.
+    async fn stored(
+        &mut self,
+        link: &Link,
+        key: &Key,
+        json: &[u8],
+        known: Option<&Found<T>>,
+    ) -> Option<Found<T>> {
+        if self.added.takes(key) {
+            // It comes in the place that it has here, or has come.
+            return None;
+        }
+        if self.by_key {
+            return match known? {
+                Ok(record) => self.checked(key, record),
+                Err(error) => Some(Err(error.clone())),
+            };
+        }
+        match self.shared.seen(key) {
+            Here::Known(Known::Record(record)) => self.checked(key, &record),
+            Here::Known(_) => None,
+            Here::Behind => match self.shared.fetch_uncounted(key).await {
+                Ok(record) => self.checked(key, &record?),
+                Err(error) => Some(Err(error)),
+            },
+            Here::Unknown(sums) => Some(self.read(link, key, json, &sums)),
+        }
+    }
+
+    /// Reads an item that is not in memory, and caches it.
+    fn read(&self, link: &Link, key: &Key, json: &[u8], sums: &Sums) -> Found<T> {
+        let decoded = read_item::<T>(link, json).inspect_err(|_| {
+            self.shared.take_scanned(self.loading.number(), self.resets, key, None);
+        })?;
+        let found = Stored::of(Some(decoded));
+        let record = found.now.record().ok_or_else(no_key)?;
+        if !sums.is_empty() {
+            let (shown, _) = self.shared.shown_with(key, &found, sums)?;
+            return shown.record().ok_or_else(no_key);
+        }
+        self.shared.take_scanned(self.loading.number(), self.resets, key, Some(found));
+        Ok(record)
+    }
+
+    /// A record that the database may not have, as it is here.
+    async fn unsaved(&mut self, key: &Key) -> Option<Found<T>> {
+        match self.shared.seen(key) {
+            Here::Known(known) => self.checked(key, &known.record()?),
+            // Saved and let go again, or only increments of it are known.
+            Here::Behind | Here::Unknown(_) => match self.shared.fetch_uncounted(key).await {
+                Ok(record) => self.checked(key, &record?),
+                Err(error) => Some(Err(error)),
+            },
+        }
+    }
+
+    /// The record if it is what is asked for.
+    fn checked(&self, key: &Key, record: &Arc<T>) -> Option<Found<T>> {
+        let asked = self.by_key.then_some(self.key.as_ref()).flatten();
+        let conditions = [asked, self.filter.as_ref()];
+        if conditions.iter().all(Option::is_none) {
+            return Some(Ok(Arc::clone(record)));
+        }
+        match self.shared.meets(key, record, conditions.into_iter().flatten()) {
+            Ok(true) => Some(Ok(Arc::clone(record))),
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// The records of the keys that an index returned.
+    async fn look_up(&mut self, items: &[Vec<u8>]) -> Result<HashMap<Key, Found<T>>, Error> {
+        let key = |json: &Vec<u8>| item_key(json, T::PARTITION_KEY, T::SORT_KEY);
+        let keys: Vec<Key> = items.iter().filter_map(key).collect();
+        self.shared.fetch_all(keys.clone(), BadItems::Report).await?;
+        let mut found = HashMap::with_capacity(keys.len());
+        for key in keys {
+            match self.shared.fetch_uncounted(&key).await {
+                Ok(Some(record)) => drop(found.insert(key, Ok(record))),
+                Ok(None) => {}
+                Err(error) if error.kind() == ErrorKind::InvalidItem => {
+                    if self.policy == BadItems::Fail {
+                        return Err(error);
+                    }
+                    found.insert(key, Err(error));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// What is known here of a record.
+enum Here<T> {
+    Known(Known<T>),
+    /// Nothing, and what was read may be older than what this table wrote.
+    Behind,
+    /// Nothing but these increments.
+    Unknown(Sums),
+}
+
+impl<T: Record> Shared<T> {
+    fn seen(&self, key: &Key) -> Here<T> {
+        let seen = {
+            let mut locked = self.slots.lock(key.as_bytes());
+            match locked.find(key.as_bytes()) {
+                Some(slot) if !slot.now.is_unknown() => Seen::of(slot),
+                Some(slot) if slot.unsaved.is_some() => {
+                    let sums = slot.deltas().map(|deltas| deltas.waiting.clone());
+                    return Here::Unknown(sums.unwrap_or_default());
+                }
+                _ if self.may_be_behind(key) => return Here::Behind,
+                _ => return Here::Unknown(Sums::default()),
+            }
+        };
+        Here::Known(self.visible(seen))
+    }
+
+    /// Whether a record as it is to be stored meets conditions.
+    fn meets<'c>(
+        &self,
+        key: &Key,
+        record: &T,
+        mut conditions: impl Iterator<Item = &'c Condition>,
+    ) -> Result<bool, Error> {
+        let kept = {
+            let mut locked = self.slots.lock(key.as_bytes());
+            locked.find(key.as_bytes()).and_then(|slot| slot.kept.clone())
+        };
+        let item = self.item(record, key, kept.as_deref())?;
+        let fields = self.fields(&item.json, key)?;
+        conditions.try_fold(true, |all, condition| Ok(all && condition.evaluate(&fields)?))
+    }
+
+    /// The attributes of a key, to be asked about.
+    fn key_fields(json: &[u8]) -> Option<Fields<'_>> {
+        parse_item(json).ok()
+    }
+}
+
+/// The key attributes as a JSON object.
+fn key_item<T: Record>(key: &Key) -> Vec<u8> {
+    key_json::<T>(key)
+}
+
+fn no_key() -> Error {
+    Error::new(ErrorKind::Service, "an item came without its key")
+}
+
+/// Keys, each once.
+type Keys = HashSet<Key>;

@@ -1,0 +1,55 @@
+//! What was saved a moment ago: an index may not have it yet.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::key::Key;
+
+/// How far an index may lag behind; mostly it is a fraction of a second.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html>
+const LAG: Duration = Duration::from_secs(5);
+
+/// The keys of what was saved, latest last.
+#[derive(Debug, Default)]
+pub(crate) struct Recent(Mutex<VecDeque<(Instant, Key)>>);
+
+impl Recent {
+    pub(crate) fn note(&self, key: &Key) {
+        let now = Instant::now();
+        let mut saved = self.0.lock();
+        while saved.front().is_some_and(|(at, _)| now.duration_since(*at) > LAG) {
+            saved.pop_front();
+        }
+        saved.push_back((now, key.clone()));
+    }
+
+    pub(crate) fn keys(&self) -> Vec<Key> {
+        let now = Instant::now();
+        let saved = self.0.lock();
+        let lags = |(at, _): &&(Instant, Key)| now.duration_since(*at) <= LAG;
+        saved.iter().filter(lags).map(|(_, key)| key.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::KeyRef;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_saved_is_remembered_as_long_as_an_index_may_lag() {
+        let recent = Recent::default();
+        let key = |name: &str| Key::new(&KeyRef::partition(&name.to_owned())).unwrap();
+        recent.note(&key("a"));
+        tokio::time::advance(Duration::from_secs(3)).await;
+        recent.note(&key("b"));
+        assert_eq!(recent.keys(), [key("a"), key("b")]);
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert_eq!(recent.keys(), [key("b")]);
+        recent.note(&key("c"));
+        assert_eq!(recent.0.lock().len(), 2, "and then forgotten");
+    }
+}
