@@ -99,7 +99,7 @@ pub(crate) enum Form {
     /// DeleteItem of this key, which is a JSON object.
     Delete(Vec<u8>),
     /// TransactWriteItems with one update of this key, under a token by which it is done once.
-    Add { key: Vec<u8>, token: String },
+    Add { key: Vec<u8>, token: Arc<str> },
 }
 
 impl Form {

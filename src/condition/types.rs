@@ -224,18 +224,18 @@ impl<X, const N: usize> Sizeable for [X; N] {}
 impl<K, X> Sizeable for BTreeMap<K, X> {}
 impl<K, X, S> Sizeable for HashMap<K, X, S> {}
 
-/// A type that is stored as a number, which `increment` adds to.
+/// A type that is stored as a number and holds every sum, which `increment` adds to.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not stored as a number",
-    label = "only numbers can be incremented",
-    note = "`.as_type::<memory_table::condition::Any>()` lets an attribute of any type be incremented; the service refuses what is no number"
+    message = "`{Self}` cannot be incremented by the service",
+    label = "only integers and `Number`s can",
+    note = "the service sums decimal numbers, and a float does not hold every sum: use `Number`, or `update`"
 )]
 pub trait Numeric {}
 
 /// A number to be added.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no number to be added",
-    label = "expected an integer, a float or a `Number`"
+    label = "expected an integer of at most 64 bits or a `Number`"
 )]
 pub trait Summand {
     /// The number, or why DynamoDB has no form for it.
@@ -257,27 +257,11 @@ macro_rules! numeric {
 
 numeric!(u8, u16, u32, u64, i8, i16, i32, i64);
 
-macro_rules! floats {
-    ($($type:ty),*) => {$(
-        impl Numeric for $type {}
-
-        impl Summand for $type {
-            fn number(&self) -> Result<Number, Error> {
-                // The shortest text that is this float, as the codec stores it.
-                format!("{self:e}").parse()
-            }
-        }
-    )*};
-}
-
-floats!(f32, f64);
-
 impl Numeric for u128 {}
 impl Numeric for i128 {}
 impl Numeric for usize {}
 impl Numeric for isize {}
 impl Numeric for Number {}
-impl Numeric for Any {}
 
 impl Summand for Number {
     fn number(&self) -> Result<Number, Error> {

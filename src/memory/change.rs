@@ -29,7 +29,7 @@ impl<T: Record> MemoryTable<T> {
         T: FromKey,
     {
         let key = self.shared.table.checked_key(&key)?;
-        if let Some(record) = self.shared.fetch(&key).await? {
+        if let Some(record) = self.shared.fetch_to_change(&key).await? {
             return Ok(record);
         }
         let turn = Turn::of(&self.shared, &key).await?;
@@ -207,7 +207,7 @@ impl<T: Record> MemoryTable<T> {
         let key = self.shared.table.checked_key(&key)?;
         let turn = self.turn(&key).await?;
         self.shared.check_open()?;
-        match self.shared.fetch(&key).await? {
+        match self.shared.fetch_to_change(&key).await? {
             Some(record) => self.apply(&turn, &key, (*record).clone(), false, change).await,
             None => {
                 let replaces = self.shared.replaces_expired(&key);
@@ -234,7 +234,7 @@ impl<T: Record> MemoryTable<T> {
         let key = self.shared.table.checked_key(&key)?;
         let turn = self.turn(&key).await?;
         self.shared.check_open()?;
-        let Some(record) = self.shared.fetch(&key).await? else {
+        let Some(record) = self.shared.fetch_to_change(&key).await? else {
             let error = Error::new(ErrorKind::NotFound, "there is no record to update")
                 .during("update_existing");
             return Err(self
@@ -278,7 +278,7 @@ impl<T: Record> MemoryTable<T> {
     pub async fn take<K: KeyLookup<T::Key>>(&self, key: K) -> Result<Option<Arc<T>>, Error> {
         let key = self.shared.table.checked_key(&key)?;
         let _turn = self.turn(&key).await?;
-        let record = self.shared.fetch(&key).await?;
+        let record = self.shared.fetch_to_change(&key).await?;
         if record.is_some() {
             let mut permit = self.shared.slots.room.permit();
             self.shared.change(&key, Change::delete(&key), &mut permit).await?;

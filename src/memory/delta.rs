@@ -7,18 +7,20 @@
 use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
 use super::slot::{Base, Known, Slot};
 use crate::codec::CodecError;
 use crate::codec::tree::{Node, parse_item, write_fields};
+use crate::guard::Mode;
 use crate::record::Record;
+use crate::store::Outcome;
 use crate::types::Number;
 use crate::write::Settled;
-use crate::{Error, Outcome};
 
 /// For how long the service knows a token, less the time that a request may take.
 pub(crate) const TOKEN_LIFE: Duration = Duration::from_secs(10 * 60 - 30);
@@ -65,8 +67,11 @@ impl Sums {
         self.0.iter().all(|(_, number)| *number == zero)
     }
 
+    /// Those that change anything.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Number)> {
-        self.0.iter().map(|(name, number)| (&**name, number))
+        let zero = Number::default();
+        let changes = move |(_, number): &&(Box<str>, Number)| *number != zero;
+        self.0.iter().filter(changes).map(|(name, number)| (&**name, number))
     }
 
     /// The bytes that they have as attributes of an item, at most.
@@ -117,17 +122,32 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
-    pub(crate) fn next(&self) -> String {
+    pub(crate) fn next(&self) -> Token {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         let half = |part: u8| self.random.hash_one((number, part));
-        format!("{:016x}{:016x}", half(0), half(1))
+        Token { number, text: format!("{:016x}{:016x}", half(0), half(1)).into() }
+    }
+}
+
+/// By which the service applies increments once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Token {
+    number: u64,
+    pub(crate) text: Arc<str>,
+}
+
+impl Token {
+    /// Its number among those of changes, of which it is none.
+    pub(crate) const fn seq(&self) -> u64 {
+        self.number | 1 << 63
     }
 }
 
 /// The increments of a slot.
 ///
-/// Invariant: `frozen` changes only when it is sent and when its outcome is known; it is sent before
-/// anything else of the slot is.
+/// Invariants: `frozen` changes only when it is sent and when its outcome is known, and it is sent
+/// before anything else of the slot is. While it is there, no record that is read becomes known to the
+/// slot: nobody could tell whether it has them.
 #[derive(Debug, Default)]
 pub(crate) struct Deltas {
     pub(crate) waiting: Sums,
@@ -140,21 +160,23 @@ pub(crate) struct Deltas {
 #[derive(Clone, Debug)]
 pub(crate) struct Frozen {
     pub(crate) sums: Sums,
-    pub(crate) token: String,
-    /// When it was first sent.
-    pub(crate) sent: Instant,
+    /// The number of the first of them.
+    pub(crate) since: u64,
+    pub(crate) token: Token,
+    /// When it was first sent; by both clocks, as one of them may have stood still while the machine
+    /// slept.
+    pub(crate) sent: (Instant, SystemTime),
     /// It is being sent.
     pub(crate) flying: bool,
     /// An answer is missing: it may be stored.
     pub(crate) doubt: bool,
-    /// The record was read since it was sent: nobody knows whether with it or without.
-    pub(crate) was_read: bool,
 }
 
 impl Frozen {
     /// Whether it cannot be sent any more, since the service may have forgotten the token.
     pub(crate) fn is_expired(&self) -> bool {
-        self.doubt && self.sent.elapsed() >= TOKEN_LIFE
+        let by_wall = self.sent.1.elapsed().unwrap_or_default();
+        self.doubt && self.sent.0.elapsed().max(by_wall) >= TOKEN_LIFE
     }
 }
 
@@ -166,13 +188,21 @@ impl Deltas {
     /// What was frozen was never applied: it waits again, in front of the rest.
     fn thaw(&mut self) {
         if let Some(frozen) = self.frozen.take() {
-            // The sum was made in parts before; if it cannot be made at once, the first part goes first.
             match frozen.sums.plus(&self.waiting) {
-                Ok(sums) => self.waiting = sums,
-                Err(_) => self.frozen = Some(Frozen { flying: false, ..frozen }),
+                Ok(sums) => (self.waiting, self.since) = (sums, frozen.since),
+                // The sum was made in two parts before, and goes in two.
+                Err(_) => self.frozen = Some(Frozen { flying: false, doubt: false, ..frozen }),
             }
         }
     }
+}
+
+/// What is stored once increments are applied, if that is known.
+#[derive(Default)]
+pub(crate) struct Applied {
+    pub(crate) item: Option<Arc<[u8]>>,
+    /// It is what the record in memory says.
+    pub(crate) is_shown: bool,
 }
 
 impl<T: Record> Slot<T> {
@@ -184,86 +214,82 @@ impl<T: Record> Slot<T> {
         self.unsaved.as_mut()?.deltas.as_deref_mut()
     }
 
-    /// The increments that are being sent.
-    pub(crate) fn flying(&self) -> Option<&Frozen> {
-        self.deltas()?.frozen.as_ref().filter(|frozen| frozen.flying)
+    /// The increments that were sent and are not known to be stored.
+    pub(crate) fn frozen(&self) -> Option<&Frozen> {
+        self.deltas()?.frozen.as_ref()
     }
 
-    /// Takes in how a request with increments ended; returns whether the slot is saved now. `base`: the
-    /// item that is stored once they are applied, if it is known.
-    pub(crate) fn settle_delta(&mut self, settled: Settled, base: Option<Vec<u8>>) -> bool {
+    /// The increments that are being sent.
+    pub(crate) fn flying(&self) -> Option<&Frozen> {
+        self.frozen().filter(|frozen| frozen.flying)
+    }
+
+    /// Takes in how a request with increments ended; returns whether the slot is saved now.
+    pub(crate) fn settle_delta(&mut self, settled: Settled, applied: Applied, table: Mode) -> bool {
         let Some(deltas) = self.deltas_mut() else { return false };
         let Some(frozen) = &mut deltas.frozen else { return false };
         frozen.flying = false;
+        let doubt = frozen.doubt;
         match settled {
-            Settled::Written => return self.applied(base),
+            Settled::Written => return self.applied(applied),
             Settled::Pending(Outcome::OutcomeUnknown) => frozen.doubt = true,
-            Settled::Pending(Outcome::NotWritten) => {
-                if !frozen.doubt {
-                    deltas.thaw();
+            Settled::Pending(Outcome::NotWritten) if doubt => {}
+            Settled::Pending(Outcome::NotWritten) => self.not_applied(table),
+            Settled::Refused(error) => {
+                if !doubt {
+                    self.not_applied(table);
+                }
+                let has_deltas = self.deltas().is_some();
+                if let Some(unsaved) = self.unsaved.as_mut().filter(|_| has_deltas) {
+                    unsaved.parked = Some(error);
                 }
             }
-            Settled::Refused(error) => self.refuse_delta(error),
         }
         false
     }
 
-    fn refuse_delta(&mut self, error: Error) {
-        let Some(unsaved) = &mut self.unsaved else { return };
-        if let Some(deltas) = &mut unsaved.deltas
-            && deltas.frozen.as_ref().is_some_and(|frozen| !frozen.doubt)
-        {
-            deltas.thaw();
-        }
-        unsaved.parked = Some(error);
-    }
-
     /// What was frozen is in the database; returns whether the slot is saved now.
-    pub(crate) fn applied(&mut self, base: Option<Vec<u8>>) -> bool {
+    pub(crate) fn applied(&mut self, applied: Applied) -> bool {
         let Some(unsaved) = &mut self.unsaved else { return false };
         let Some(deltas) = &mut unsaved.deltas else { return false };
-        let was_read = deltas.frozen.take().is_some_and(|frozen| frozen.was_read);
-        // A load under way brings it or not.
-        self.load = None;
-        match base {
-            Some(item) if !was_read => unsaved.base.item = Some(item.into()),
-            _ => {
-                let replaced = unsaved.base.replaced;
-                let unknown = Base::new(Known::Unknown, None);
-                unsaved.base = Base { exact: false, replaced, ..unknown };
-            }
-        }
-        let unsure = was_read || self.kept.as_ref().is_some_and(|kept| kept.ends_with_a_save());
+        deltas.frozen = None;
+        let (replaced, partial) = (unsaved.base.replaced, unsaved.base.partial);
+        let is_known = applied.item.is_some();
+        unsaved.base = Base {
+            item: applied.item,
+            exact: is_known,
+            replaced,
+            partial,
+            ..Base::new(Known::Unknown, None)
+        };
         if deltas.is_empty() {
             unsaved.deltas = None;
         }
-        if unsaved.image {
+        if unsaved.image || unsaved.deltas.is_some() {
             return false;
         }
-        let saved = unsaved.deltas.is_none();
-        if saved {
-            self.unsaved = None;
-        }
-        if unsure || T::VERSION.is_some() {
+        self.unsaved = None;
+        if !applied.is_shown || partial || T::VERSION.is_some() {
             // Loaded anew when somebody asks for it.
             (self.now, self.kept) = (Known::Unknown, None);
         }
-        saved
+        true
     }
 
-    /// What was frozen is not in the database, as its owner says.
-    pub(crate) fn not_applied(&mut self) {
-        let Some(deltas) = self.deltas_mut() else { return };
-        let was_read = deltas.frozen.as_ref().is_some_and(|frozen| frozen.was_read);
-        deltas.thaw();
-        if let Some(frozen) = &mut deltas.frozen {
-            // Under a token of its own from now on.
-            frozen.doubt = false;
+    /// What was frozen is not in the database.
+    pub(crate) fn not_applied(&mut self, table: Mode) {
+        let is_record = matches!(self.now, Known::Record(_));
+        let Some(unsaved) = &mut self.unsaved else { return };
+        let field_wise = unsaved.mode.unwrap_or(table) == Mode::FieldWise;
+        let Some(deltas) = &mut unsaved.deltas else { return };
+        if unsaved.image && !(field_wise && is_record) {
+            // The change that came after has them, or deleted them.
+            deltas.frozen = None;
+        } else {
+            deltas.thaw();
         }
-        self.load = None;
-        let image = self.unsaved.as_ref().is_some_and(|unsaved| unsaved.image);
-        if was_read && !image {
-            (self.now, self.kept) = (Known::Unknown, None);
+        if deltas.is_empty() {
+            unsaved.deltas = None;
         }
     }
 }
@@ -289,10 +315,10 @@ mod tests {
     #[test]
     fn tokens_are_of_a_length_that_dynamodb_takes_and_no_two_are_equal() {
         let (one, other) = (Tokens::default(), Tokens::default());
-        let made: std::collections::HashSet<String> =
+        let made: std::collections::HashSet<Token> =
             (0..1000).flat_map(|_| [one.next(), other.next()]).collect();
         assert_eq!(made.len(), 2000);
-        assert!(made.iter().all(|token| token.len() <= 36));
+        assert!(made.iter().all(|token| token.text.len() <= 36));
     }
 
     #[test]

@@ -152,7 +152,7 @@ impl<T: Record> MemoryTable<T> {
     /// Runs a job on the table, then flushes if it went well.
     ///
     /// If it fails, nothing is flushed: its changes, and all others that are unsaved, are taken out of
-    /// the table and handed back. A change that a background flush wrote before is in the database.
+    /// the table and handed back, but for increments of unknown outcome. A change that a background flush wrote before is in the database.
     ///
     /// # Example
     ///

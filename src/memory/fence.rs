@@ -100,9 +100,19 @@ impl Fences {
         fences.filter(lands).map(|fence| fence.until).max()
     }
 
-    /// Until when something must wait that every request on its way could land after.
-    pub(crate) fn hold_all(&self, key: &Key) -> Option<Instant> {
-        self.of(key).into_iter().map(|fence| fence.until).max()
+    /// Until when change `seq` must wait, that every other request on its way could land after.
+    pub(crate) fn hold_all(&self, key: &Key, seq: u64) -> Option<Instant> {
+        let fences = self.of(key).into_iter().filter(|fence| fence.seq != seq);
+        fences.map(|fence| fence.until).max()
+    }
+
+    /// No request with change `seq` can land any more.
+    pub(crate) fn lower(&self, key: &Key, seq: u64) {
+        if self.count.load(Ordering::SeqCst) > 0
+            && let Some(fences) = self.raised.lock().get_mut(key)
+        {
+            fences.retain(|fence| fence.seq != seq);
+        }
     }
 
     /// The fences of a key that are not over.
@@ -135,12 +145,14 @@ mod tests {
         let until = Instant::now() + Duration::from_secs(5);
         assert_eq!(fences.holds(&key, 1, None), None);
         assert_eq!(fences.holds(&key, 2, None), Some(until));
-        assert_eq!(fences.hold_all(&key), Some(until));
+        assert_eq!((fences.hold_all(&key, 2), fences.hold_all(&key, 1)), (Some(until), None));
         assert_eq!(fences.holds(&other, 2, None), None);
         tokio::time::advance(Duration::from_secs(5)).await;
         assert_eq!(fences.holds(&key, 2, None), None);
         fences.raise(&other, 3, None);
         assert_eq!(fences.raised.lock().len(), 1, "fences that are over are forgotten");
+        fences.lower(&other, 3);
+        assert_eq!(fences.holds(&other, 4, None), None);
     }
 
     /// `{"a":…}`, expected by a request that changes `a`.

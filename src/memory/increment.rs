@@ -6,6 +6,7 @@ use super::delta::{Frozen, Sums};
 use super::room::Need;
 use super::slot::{Change, Known};
 use super::{MemoryTable, Shared};
+use crate::codec::tree::{field, parse_item};
 use crate::codec::{Decoded, decode_again, encode, key_json};
 use crate::condition::{Field, Numeric, Summand};
 use crate::error::{Error, ErrorKind};
@@ -43,7 +44,11 @@ impl<T: Record> MemoryTable<T> {
     /// A record with another unsaved change has the increment as part of that, and a `put`, `update` or
     /// `delete` that comes after makes it part of itself; where records are written
     /// [field by field](crate::MemoryTableBuilder::field_wise), each goes on its own. `before_store` does
-    /// not see increments. With `#[record(version)]` they raise the version, unguarded.
+    /// not see increments. With `#[record(version)]` they raise the version, unguarded. One on a record that
+    /// has expired, hidden or not, adds to what is still stored.
+    ///
+    /// Floats are not incremented: a sum of decimal numbers need not be one that a float holds, and the
+    /// record could not be read any more. Use [`Number`](crate::Number), or `update`.
     ///
     /// # Unknown outcomes
     ///
@@ -51,7 +56,10 @@ impl<T: Record> MemoryTable<T> {
     /// and the next ones, for as long as the service knows it, which is ten minutes. Then nobody can tell
     /// any more: the record is [failed](crate::FlushReport::failed) as
     /// [`OutcomeUnknown`](crate::Outcome::OutcomeUnknown), stays unsaved, and holds back all later changes
-    /// of it until you look and call [`resolve`](Self::resolve), or [`discard`](Self::discard) it.
+    /// of it until you look and call [`resolve`](Self::resolve), or [`discard`](Self::discard) it. Until
+    /// then every flush and [`close`](Self::close) fail with it. Calls that change the record by what is
+    /// read, such as `update`, send such an increment first, and fail if its outcome stays unknown, unless
+    /// the record was in memory before.
     /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
     ///
     /// # Example
@@ -82,8 +90,8 @@ impl<T: Record> MemoryTable<T> {
     /// [`ErrorKind::InvalidKey`]; [`ErrorKind::InvalidRecord`] if the sum has more than 38 digits, the
     /// attribute is a key, or the record in memory cannot have the sum, such as -1 where its type is
     /// unsigned, or text; [`ErrorKind::InvalidCondition`] for what is inside an attribute;
-    /// [`ErrorKind::Closed`], [`ErrorKind::Reentrant`], [`ErrorKind::Timeout`] as for
-    /// [`put`](Self::put). Nothing is changed then.
+    /// [`ErrorKind::Closed`], [`ErrorKind::Reentrant`], [`ErrorKind::InvalidItem`] and
+    /// [`ErrorKind::Timeout`] as for [`put`](Self::put). Nothing is changed then.
     ///
     /// # Cancel safety
     ///
@@ -125,9 +133,12 @@ impl<T: Record> MemoryTable<T> {
     ) -> Result<(), Error> {
         let key = self.shared.table.checked_key(&key)?;
         let _turn = self.turn(&key).await?;
-        self.shared.until_landed(&key).await;
-        if self.shared.resolve(&key, outcome) {
-            return Ok(());
+        // A flush may send it again in between.
+        while self.shared.is_in_doubt(&key) {
+            self.shared.until_landed(&key).await;
+            if self.shared.resolve(&key, outcome) {
+                return Ok(());
+            }
         }
         let text = "the record has no increment of unknown outcome";
         let error = Error::new(ErrorKind::NotFound, text).during("resolve").on_key(&key);
@@ -182,23 +193,20 @@ impl<T: Record> Shared<T> {
         }
     }
 
-    /// What a slot has, without which an absent record is known to be absent.
+    /// What a slot has; where the whole table was loaded, one that nothing is known of is absent.
     fn before(&self, key: &Key) -> Before<T> {
         let mut locked = self.slots.lock(key.as_bytes());
-        let complete = self.scans.is_complete() && !self.may_be_behind(key);
-        let Some(slot) = locked.find(key.as_bytes()) else {
-            let now = if complete { Known::Absent } else { Known::Unknown };
-            return Before { now, image: false, mode: None, waiting: Sums::default() };
-        };
-        let (image, mode, waiting) = match &slot.unsaved {
-            Some(unsaved) => {
-                let deltas = unsaved.deltas.as_ref();
-                let waiting = deltas.map(|deltas| deltas.waiting.clone()).unwrap_or_default();
-                (unsaved.image, unsaved.mode, waiting)
-            }
-            None => (false, None, Sums::default()),
-        };
-        Before { now: slot.now.clone(), image, mode, waiting }
+        let slot = locked.slot(key);
+        let is_absent = slot.now.is_unknown() && self.is_absent(key, Some(slot));
+        let now = if is_absent { Known::Absent } else { slot.now.clone() };
+        let unsaved = slot.unsaved.as_ref();
+        let waiting = slot.deltas().map(|deltas| deltas.waiting.clone()).unwrap_or_default();
+        Before {
+            now,
+            image: unsaved.is_some_and(|unsaved| unsaved.image),
+            mode: unsaved.and_then(|unsaved| unsaved.mode),
+            waiting,
+        }
     }
 
     /// The record with these added, and its size; `None` if it is not known.
@@ -208,16 +216,31 @@ impl<T: Record> Shared<T> {
             Known::Absent => key_json::<T>(key),
             Known::Record(record) => encode(&**record, key).map_err(refused)?.json,
         };
-        let Decoded { record, size, .. } = Self::with_sums(&item, sums)?;
+        let Decoded { record, size, .. } = Self::with_sums(&item, key, sums)?;
         Ok(Some((Arc::new(record), size)))
     }
 
-    /// What an item is to its type once these are added.
-    pub(super) fn with_sums(item: &[u8], sums: &Sums) -> Result<Decoded<T>, Error> {
+    /// What an item is to its type once these are added. The type must have them: else they would be lost
+    /// when the record is written as a whole.
+    pub(super) fn with_sums(item: &[u8], key: &Key, sums: &Sums) -> Result<Decoded<T>, Error> {
         let added = sums.added_to(item).map_err(refused)?;
         // User code that panics unwinds into the caller here, with nothing changed.
-        decode_again::<T>(&added)
-            .map_err(|why| refused(format!("the record cannot have the sum: {why}")))
+        let decoded = decode_again::<T>(&added)
+            .map_err(|why| refused(format!("the record cannot have the sum: {why}")))?;
+        let again = encode(&decoded.record, key).map_err(refused)?;
+        let (Ok(added), Ok(again)) = (parse_item(&added), parse_item(&again.json)) else {
+            return Err(refused("the record cannot be read again"));
+        };
+        let has = |name: &str| match (field(&added, name), field(&again, name)) {
+            (Some(sum), Some(shown)) => sum.same(shown),
+            _ => false,
+        };
+        match sums.iter().find(|(name, _)| !has(name)) {
+            None => Ok(decoded),
+            Some((name, _)) => Err(refused(format!(
+                "the record's type does not have the sum of attribute `{name}`"
+            ))),
+        }
     }
 
     /// Publishes what waits, unless the slot is another one than what it was made of.
@@ -285,20 +308,66 @@ impl<T: Record> Shared<T> {
         }
     }
 
-    /// Ends the doubt about increments; whether there was one.
-    fn resolve(&self, key: &Key, outcome: Increment) -> bool {
-        let Some((frozen, base)) = self.in_doubt(key) else { return false };
-        let base = self.base_with(key, &base, &frozen.sums);
-        self.slots.lock(key.as_bytes()).transition(key, |slot| match outcome {
-            Increment::Applied => slot.applied(base),
-            Increment::NotApplied => {
-                slot.not_applied();
-                false
+    /// The record of a key, loaded if it is not known, for a change that starts from it: increments that
+    /// may be stored are sent first, as the change would take them for stored or not.
+    pub(super) async fn fetch_to_change(
+        self: &Arc<Self>,
+        key: &Key,
+    ) -> Result<Option<Arc<T>>, Error> {
+        if self.is_unsure(key) {
+            let ended = self.flush_some(std::slice::from_ref(key)).await;
+            if self.is_unsure(key) {
+                let text = "an increment of the record was sent whose outcome is unknown";
+                let error = Error::new(ErrorKind::Unsaved, text).on_key(key);
+                let error = self.place(error).advise("`flush`, or `resolve` or `discard` it");
+                return Err(match ended {
+                    Ok(_) => error,
+                    Err(cause) => error.caused_by(cause.cause().clone()),
+                });
             }
-        });
-        self.slots.lock(key.as_bytes()).prune(key.as_bytes());
+        }
+        self.fetch(key).await
+    }
+
+    /// Whether a record is not known and cannot be read so that it would be.
+    fn is_unsure(&self, key: &Key) -> bool {
+        let mut locked = self.slots.lock(key.as_bytes());
+        let slot = locked.find(key.as_bytes());
+        slot.is_some_and(|slot| slot.now.is_unknown() && slot.frozen().is_some())
+    }
+
+    /// Ends the doubt about increments that are not in flight; whether there was one.
+    fn resolve(&self, key: &Key, outcome: Increment) -> bool {
+        let Some(frozen) = self.in_doubt(key) else { return false };
+        let applied = self.applied(key, &frozen.sums);
+        let mut resolved = false;
+        {
+            let mut locked = self.slots.lock(key.as_bytes());
+            locked.transition(key, |slot| {
+                let is_it = |now: &Frozen| now.token == frozen.token && now.doubt && !now.flying;
+                resolved = slot.frozen().is_some_and(is_it);
+                if !resolved {
+                    return false;
+                }
+                // A load under way brings them or not.
+                slot.load = None;
+                if let Some(unsaved) = &mut slot.unsaved {
+                    unsaved.parked = None;
+                }
+                let saved = match outcome {
+                    Increment::Applied => slot.applied(applied),
+                    Increment::NotApplied => {
+                        slot.not_applied(self.options.mode);
+                        false
+                    }
+                };
+                self.note_forgotten(slot);
+                saved
+            });
+            locked.prune(key.as_bytes());
+        }
         self.register(key);
-        true
+        resolved
     }
 
     /// Whether there are increments that may be stored.
@@ -306,11 +375,10 @@ impl<T: Record> Shared<T> {
         self.in_doubt(key).is_some()
     }
 
-    fn in_doubt(&self, key: &Key) -> Option<(Frozen, super::slot::Base<T>)> {
+    fn in_doubt(&self, key: &Key) -> Option<Frozen> {
         let mut locked = self.slots.lock(key.as_bytes());
         let slot = locked.find(key.as_bytes())?;
-        let frozen = slot.deltas()?.frozen.clone().filter(|frozen| frozen.doubt)?;
-        Some((frozen, slot.unsaved.as_ref()?.base.clone()))
+        slot.frozen().cloned().filter(|frozen| frozen.doubt)
     }
 }
 

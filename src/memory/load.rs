@@ -209,7 +209,7 @@ impl<T: Record> Shared<T> {
 
     /// Whether a key of which nothing is known counts as absent: the whole table was loaded, and the
     /// key was not forgotten since.
-    fn is_absent(&self, key: &Key, slot: Option<&Slot<T>>) -> bool {
+    pub(super) fn is_absent(&self, key: &Key, slot: Option<&Slot<T>>) -> bool {
         let unheard_of =
             |slot: &Slot<T>| slot.forgotten == 0 && !slot.unreadable && slot.unsaved.is_none();
         self.scans.is_complete() && slot.is_none_or(unheard_of) && !self.may_be_behind(key)
@@ -284,8 +284,9 @@ impl<T: Record> Shared<T> {
         found: Option<Decoded<T>>,
     ) -> Result<Option<Known<T>>, Error> {
         let found = Stored::of(found);
-        let shown = match self.increments_of(load, key) {
-            Some(sums) => Some(self.shown_with(key, &found, &sums)?),
+        let deltas = self.increments_of(load, key);
+        let shown = match &deltas {
+            Some((sums, _)) => Some(self.shown_with(key, &found, sums)?),
             None => None,
         };
         let now = shown.as_ref().map_or_else(|| found.now.clone(), |(now, _)| now.clone());
@@ -298,23 +299,26 @@ impl<T: Record> Shared<T> {
             }
             slot.load = None;
             slot.since = self.scans.begun();
-            match shown {
-                Some(shown) => found.put_below(slot, shown),
-                None => found.put_into(slot),
+            match (shown, deltas) {
+                // Whether it has them nobody knows: who asked may have it, but nothing starts from it.
+                (_, Some((_, true))) => (Known::Unknown, None),
+                (Some(shown), _) => found.put_below(slot, shown),
+                (None, _) => found.put_into(slot),
             }
         };
         self.register(key);
         Ok(Some(now))
     }
 
-    /// The increments that wait for a record that is loaded, if there are any.
-    fn increments_of(&self, load: &Arc<Load<T>>, key: &Key) -> Option<Sums> {
+    /// The increments that wait for a record that is loaded, if there are any, and whether others may be
+    /// stored.
+    fn increments_of(&self, load: &Arc<Load<T>>, key: &Key) -> Option<(Sums, bool)> {
         let mut locked = self.slots.lock(key.as_bytes());
         let slot = locked.find(key.as_bytes())?;
         let is_current = slot.load.as_ref().is_some_and(|current| Arc::ptr_eq(current, load));
-        // Every increment made after this ends the load.
+        // Every increment that is made or sent after this ends the load.
         let deltas = slot.deltas().filter(|_| is_current)?;
-        Some(deltas.waiting.clone())
+        Some((deltas.waiting.clone(), deltas.frozen.is_some()))
     }
 
     /// What a loaded record is with the increments that wait, and its size.
@@ -331,7 +335,7 @@ impl<T: Record> Shared<T> {
             Known::Record(record) => self.encoded_form(record, key)?.json,
             Known::Absent | Known::Unknown => key_json::<T>(key),
         };
-        let added = Self::with_sums(&item, sums);
+        let added = Self::with_sums(&item, key, sums);
         let Decoded { record, size, .. } =
             added.map_err(|error| self.place(error).on_key(key).during("increment"))?;
         Ok((Known::Record(Arc::new(record)), size))
@@ -416,10 +420,6 @@ impl<T: Record> Stored<T> {
     ) -> (Known<T>, Option<Arc<Kept>>) {
         if let Some(unsaved) = &mut slot.unsaved {
             unsaved.base = Base::new(self.now.clone(), self.kept.clone());
-            if let Some(frozen) = unsaved.deltas.as_mut().and_then(|deltas| deltas.frozen.as_mut())
-            {
-                frozen.was_read = true;
-            }
         }
         Self { now: shown, size, kept: self.kept }.put_into(slot)
     }

@@ -3,11 +3,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
 use tokio::time::Instant;
 
 use super::Shared;
-use super::delta::{Deltas, Frozen, Sums};
+use super::delta::{Applied, Deltas, Frozen, Sums, Token};
 use super::fence::Expectation;
 use super::slot::{Attempt, Base, Doubt, Doubts, Flight, Known, Met, Slot, Unsaved};
 use crate::breaks::broken;
@@ -41,9 +42,6 @@ enum Part<T> {
     Nothing(Take),
 }
 
-/// The item that is stored once increments are applied, if it is known.
-struct Applied(Option<Vec<u8>>);
-
 impl<T> Sent<T> {
     /// Whether the item as it is stored differs from the record that was made of it.
     fn is_stale(&self) -> bool {
@@ -60,6 +58,8 @@ enum Prepared<T> {
 
 struct Send<T> {
     action: Action,
+    /// The item, where increments wait that the record shows.
+    item: Option<Arc<[u8]>>,
     /// The record with the version that it is to have.
     now: Known<T>,
     /// What goes alone.
@@ -91,7 +91,7 @@ impl<T: Record> Shared<T> {
                 None => Prepared::Unchanged(sent.now.clone()),
                 Some(action) => {
                     let now = sent.now.clone();
-                    Prepared::Send(Box::new(Send { action, now, attempt: None }))
+                    Prepared::Send(Box::new(Send { action, item: None, now, attempt: None }))
                 }
             }),
             Mode::Guarded(_) | Mode::FieldWise => self.alone(key, sent),
@@ -132,7 +132,14 @@ impl<T: Record> Shared<T> {
                 Stored::Unknown { version }
             }
         };
-        let now = with_version(&sent.now, stored.version::<T>().saturating_add(1), sent.mode);
+        let versioned = |version| {
+            let given = || with_version(&sent.now, version, sent.mode);
+            let given = catch_unwind(AssertUnwindSafe(given));
+            given.map_err(|_| {
+                self.unstorable(key, "its `Clone` or `set_version` panicked".to_owned())
+            })
+        };
+        let now = versioned(stored.version::<T>().saturating_add(1))?;
         let item = self.target(key, sent, &now)?;
         let target_fields = item.as_ref().map(|item| self.fields(&item.json, key)).transpose()?;
         let target = item.as_ref().zip(target_fields.as_ref());
@@ -148,11 +155,7 @@ impl<T: Record> Shared<T> {
         };
         let outgoing = request.outgoing::<T>().map_err(|error| self.place(error).on_key(key))?;
         let Some(Outgoing { action, changed, expects }) = outgoing else {
-            return Ok(Prepared::Unchanged(with_version(
-                &sent.now,
-                stored.version::<T>(),
-                sent.mode,
-            )));
+            return Ok(Prepared::Unchanged(versioned(stored.version::<T>())?));
         };
         let attempt = matches!(action, Action::Single(_)).then(|| Attempt {
             seq: sent.seq,
@@ -165,7 +168,9 @@ impl<T: Record> Shared<T> {
             }),
             changed,
         });
-        Ok(Prepared::Send(Box::new(Send { action, now, attempt })))
+        let waits = sent.waiting.as_ref().is_some_and(|waiting| !waiting.is_empty());
+        let item = item.filter(|_| waits).map(|item| Arc::from(item.json));
+        Ok(Prepared::Send(Box::new(Send { action, item, now, attempt })))
     }
 
     /// The item that a record is to be, but for increments that go on their own.
@@ -320,7 +325,7 @@ impl<T: Record> Shared<T> {
     /// Notes what is about to be sent, unless it must wait: a newer value than one of unknown outcome
     /// does, and is not in flight meanwhile.
     fn held_or_sent(&self, key: &Key, sent: &Sent<T>, prepared: Send<T>) -> Take {
-        let Send { action, now, attempt } = prepared;
+        let Send { action, item, now, attempt } = prepared;
         let target = match (&action, &attempt) {
             (Action::Put(item), _) => Some(&*item.json),
             (_, Some(attempt)) => attempt.item.as_deref(),
@@ -331,7 +336,7 @@ impl<T: Record> Shared<T> {
             return Take::Held(operation(&sent.now), until);
         }
         self.note_flight(key, |flight| {
-            (flight.sent, flight.attempt) = (now, attempt.map(Arc::new));
+            (flight.sent, flight.attempt, flight.item) = (now, attempt.map(Arc::new), item);
         });
         self.note_write(key);
         Take::Write(Write { key: key.clone(), action })
@@ -445,23 +450,35 @@ impl<T: Record> Shared<T> {
     pub(super) fn settle(&self, key: &Key, settled: Settled) -> bool {
         let lost = matches!(settled, Settled::Pending(Outcome::OutcomeUnknown));
         let written = matches!(settled, Settled::Written);
-        let flying = self.flying(key);
+        let flying = self.flying(key, written);
         let mut more = false;
-        self.slots.lock(key.as_bytes()).transition(key, |slot| {
-            if let Some(flight) = slot.flight().filter(|_| lost) {
-                let expects = flight.attempt.as_ref().and_then(|attempt| attempt.expects.clone());
-                self.fences.raise(key, flight.seq, expects);
-            }
-            if slot.is_flying() {
-                slot.since = self.scans.begun();
-            }
-            let saved = match flying {
-                Some(Applied(base)) => slot.settle_delta(settled, base),
-                None => slot.settle(settled),
-            };
-            more = written && self.has_more(slot);
-            saved
-        });
+        {
+            let mut locked = self.slots.lock(key.as_bytes());
+            locked.transition(key, |slot| {
+                if let Some(flight) = slot.flight().filter(|_| lost) {
+                    let expects = flight.attempt.as_ref().and_then(|sent| sent.expects.clone());
+                    self.fences.raise(key, flight.seq, expects);
+                }
+                if slot.is_flying() {
+                    slot.since = self.scans.begun();
+                }
+                let saved = match flying {
+                    Some((token, applied)) => {
+                        if lost {
+                            self.fences.raise(key, token.seq(), None);
+                        } else if written {
+                            self.fences.lower(key, token.seq());
+                        }
+                        slot.settle_delta(settled, applied, self.options.mode)
+                    }
+                    None => slot.settle(settled),
+                };
+                more = written && self.has_more(slot);
+                self.note_forgotten(slot);
+                saved
+            });
+            locked.prune(key.as_bytes());
+        }
         if written && !T::INDEX_SPECS.is_empty() {
             self.recent.note(key);
         }
@@ -470,26 +487,52 @@ impl<T: Record> Shared<T> {
         more
     }
 
-    /// If increments are in flight: what the base is once they are applied.
-    fn flying(&self, key: &Key) -> Option<Applied> {
-        let (sums, base, plain) = {
+    /// A slot that does not know any more what it knew is not to be taken for absent, nor from a page
+    /// that was read before.
+    pub(super) fn note_forgotten(&self, slot: &mut Slot<T>) {
+        if slot.now.is_unknown() && slot.unsaved.is_none() {
+            slot.forgotten = slot.forgotten.max(self.scans.trace());
+        }
+    }
+
+    /// The increments that are in flight: their token, and what is stored once they are applied.
+    fn flying(&self, key: &Key, written: bool) -> Option<(Token, Applied)> {
+        let frozen = {
             let mut locked = self.slots.lock(key.as_bytes());
-            let slot = locked.find(key.as_bytes())?;
-            let sums = slot.flying()?.sums.clone();
-            let unsaved = slot.unsaved.as_ref()?;
-            (sums, unsaved.base.clone(), self.mode_of(unsaved) == Mode::Plain)
+            locked.find(key.as_bytes())?.flying()?.clone()
         };
-        // A plain record is written whatever is stored.
-        Some(Applied(if plain { None } else { self.base_with(key, &base, &sums) }))
+        let applied = if written { self.applied(key, &frozen.sums) } else { Applied::default() };
+        Some((frozen.token, applied))
+    }
+
+    /// What is stored once increments are applied, if that is known.
+    pub(super) fn applied(&self, key: &Key, sums: &Sums) -> Applied {
+        let (now, kept, base) = {
+            let mut locked = self.slots.lock(key.as_bytes());
+            let slot = locked.find(key.as_bytes());
+            let Some((slot, unsaved)) =
+                slot.and_then(|slot| Some((&*slot, slot.unsaved.as_ref()?)))
+            else {
+                return Applied::default();
+            };
+            (slot.now.clone(), slot.kept.clone(), unsaved.base.clone())
+        };
+        let Some(item) = self.base_with(key, &base, sums) else { return Applied::default() };
+        let shown = now.record().and_then(|now| self.item(&now, key, kept.as_deref()).ok());
+        let is_shown = shown.is_some_and(|shown| same_items(&shown.json, &item));
+        Applied { item: Some(item.into()), is_shown }
     }
 
     /// The item that is stored once increments are applied, if it is known.
-    pub(super) fn base_with(&self, key: &Key, base: &Base<T>, sums: &Sums) -> Option<Vec<u8>> {
+    fn base_with(&self, key: &Key, base: &Base<T>, sums: &Sums) -> Option<Vec<u8>> {
         let item = match (&base.item, &base.known) {
+            _ if !base.exact || base.partial => return None,
             (None, Known::Unknown) => return None,
             (None, Known::Absent) => key_json::<T>(key),
             _ => self.stored_item(key, base).ok()??,
         };
+        let version = T::VERSION.map(|name| Sums::one(name, 1.into()));
+        let sums = version.map_or_else(|| Ok(sums.clone()), |version| sums.plus(&version)).ok()?;
         sums.added_to(&item).ok()
     }
 
@@ -525,14 +568,18 @@ impl<T: Record> Shared<T> {
         if let Some(deltas) = &mut unsaved.deltas
             && (deltas.frozen.is_some() || !image)
         {
-            return self.freeze(key, deltas);
+            let part = self.freeze(key, deltas);
+            // What is being read may have them or not.
+            slot.load = None;
+            return part;
         }
         let now = match &unsaved.flight {
             Some(stale) if broken(8) => stale.sent.clone(),
             _ => now,
         };
         let (seq, sent) = (unsaved.seq, now.clone());
-        let flight = Flight { seq, sent, kept: kept.clone(), exact: true, attempt: None };
+        let flight =
+            Flight { seq, sent, kept: kept.clone(), exact: true, attempt: None, item: None };
         unsaved.flight = Some(flight);
         let (base, doubts) = (unsaved.base.clone(), unsaved.doubts.clone());
         let waiting = unsaved.deltas.as_ref().map(|deltas| deltas.waiting.clone());
@@ -551,18 +598,13 @@ impl<T: Record> Shared<T> {
             }
             return Part::Increments(frozen.clone());
         }
-        let sums = std::mem::take(&mut deltas.waiting);
-        let sums = match T::VERSION.map(|name| sums.plus(&Sums::one(name, 1.into()))) {
-            Some(Ok(with_version)) => with_version,
-            Some(Err(_)) | None => sums,
-        };
         let frozen = Frozen {
-            sums,
+            sums: std::mem::take(&mut deltas.waiting),
+            since: deltas.since,
             token: self.tokens.next(),
-            sent: Instant::now(),
+            sent: (Instant::now(), SystemTime::now()),
             flying: true,
             doubt: false,
-            was_read: false,
         };
         deltas.frozen = Some(frozen.clone());
         Part::Increments(frozen)
@@ -571,7 +613,7 @@ impl<T: Record> Shared<T> {
     fn send_increments(&self, key: &Key, frozen: Frozen) -> Take {
         let Frozen { sums, token, .. } = frozen;
         // Whatever lands after them is without them.
-        if let Some(until) = self.fences.hold_all(key) {
+        if let Some(until) = self.fences.hold_all(key, token.seq()) {
             self.settle(key, Settled::Pending(Outcome::NotWritten));
             return Take::Held(Operation::Increment, until);
         }
@@ -580,10 +622,11 @@ impl<T: Record> Shared<T> {
             self.settle(key, Settled::Written);
             return Take::Unchanged;
         }
+        let version = T::VERSION.map(|name| (name, "1".to_owned()));
         let sent = sums.iter().map(|(name, number)| (name, number.to_string()));
-        match Rendered::of_sums(sent) {
+        match Rendered::of_sums(sent.chain(version)) {
             Ok(expressions) => {
-                let form = Form::Add { key: key_json::<T>(key), token };
+                let form = Form::Add { key: key_json::<T>(key), token: token.text };
                 let size = key.size(T::PARTITION_KEY, T::SORT_KEY) + sums.size();
                 let single = Box::new(Single { form, expressions, size });
                 self.note_write(key);

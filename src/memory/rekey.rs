@@ -60,7 +60,7 @@ impl<T: Record> MemoryTable<T> {
         let new = self.shared.table.checked_key(&new)?;
         let [first, second] = self.turns(&old, &new).await?;
         self.shared.check_open()?;
-        let Some(record) = self.shared.fetch(&old).await? else {
+        let Some(record) = self.shared.fetch_to_change(&old).await? else {
             return Err(self.refused(ErrorKind::NotFound, "there is no record of this key", &old));
         };
         let mut record = (*record).clone();

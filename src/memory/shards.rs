@@ -71,13 +71,6 @@ impl<T: Record> Shards<T> {
         self.hasher.hash_one(key.as_bytes())
     }
 
-    /// The same hash of a key in every process.
-    pub(crate) fn stable_hash(&self, key: &Key) -> u64 {
-        // FNV-1a: short keys, and no need of resistance.
-        let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        key.as_bytes().iter().fold(0xcbf2_9ce4_8422_2325, step)
-    }
-
     /// Locks the shard of a key, given by its bytes.
     pub(crate) fn lock(&self, key: &[u8]) -> Locked<'_, T> {
         let (index, hash) = self.place(key);

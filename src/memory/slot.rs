@@ -205,7 +205,7 @@ impl<T> Base<T> {
 
     /// What is stored for sure; what equals it need not be written.
     pub(crate) fn for_sure(&self) -> Known<T> {
-        if self.exact { self.known.clone() } else { Known::Unknown }
+        if self.exact && self.item.is_none() { self.known.clone() } else { Known::Unknown }
     }
 }
 
@@ -297,12 +297,17 @@ impl<T> Doubts<T> {
     fn add(&mut self, doubt: Doubt<T>) {
         self.latest.retain(|other| other.seq() != doubt.seq());
         if self.latest.len() == Self::MOST
-            && let Doubt::Alone(attempt) = self.latest.remove(0)
+            && let Some(at) = self.latest.iter().position(|doubt| matches!(doubt, Doubt::Alone(_)))
+            && let Doubt::Alone(attempt) = self.latest.remove(at)
         {
             let changed = &mut self.changed;
             let new = attempt.changed.iter().filter(|name| !changed.contains(name));
             let new: Vec<Box<str>> = new.cloned().collect();
             changed.extend(new);
+        }
+        if self.latest.len() == Self::MOST {
+            // All are of the whole record, and so is the newest of them.
+            self.latest.remove(0);
         }
         self.latest.push(doubt);
     }
@@ -323,6 +328,8 @@ pub(crate) struct Flight<T> {
     pub(crate) exact: bool,
     /// What is sent alone.
     pub(crate) attempt: Option<Arc<Attempt>>,
+    /// The item that is sent, where that is not what the record says: increments wait.
+    pub(crate) item: Option<Arc<[u8]>>,
 }
 
 impl<T> Flight<T> {
@@ -506,8 +513,7 @@ impl<T: Record> Slot<T> {
             Settled::Written if newest && unsaved.deltas.is_some() => {
                 // Only increments are left, which the record shows.
                 let base = Base::new(flight.sent, saved(flight.kept));
-                let item = flight.attempt.and_then(|attempt| attempt.item.clone());
-                unsaved.base = Base { item, partial, ..base };
+                unsaved.base = Base { item: flight.item, partial, ..base };
                 unsaved.image = false;
                 unsaved.doubt = false;
                 unsaved.doubts.clear();
@@ -529,7 +535,7 @@ impl<T: Record> Slot<T> {
                 let exact = flight.exact && flight.kept == self.kept;
                 let replaced = unsaved.base.replaced && !exact;
                 let base = Base::new(flight.sent, saved(flight.kept));
-                unsaved.base = Base { exact, replaced, partial, ..base };
+                unsaved.base = Base { item: flight.item, exact, replaced, partial, ..base };
                 unsaved.image_since = unsaved.seq;
                 unsaved.doubt = false;
                 unsaved.doubts.clear();
@@ -561,8 +567,6 @@ impl<T: Record> Slot<T> {
         if self.unsaved.as_ref().is_none_or(|unsaved| unsaved.seq != flight.seq) {
             return false;
         }
-        // It has the version that is stored.
-        self.now = flight.sent;
         match &mut self.unsaved {
             Some(unsaved) if unsaved.deltas.is_some() => {
                 unsaved.image = false;
@@ -570,6 +574,8 @@ impl<T: Record> Slot<T> {
             }
             _ => {
                 self.unsaved = None;
+                // It has the version that is stored.
+                self.now = flight.sent;
                 true
             }
         }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{READ, SECOND, Stage, WRITE, player, rating, settled};
-use crate::testing::Fault;
+use crate::testing::{Fault, Faults};
 use crate::{Database, ErrorKind, MemoryTable, Record};
 
 #[tokio::test(start_paused = true)]
@@ -141,4 +141,55 @@ async fn what_expired_is_hidden_unless_it_is_unsaved() {
     assert!(memory.contains("unsaved").await.unwrap());
     assert_eq!(memory.flush().await.unwrap().written, 1);
     assert!(!memory.contains("unsaved").await.unwrap(), "saved, and expired");
+}
+
+/// Players of a game, by name.
+#[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[record(table = "games")]
+struct Entry {
+    #[record(partition_key)]
+    game: String,
+    #[record(sort_key)]
+    name: String,
+    #[serde(default)]
+    rating: u32,
+}
+
+fn entry(name: &str, rating: u32) -> Entry {
+    Entry { game: "chess".into(), name: name.into(), rating }
+}
+
+#[tokio::test(start_paused = true)]
+async fn queries_and_scans_see_what_is_unsaved_in_its_place_and_once() {
+    let database = Database::embedded().unwrap();
+    let (scripted, faults) = Faults::around(&database);
+    let table = scripted.table::<Entry>();
+    table.create_if_missing().await.unwrap();
+    for (name, rating) in [("ada", 1), ("eve", 2), ("max", 3)] {
+        table.put(&entry(name, rating)).await.unwrap();
+    }
+    let memory = MemoryTable::new(table);
+    let found = async || -> Vec<(String, u32)> {
+        let found = memory.query("chess").filter(Entry::FIELDS.rating.gt(1)).limit(3).all();
+        found.await.unwrap().iter().map(|entry| (entry.name.clone(), entry.rating)).collect()
+    };
+    let named = |names: &[(&str, u32)]| -> Vec<(String, u32)> {
+        names.iter().map(|(name, rating)| ((*name).to_owned(), *rating)).collect()
+    };
+    memory.put(entry("bob", 5)).await.unwrap();
+    memory.update(("chess", "ada"), |ada| ada.rating = 6).await.unwrap();
+    memory.delete(("chess", "eve")).await.unwrap();
+    assert_eq!(found().await, named(&[("ada", 6), ("bob", 5), ("max", 3)]));
+    assert_eq!(memory.scan().count().await.unwrap(), 3);
+    // Newer than what is in flight, which is newer than what is stored.
+    let gate = faults.hold_next(WRITE);
+    let (report, ()) = tokio::join!(memory.flush(), async {
+        gate.reached().await;
+        assert_eq!(found().await, named(&[("ada", 6), ("bob", 5), ("max", 3)]));
+        memory.put(entry("bob", 7)).await.unwrap();
+        assert_eq!(found().await, named(&[("ada", 6), ("bob", 7), ("max", 3)]));
+        gate.open();
+    });
+    assert_eq!(report.unwrap().submitted(), 3);
+    assert_eq!(found().await, named(&[("ada", 6), ("bob", 7), ("max", 3)]));
 }

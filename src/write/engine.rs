@@ -236,6 +236,7 @@ impl<'e> Engine<'e> {
             Operation::Delete => Counters::add(&counters.items_deleted, 1),
         }
         if more {
+            self.report.written_in_part(&write.key);
             self.plan.push([write.key.clone()]);
         } else {
             self.report.written(&write.key, operation);

@@ -207,7 +207,11 @@ fn take(key: &Key, changes: &dyn Changes, report: &mut Report) -> Option<Taken> 
         outcome: changes.outcome(key),
         error,
     };
-    match changes.take(key) {
+    let taken = changes.take(key);
+    if !matches!(taken, Take::Busy(..)) {
+        report.is_free(key);
+    }
+    match taken {
         Take::Write(write) => return Some(Taken::Write(write)),
         Take::Held(operation, until) => return Some(Taken::Held(operation, until)),
         Take::Busy(operation, error) => {

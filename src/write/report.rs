@@ -1,6 +1,6 @@
 //! What a flush did, exactly.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -54,8 +54,9 @@ pub struct FlushReport {
     /// Records that the service refused on their own account, or that cannot be encoded. They are
     /// not sent again until they are put again.
     pub parked: Vec<Failed>,
-    /// Records that were not saved for want of an answer, capacity or permission. The next flush
-    /// sends them again.
+    /// Records that were not saved for want of an answer, capacity or permission, which the next flush
+    /// sends again; for a conflict; or for an increment of unknown outcome, which waits to be
+    /// [resolved](crate::MemoryTable::resolve).
     pub failed: Vec<Failed>,
     /// Guarded records that others had changed, and those written field by field that others had
     /// deleted, each once, whatever became of them: they are counted above too.
@@ -199,7 +200,10 @@ impl fmt::Display for FlushError {
             write!(f, " and {} more", missing - NAMED)?;
         }
         write!(f, "; the first: {}", self.0.cause)?;
-        let can_be_sent = |failed: &Failed| failed.error.kind() != ErrorKind::Conflict;
+        let is_stuck =
+            |failed: &Failed| failed.operation == Operation::Increment && failed.attempts == 0;
+        let can_be_sent =
+            |failed: &Failed| failed.error.kind() != ErrorKind::Conflict && !is_stuck(failed);
         if report.failed.iter().any(can_be_sent) {
             f.write_str("; what failed can be sent again, nothing of it is lost")?;
         }
@@ -244,6 +248,8 @@ pub(super) struct Report {
     conflicts: HashMap<Key, usize>,
     /// Since when a key has been found to be changed by somebody.
     busy: HashMap<Key, Instant>,
+    /// Keys of which a part was written.
+    parts: HashSet<Key>,
     pub(super) done: FlushReport,
 }
 
@@ -254,6 +260,7 @@ impl Report {
             tries: HashMap::new(),
             conflicts: HashMap::new(),
             busy: HashMap::new(),
+            parts: HashSet::new(),
             done: FlushReport::default(),
         }
     }
@@ -300,7 +307,11 @@ impl Report {
 
     pub(super) fn unchanged(&mut self, key: &Key) {
         self.tries.remove(key);
-        self.done.unchanged += 1;
+        if self.parts.remove(key) {
+            self.done.written += 1;
+        } else {
+            self.done.unchanged += 1;
+        }
     }
 
     /// Others had changed the record.
@@ -326,6 +337,19 @@ impl Report {
         }
     }
 
+    /// A part of a key's changes is written, and there is more.
+    pub(super) fn written_in_part(&mut self, key: &Key) {
+        self.tries.remove(key);
+        self.parts.insert(key.clone());
+    }
+
+    /// Nobody is changing the key.
+    pub(super) fn is_free(&mut self, key: &Key) {
+        if !self.busy.is_empty() {
+            self.busy.remove(key);
+        }
+    }
+
     /// For how long a key has been found to be changed by somebody.
     pub(super) fn is_busy_for(&mut self, key: &Key) -> Duration {
         self.busy.entry(key.clone()).or_insert_with(Instant::now).elapsed()
@@ -334,6 +358,7 @@ impl Report {
     /// Forgotten by its owner while it waited: there is nothing to save any more.
     pub(super) fn gone(&mut self, key: &Key) {
         self.tries.remove(key);
+        self.done.written += u64::from(self.parts.remove(key));
     }
 
     pub(super) fn parked(&mut self, failed: Failed) {

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use memory_table::aws_sdk_dynamodb::types::AttributeValue;
-use memory_table::condition::Any;
 use memory_table::{
     ErrorKind, Field, Guard, Increment, MemoryTable, Number, OnConflict, Operation, Outcome,
     Record, ScopeError, Unsaved,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::support::{Fault, Stage};
+use crate::support::{Fault, Gate, Stage};
 
 const ADD: &str = "TransactWriteItems";
 const UPDATE: &str = "UpdateItem";
@@ -25,16 +24,18 @@ struct Scorer {
     goals: u32,
     #[serde(default)]
     rating: f64,
+    #[serde(default)]
+    worth: Number,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     team: String,
 }
 
 fn scorer(name: &str, goals: u32, rating: f64) -> Scorer {
-    Scorer { name: name.into(), goals, rating, team: String::new() }
+    Scorer { name: name.into(), goals, rating, worth: 0.into(), team: String::new() }
 }
 
 const GOALS: Field<u32> = Field::named("goals");
-const RATING: Field<f64> = Field::named("rating");
+const WORTH: Field<Number> = Field::named("worth");
 
 async fn stored(stage: &Stage<Scorer>, name: &str) -> Option<(u32, f64)> {
     let scorer = stage.truth.get_consistent(name).await.unwrap();
@@ -66,7 +67,8 @@ async fn increments_are_summed_and_sent_as_one_without_reading() {
     for _ in 0..5 {
         memory.increment("ada", Scorer::FIELDS.goals, 2).await.unwrap();
     }
-    memory.increment("ada", Scorer::FIELDS.rating, 0.25).await.unwrap();
+    let worth: Number = "0.25".parse().unwrap();
+    memory.increment("ada", Scorer::FIELDS.worth, &worth).await.unwrap();
     memory.increment("bob", GOALS, 1).await.unwrap();
     assert_eq!(memory.unsaved().len(), 2);
     stage.truth.put(&scorer("ada", 100, 1.5)).await.unwrap(); // somebody else
@@ -74,7 +76,8 @@ async fn increments_are_summed_and_sent_as_one_without_reading() {
     assert_eq!((report.written, report.requests, stage.faults.count(ADD)), (2, 2, 2));
     assert!(report.consumed_capacity >= 4.0, "twice the price: {}", report.consumed_capacity);
     assert_eq!((stage.reads(), stage.writes()), (0, 0));
-    assert_eq!(stored(&stage, "ada").await, Some((110, 1.75)));
+    assert_eq!(stored(&stage, "ada").await, Some((110, 1.5)));
+    assert_eq!(stage.truth.get("ada").await.unwrap().unwrap().worth, worth);
     assert_eq!(stored(&stage, "bob").await, Some((1, 0.0)), "what is absent counts as 0");
     assert_eq!(memory.unsaved(), []);
     assert_eq!(memory.stats().items_written, 2);
@@ -299,7 +302,11 @@ async fn past_the_life_of_its_token_it_waits_until_somebody_says_what_happened()
 #[tokio::test(start_paused = true)]
 async fn other_changes_of_the_record_are_held_back_too() {
     let stage = paused().await;
-    let memory = in_doubt(&stage, true).await;
+    let memory = stage.impatient();
+    assert_eq!(goals(&memory, "ada").await, Some(10));
+    memory.increment("ada", GOALS, 5).await.unwrap();
+    stage.faults.next(ADD, Fault::connection_reset().after_applying());
+    assert_eq!(memory.flush().await.unwrap_err().report().failed.len(), 1);
     memory.update("ada", |ada| ada.rating = 7.0).await.unwrap();
     tokio::time::sleep(TOKEN_LIFE).await;
     memory.flush().await.unwrap_err();
@@ -342,17 +349,18 @@ async fn what_cannot_be_summed_is_refused_and_changes_nothing() {
     };
     let invalid = ErrorKind::InvalidRecord;
     assert_eq!(kind(memory.increment("ada", GOALS, -11).await), invalid, "unsigned");
-    assert_eq!(kind(memory.increment("ada", RATING, f64::NAN).await), invalid);
-    assert_eq!(kind(memory.increment("ada", Field::<Any>::named("name"), 1).await), invalid);
+    assert_eq!(kind(memory.increment("ada", Field::<u32>::named("name"), 1).await), invalid);
+    assert_eq!(kind(memory.increment("ada", Field::<u32>::named("team"), 1).await), invalid);
+    assert_eq!(kind(memory.increment("ada", Field::<u32>::named("other"), 1).await), invalid);
     let tiny: Number = "0.0000000000000000000000000000000000000001".parse().unwrap();
-    assert_eq!(kind(memory.increment("ada", RATING, tiny).await), invalid, "42 digits");
-    let nested = memory_table::attribute("a.b");
+    let large: Number = "1E60".parse().unwrap();
+    memory.increment("bob", WORTH, large).await.unwrap();
+    let error = memory.increment("bob", WORTH, tiny).await.unwrap_err();
+    assert_eq!(error.kind(), invalid, "100 digits");
+    assert!(memory.discard("bob").await.unwrap());
+    let nested = memory_table::attribute("a.b").as_type::<u32>();
     assert_eq!(kind(memory.increment("ada", nested, 1).await), ErrorKind::InvalidCondition);
     assert_eq!((memory.unsaved().len(), goals(&memory, "ada").await), (0, Some(10)));
-    assert_eq!(
-        kind(memory.increment("ada", Field::<Any>::named("x"), f64::INFINITY).await),
-        invalid
-    );
 }
 
 #[tokio::test]
@@ -463,4 +471,202 @@ async fn workers_that_increment_the_same_counters_lose_nothing_under_lost_answer
         worker.await.unwrap();
     }
     assert_eq!(stored(&stage, "ada").await, Some((110, 1.5)));
+}
+
+/// Ada was not in memory, and nobody knows whether the request of her goals was done.
+#[tokio::test(start_paused = true)]
+async fn a_change_by_what_is_read_sends_increments_of_unknown_outcome_first() {
+    for applied in [true, false] {
+        let stage = paused().await;
+        let memory = in_doubt(&stage, applied).await;
+        assert!(goals(&memory, "ada").await >= Some(10), "who only reads gets one or the other");
+        memory.update("ada", |ada| ada.rating = 7.0).await.unwrap();
+        assert_eq!(goals(&memory, "ada").await, Some(15));
+        assert_eq!(memory.flush().await.unwrap().written, 1);
+        assert_eq!(stored(&stage, "ada").await, Some((15, 7.0)));
+    }
+    let stage = paused().await;
+    let memory = in_doubt(&stage, true).await;
+    tokio::time::sleep(TOKEN_LIFE).await;
+    let error = memory.update("ada", |_| {}).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsaved);
+    assert!(error.to_string().contains("`resolve`"), "{error}");
+}
+
+/// The record in memory has them, so what is made of it does too.
+#[tokio::test]
+async fn what_was_not_applied_is_not_added_to_a_change_that_has_it() {
+    for resolves in [false, true] {
+        let stage = stage().await;
+        let memory = stage.impatient();
+        assert_eq!(goals(&memory, "ada").await, Some(10));
+        memory.increment("ada", GOALS, 5).await.unwrap();
+        stage.faults.next(ADD, Fault::connection_reset());
+        assert_eq!(memory.flush().await.unwrap_err().report().failed.len(), 1);
+        memory.update("ada", |ada| ada.rating = 7.0).await.unwrap();
+        if resolves {
+            memory.resolve("ada", Increment::NotApplied).await.unwrap();
+        }
+        assert_eq!(goals(&memory, "ada").await, Some(15));
+        assert_eq!(memory.flush().await.unwrap().written, 1);
+        assert_eq!(stored(&stage, "ada").await, Some((15, 7.0)));
+        assert_eq!(memory.flush().await.unwrap().submitted(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_change_during_a_flight_that_fails_has_the_increments_once() {
+    let stage = stage().await;
+    let memory = stage.memory();
+    assert_eq!(goals(&memory, "ada").await, Some(10));
+    memory.increment("ada", GOALS, 5).await.unwrap();
+    memory.increment("bob", GOALS, 5).await.unwrap();
+    let gate = Gate::new();
+    for _ in 0..2 {
+        stage.faults.next(ADD, Fault::throttled().held_at(&gate));
+    }
+    let (report, ()) = tokio::join!(memory.flush(), async {
+        gate.reached().await;
+        memory.update("ada", |ada| ada.rating = 7.0).await.unwrap();
+        memory.delete("bob").await.unwrap();
+        gate.open();
+    });
+    let report = report.unwrap();
+    assert_eq!((report.written, report.deleted), (1, 1));
+    assert_eq!(stored(&stage, "ada").await, Some((15, 7.0)));
+    assert_eq!(stored(&stage, "bob").await, None, "it was deleted");
+    assert_eq!(memory.unsaved(), []);
+}
+
+#[tokio::test]
+async fn after_a_load_of_everything_a_counter_that_was_raised_is_not_absent() {
+    let stage = stage().await;
+    for assumed in [false, true] {
+        let builder = stage.builder();
+        let builder = if assumed { builder.assume_absent() } else { builder };
+        let memory = builder.build().unwrap();
+        memory.increment("ada", GOALS, 1).await.unwrap();
+        if !assumed {
+            memory.load_all().await.unwrap();
+        }
+        assert_eq!(memory.flush().await.unwrap().written, 1);
+        let expected = if assumed { 12 } else { 11 };
+        assert_eq!(goals(&memory, "ada").await, Some(expected));
+    }
+    let memory = stage.builder().field_wise().build().unwrap();
+    memory.put(Scorer { team: "Brazil".into(), ..scorer("ada", 3, 0.0) }).await.unwrap();
+    memory.load_all().await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(goals(&memory, "ada").await, Some(3));
+}
+
+#[tokio::test]
+async fn counters_that_are_never_read_take_no_memory_once_they_are_saved() {
+    let stage = stage().await;
+    let memory = stage.memory();
+    for number in 0..50 {
+        memory.increment(format!("p{number}"), GOALS, 1).await.unwrap();
+    }
+    assert_eq!(memory.flush().await.unwrap().written, 50);
+    assert_eq!((memory.stats().cached, memory.records().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn field_by_field_a_change_during_a_flight_leaves_the_others_increments() {
+    let stage = stage().await;
+    let memory = stage.builder().field_wise().build().unwrap();
+    memory.update("ada", |ada| ada.team = "Brazil".into()).await.unwrap();
+    memory.increment("ada", GOALS, 5).await.unwrap();
+    let gate = stage.faults.hold_next(UPDATE);
+    let (report, ()) = tokio::join!(memory.flush(), async {
+        gate.reached().await;
+        memory.update("ada", |ada| ada.rating = 9.0).await.unwrap();
+        stage.truth.put(&scorer("ada", 100, 1.5)).await.unwrap();
+        gate.open();
+    });
+    assert_eq!(report.unwrap().failed.len(), 0);
+    assert_eq!(memory.flush().await.unwrap().failed.len(), 0);
+    let ada = stage.truth.get("ada").await.unwrap().unwrap();
+    assert_eq!((ada.goals, ada.rating, &*ada.team), (105, 9.0, "Brazil"));
+    assert_eq!(memory.unsaved(), []);
+}
+
+#[tokio::test]
+async fn a_guarded_record_that_an_increment_made_can_be_changed() {
+    let stage = stage().await;
+    let memory = stage.builder().guarded(Guard::Item).build().unwrap();
+    assert_eq!(goals(&memory, "new").await, None);
+    memory.increment("new", GOALS, 1).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    memory.update("new", |new| new.goals = 7).await.unwrap();
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, report.conflicts.len()), (1, 0));
+    assert_eq!(stored(&stage, "new").await, Some((7, 0.0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_put_behind_a_resolved_increment_is_written() {
+    let stage = paused().await;
+    let memory = stage.impatient();
+    assert_eq!(goals(&memory, "ada").await, Some(10));
+    memory.increment("ada", GOALS, 5).await.unwrap();
+    stage.faults.next(ADD, Fault::connection_reset().after_applying());
+    assert_eq!(memory.flush().await.unwrap_err().report().failed.len(), 1);
+    memory.update("ada", |ada| ada.goals = 10).await.unwrap();
+    memory.resolve("ada", Increment::Applied).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(stored(&stage, "ada").await, Some((10, 1.5)));
+}
+
+/// The request comes late, and would add to what was put since.
+#[tokio::test(start_paused = true)]
+async fn what_is_put_behind_a_lost_increment_waits_for_it_to_land() {
+    let stage = paused().await;
+    let builder = stage.builder().patience(Duration::ZERO);
+    let memory = builder.late_write_window(Duration::from_secs(5)).build().unwrap();
+    memory.increment("ada", GOALS, 5).await.unwrap();
+    stage.faults.next(ADD, Fault::connection_reset().applied_late(Duration::from_secs(3)));
+    assert_eq!(memory.flush().await.unwrap_err().report().failed.len(), 1);
+    assert!(memory.discard("ada").await.unwrap());
+    memory.put(scorer("ada", 1, 1.0)).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(stored(&stage, "ada").await, Some((1, 1.0)));
+}
+
+#[tokio::test]
+async fn a_refused_increment_does_not_hold_back_a_put_that_came_since() {
+    let stage = stage().await;
+    let client = stage.truth.database().client();
+    let put = client.put_item().table_name(stage.truth.name().unwrap());
+    let put = put.item("name", AttributeValue::S("bad".into()));
+    put.item("goals", AttributeValue::S("many".into())).send().await.unwrap();
+    let memory = stage.memory();
+    memory.increment("bad", GOALS, 1).await.unwrap();
+    let gate = stage.faults.hold_next(ADD);
+    let (report, ()) = tokio::join!(memory.flush(), async {
+        gate.reached().await;
+        memory.put(scorer("bad", 7, 0.0)).await.unwrap();
+        gate.open();
+    });
+    // The refusal is that of the increment alone.
+    assert_eq!(report.unwrap_err().report().parked.len(), 1);
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(stored(&stage, "bad").await, Some((7, 0.0)));
+}
+
+#[tokio::test]
+async fn a_version_is_raised_once_by_increments_that_are_sent_again() {
+    let stage = Stage::<Draft>::new().await;
+    stage.truth.put(&Draft { id: 1, views: 1, version: 4 }).await.unwrap();
+    let memory = stage.memory();
+    memory.increment(1, Draft::FIELDS.views, 2).await.unwrap();
+    stage.faults.next(ADD, Fault::throttled());
+    stage.faults.next(ADD, Fault::connection_reset().after_applying());
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(stage.truth.get(1).await.unwrap(), Some(Draft { id: 1, views: 3, version: 5 }));
+    memory.increment(2, Draft::FIELDS.views, 2).await.unwrap();
+    memory.increment(2, Draft::FIELDS.views, -2).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().unchanged, 1);
+    assert_eq!(stage.truth.get(2).await.unwrap(), None);
 }

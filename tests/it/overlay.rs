@@ -374,9 +374,9 @@ async fn what_is_seen_is_what_a_map_would_have() {
             let mut scanned = seen(memory.scan().page_size(page_size).all().await.unwrap());
             scanned.sort_unstable();
             assert_eq!(without_zero(scanned), expected, "{context}");
-            let limit = random.u64(1..9);
-            let first = memory.query("ada").filter(Visit::FIELDS.spent.gt(3)).limit(limit);
-            let rich = expected.iter().filter(|(_, spent)| *spent > 3).take(limit as usize);
+            let limit = random.usize(1..9);
+            let first = memory.query("ada").filter(Visit::FIELDS.spent.gt(3)).limit(limit as u64);
+            let rich = expected.iter().filter(|(_, spent)| *spent > 3).take(limit);
             let rich: Vec<(i64, i64)> = rich.copied().collect();
             assert_eq!(seen(first.all().await.unwrap()), rich, "{context}");
         }
