@@ -78,6 +78,7 @@ mod codec;
 pub mod condition;
 mod store;
 mod guard;
+mod sums;
 mod retry;
 mod link;
 mod database;
@@ -115,7 +116,7 @@ pub use spec::{IndexProjection, IndexSpec, KeySpec, TableSpec};
 pub use store::{Operation, Outcome};
 pub use table::{
     BadItems, BatchGet, BatchWrite, Cached, CreateIfMissing, Cursor, Found, IndexShape, IndexTable,
-    Page, Query, Scan, Selectable, Selected, Shape, SortKey, Table, Unselected, Whole,
+    Page, PutGuarded, Query, Scan, Selectable, Selected, Shape, SortKey, Table, Unselected, Whole,
 };
 pub use types::{Attributes, Instant, InstantType, Number, Set, instant, set};
 pub use write::{Failed, FlushError, FlushReport};

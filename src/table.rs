@@ -3,6 +3,7 @@
 mod batch;
 mod batch_get;
 mod create;
+mod guarded;
 mod query;
 mod read;
 mod scan;
@@ -17,6 +18,7 @@ pub use batch_get::{BatchGet, Found};
 pub use create::CreateIfMissing;
 #[cfg(feature = "test-util")]
 pub(crate) use create::delete_named;
+pub use guarded::PutGuarded;
 pub use query::{IndexTable, Query, SortKey};
 pub use read::cursor::Cursor;
 pub use read::shape::{Cached, IndexShape, Selectable, Selected, Shape, Unselected, Whole};

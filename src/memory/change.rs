@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::delta::Sums;
 use super::slot::{Change, Known};
 use super::turn::Turn;
 use super::{MemoryTable, Shared};
@@ -11,6 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::guard::{Guard, Mode};
 use crate::key::{Key, KeyLookup};
 use crate::record::{FromKey, Record};
+use crate::sums::Sums;
 
 impl<T: Record> MemoryTable<T> {
     /// The record of a key, or a new one with this key and each field's default, which is unsaved

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::delta::{Frozen, Sums};
+use super::delta::Frozen;
 use super::room::Need;
 use super::slot::{Change, Known};
 use super::{MemoryTable, Shared};
@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind};
 use crate::guard::Mode;
 use crate::key::{Key, KeyLookup};
 use crate::record::Record;
+use crate::sums::{Sums, summand};
 
 /// Whether an increment of unknown outcome is in the database, for
 /// [`resolve`](MemoryTable::resolve).
@@ -108,7 +109,7 @@ impl<T: Record> MemoryTable<T> {
     {
         let key = self.shared.table.checked_key(&key)?;
         let placed = |error: Error| self.shared.place(error.during("increment").on_key(&key));
-        let sums = summand::<T, V>(&field, by).map_err(placed)?;
+        let sums = summand::<T, V>(&field, &by).map_err(placed)?;
         let turn = self.turn(&key).await?;
         let added = self.shared.increment(&key, &sums).await;
         drop(turn);
@@ -144,16 +145,6 @@ impl<T: Record> MemoryTable<T> {
         let error = Error::new(ErrorKind::NotFound, text).during("resolve").on_key(&key);
         Err(self.shared.place(error).advise("nothing changed"))
     }
-}
-
-/// What is to be added to which attribute.
-fn summand<T: Record, V>(field: &Field<V>, by: impl Summand) -> Result<Sums, Error> {
-    let name = field.top_level()?;
-    if name == T::PARTITION_KEY || T::SORT_KEY == Some(name) || T::VERSION == Some(name) {
-        let text = format!("`{name}` is the record's key or version, which nobody increments");
-        return Err(Error::new(ErrorKind::InvalidRecord, text));
-    }
-    Ok(Sums::one(name, by.number()?))
 }
 
 fn refused(why: impl std::fmt::Display) -> Error {

@@ -8,7 +8,6 @@ use futures::FutureExt;
 use tokio::sync::watch;
 
 use super::Shared;
-use super::delta::Sums;
 use super::expiry::Seen;
 use super::slot::{Base, Known, Slot};
 use crate::breaks::broken;
@@ -19,6 +18,7 @@ use crate::link::Link;
 use crate::load;
 use crate::record::Record;
 use crate::store::MAX_BATCH_GET;
+use crate::sums::Sums;
 
 /// What a load found.
 pub(super) struct Loaded<T> {

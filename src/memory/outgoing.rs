@@ -8,18 +8,18 @@ use std::time::SystemTime;
 use tokio::time::Instant;
 
 use super::Shared;
-use super::delta::{Applied, Deltas, Frozen, Sums, Token};
+use super::delta::{Applied, Deltas, Frozen};
 use super::fence::Expectation;
 use super::slot::{Attempt, Base, Doubt, Doubts, Flight, Known, Met, Slot, Unsaved};
 use crate::breaks::broken;
 use crate::codec::tree::{Fields, Node, parse_item, write_fields};
 use crate::codec::{CodecError, EncodedItem, Kept, MAX_ITEM, encode, key_json, same_items};
-use crate::condition::Rendered;
 use crate::error::{Error, ErrorKind};
 use crate::guard::{Mode, Outgoing, Request, Stored, Target};
 use crate::key::Key;
 use crate::record::Record;
-use crate::store::{Action, Form, Operation, Outcome, Single, Write};
+use crate::store::{Action, Operation, Outcome, Write};
+use crate::sums::{Sums, Token, single};
 use crate::write::{self, Changes, Settled, Take};
 
 /// What a slot had when it was taken.
@@ -622,15 +622,11 @@ impl<T: Record> Shared<T> {
             self.settle(key, Settled::Written);
             return Take::Unchanged;
         }
-        let version = T::VERSION.map(|name| (name, "1".to_owned()));
-        let sent = sums.iter().map(|(name, number)| (name, number.to_string()));
-        match Rendered::of_sums(sent.chain(version)) {
-            Ok(expressions) => {
-                let form = Form::Add { key: key_json::<T>(key), token: token.text };
-                let size = key.size(T::PARTITION_KEY, T::SORT_KEY) + sums.size();
-                let single = Box::new(Single { form, expressions, size });
+        match single::<T>(key, &sums, &token) {
+            Ok(single) => {
                 self.note_write(key);
-                Take::Write(Write { key: key.clone(), action: Action::Single(single) })
+                let action = Action::Single(Box::new(single));
+                Take::Write(Write { key: key.clone(), action })
             }
             Err(error) => {
                 let error = self.place(error).on_key(key);

@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use futures::stream::{self, StreamExt};
 
-use super::delta::Sums;
 use super::expiry::Seen;
 use super::load::Stored;
 use super::many::Loading;
@@ -27,6 +26,7 @@ use crate::link::Link;
 use crate::load::read_item;
 use crate::record::Record;
 use crate::spec::{IndexProjection, IndexSpec};
+use crate::sums::Sums;
 use crate::table::{
     BadItems, Cached, Overlay, PartPage, Place, Query, RawPage, RawPages, Reader, Scan, Walk,
     Wanted,

@@ -8,7 +8,6 @@ use hashbrown::DefaultHashBuilder;
 use hashbrown::hash_table::{Entry, HashTable};
 use parking_lot::{Mutex, MutexGuard};
 
-use super::delta::Sums;
 use super::room::{Mark, Need, Room};
 use super::slot::{Change, Known, Slot};
 use crate::breaks::broken;
@@ -16,6 +15,7 @@ use crate::guard::Mode;
 use crate::key::Key;
 use crate::load::distinct;
 use crate::record::Record;
+use crate::sums::Sums;
 
 /// More shards than any machine has cores to speak of, so that two tasks rarely meet.
 const SHARDS: usize = 64;

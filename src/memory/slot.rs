@@ -6,7 +6,7 @@ use std::thread::ThreadId;
 
 use tokio::sync::oneshot;
 
-use super::delta::{Deltas, Sums};
+use super::delta::Deltas;
 use super::fence::Expectation;
 use super::load::Load;
 use super::turn::Turn;
@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::guard::Mode;
 use crate::key::Key;
 use crate::record::Record;
+use crate::sums::Sums;
 use crate::write::Settled;
 
 /// What is known of a record.

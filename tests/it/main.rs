@@ -39,5 +39,6 @@ mod server;
 mod support;
 mod survival;
 mod table;
+mod table_guarded;
 mod testing;
 mod types;

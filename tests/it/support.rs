@@ -44,6 +44,12 @@ pub fn database() -> Database {
     }
 }
 
+/// The server under test.
+pub fn server() -> Database {
+    let url = std::env::var(ENDPOINT).expect("there is a server");
+    Database::local(&url).expect("the endpoint of the tests is a URL")
+}
+
 /// The embedded database, for tests under a paused clock.
 pub fn embedded() -> Database {
     Database::embedded().expect("SQLite starts")
