@@ -124,6 +124,11 @@ impl Pages {
         self
     }
 
+    /// There is nothing more.
+    pub(crate) fn end(&mut self) {
+        self.request = None;
+    }
+
     /// The next page, of at most so many items looked at; `None` at the end.
     pub(crate) async fn next(
         &mut self,

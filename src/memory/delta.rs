@@ -123,6 +123,8 @@ impl<T: Record> Slot<T> {
 
     /// What was frozen is in the database; returns whether the slot is saved now.
     pub(crate) fn applied(&mut self, applied: Applied) -> bool {
+        // A load under way brings them or not.
+        self.load = None;
         let Some(unsaved) = &mut self.unsaved else { return false };
         let Some(deltas) = &mut unsaved.deltas else { return false };
         deltas.frozen = None;

@@ -14,6 +14,7 @@ use crate::guard::Mode;
 use crate::key::{Key, KeyLookup};
 use crate::record::Record;
 use crate::sums::{Sums, summand};
+use crate::write::FlushError;
 
 /// Whether an increment of unknown outcome is in the database, for
 /// [`resolve`](MemoryTable::resolve).
@@ -305,19 +306,29 @@ impl<T: Record> Shared<T> {
         self: &Arc<Self>,
         key: &Key,
     ) -> Result<Option<Arc<T>>, Error> {
-        if self.is_unsure(key) {
-            let ended = self.flush_some(std::slice::from_ref(key)).await;
+        loop {
             if self.is_unsure(key) {
-                let text = "an increment of the record was sent whose outcome is unknown";
-                let error = Error::new(ErrorKind::Unsaved, text).on_key(key);
-                let error = self.place(error).advise("`flush`, or `resolve` or `discard` it");
-                return Err(match ended {
-                    Ok(_) => error,
-                    Err(cause) => error.caused_by(cause.cause().clone()),
-                });
+                let ended = self.flush_some(std::slice::from_ref(key)).await;
+                if self.is_unsure(key) {
+                    return Err(self.unsure(key, ended.err()));
+                }
+            }
+            let found = self.fetch(key).await?;
+            // A flush in the background may have sent one meanwhile.
+            if !self.is_unsure(key) {
+                return Ok(found);
             }
         }
-        self.fetch(key).await
+    }
+
+    fn unsure(&self, key: &Key, cause: Option<FlushError>) -> Error {
+        let text = "an increment of the record was sent whose outcome is unknown";
+        let error = self.place(Error::new(ErrorKind::Unsaved, text)).on_key(key);
+        let error = error.advise("`flush`, or `resolve` or `discard` it");
+        match cause {
+            Some(cause) => error.caused_by(cause.cause().clone()),
+            None => error,
+        }
     }
 
     /// Whether a record is not known and cannot be read so that it would be.

@@ -451,6 +451,10 @@ impl<T: Record> Shared<T> {
         let lost = matches!(settled, Settled::Pending(Outcome::OutcomeUnknown));
         let written = matches!(settled, Settled::Written);
         let flying = self.flying(key, written);
+        if written && !T::INDEX_SPECS.is_empty() {
+            // Before it is not unsaved any more.
+            self.recent.note(key);
+        }
         let mut more = false;
         {
             let mut locked = self.slots.lock(key.as_bytes());
@@ -478,9 +482,6 @@ impl<T: Record> Shared<T> {
                 saved
             });
             locked.prune(key.as_bytes());
-        }
-        if written && !T::INDEX_SPECS.is_empty() {
-            self.recent.note(key);
         }
         self.register(key);
         self.settled.notify_waiters();

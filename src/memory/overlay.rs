@@ -16,17 +16,17 @@ use super::load::Stored;
 use super::many::Loading;
 use super::slot::Known;
 use super::{MemoryTable, Shared};
-use crate::codec::tree::{Fields, parse_item};
-use crate::codec::{item_key, key_json};
+use crate::codec::tree::{Fields, field, parse_item};
+use crate::codec::{Decoded, item_key, key_json};
 use crate::condition::Condition;
 use crate::error::{Error, ErrorKind};
 use crate::index::Index;
 use crate::key::{AttributeLookup, Key, QueryShape};
 use crate::link::Link;
-use crate::load::read_item;
+use crate::load::{self, read_item};
 use crate::record::Record;
 use crate::spec::{IndexProjection, IndexSpec};
-use crate::sums::Sums;
+use crate::store::MAX_BATCH_GET;
 use crate::table::{
     BadItems, Cached, Overlay, PartPage, Place, Query, RawPage, RawPages, Reader, Scan, Walk,
     Wanted,
@@ -69,20 +69,18 @@ impl<T: Record> MemoryTable<T> {
         &self,
         partition: impl AttributeLookup<<T::Key as QueryShape>::Partition>,
     ) -> Query<T, T::Key, Cached> {
-        let query = self.shared.own_table().query(partition).seen_by(self.overlay());
-        self.shared.consistently(query)
+        self.shared.own_table().query(partition).seen_by(self.overlay())
     }
 
     /// All records, in no order, unsaved changes included: those that the database does not return come
     /// last. As [`query`](Self::query) otherwise.
     ///
-    /// With [`segment`](crate::Scan::segment) what is new here comes with one of the segments, whoever
-    /// else stores it meanwhile. A scan that is [resumed](crate::Scan::resume) trusts that what was loaded
-    /// before is still stored.
+    /// With [`segment`](crate::Scan::segment) what is new here comes with one of the segments. A scan that
+    /// is read segment by segment, or [resumed](crate::Scan::resume), has each record once as long as
+    /// nothing is saved in between: what is flushed then may lie in a part that was read before.
+    /// [`count`](crate::Scan::count) reads whole records, as all other ends do.
     pub fn scan(&self) -> Scan<T, Cached> {
-        let mut scan = self.shared.own_table().scan().seen_by(self.overlay());
-        scan.reader.consistent = self.shared.reads_like_loads();
-        scan
+        self.shared.own_table().scan().seen_by(self.overlay())
     }
 
     /// An index of the table, whose queries and scans see unsaved changes:
@@ -118,7 +116,7 @@ impl<T: Record, K: QueryShape, A> CachedIndex<T, K, A> {
     pub fn query(&self, partition: impl AttributeLookup<K::Partition>) -> Query<T, K, Cached> {
         let table = self.memory.shared.own_table();
         let query = Query::<T, K>::new(table, Some(self.index.spec()), &partition);
-        self.memory.shared.consistently(query.seen_by(self.memory.overlay()))
+        query.seen_by(self.memory.overlay())
     }
 
     /// All records that the index has, unsaved changes included.
@@ -135,19 +133,13 @@ impl<T: Record> Shared<T> {
     fn reads_like_loads(&self) -> bool {
         self.options.consistent || self.wrote.is_any()
     }
-
-    fn consistently<K>(&self, mut query: Query<T, K, Cached>) -> Query<T, K, Cached> {
-        let can = query.reader.index.is_none_or(IndexSpec::is_local);
-        query.reader.consistent = can && self.reads_like_loads();
-        query
-    }
 }
 
 impl<T: Record> Overlay<T> for Shared<T> {
     fn pages(self: Arc<Self>, reader: Reader<T>) -> RawPages<Arc<T>> {
         let next = async |state: Option<Begun<T>>| {
             let walk = match state? {
-                Begun::Not(shared, reader) => shared.see(*reader),
+                Begun::Not(shared, reader) => shared.see(*reader).await,
                 Begun::Walking(walk) => Ok(*walk),
             };
             let mut walk = match walk {
@@ -180,10 +172,11 @@ struct Seeing<T: Record> {
     order: Order<T>,
     key: Option<Condition>,
     filter: Option<Condition>,
+    /// The filter is not the service's to apply.
+    asks_all: bool,
     /// How many may still be returned.
     left: u64,
     by_key: bool,
-    policy: BadItems,
     ended: bool,
 }
 
@@ -192,32 +185,37 @@ type Found<T> = Result<Arc<T>, Error>;
 
 impl<T: Record> Shared<T> {
     /// Notes what is unsaved, and prepares the requests.
-    fn see(self: Arc<Self>, mut reader: Reader<T>) -> Result<Seeing<T>, Error> {
+    async fn see(self: Arc<Self>, mut reader: Reader<T>) -> Result<Seeing<T>, Error> {
         let order = Order::<T>::new(&reader);
         let (key, filter) = (reader.key.clone(), reader.filter.clone());
         let left = reader.limit.take().unwrap_or(u64::MAX);
-        let policy = reader.bad_items.unwrap_or_default();
         let index = reader.index;
+        reader.consistent |= index.is_none_or(IndexSpec::is_local) && self.reads_like_loads();
         // Checked as it was said, also where the service is not asked all of it.
-        let whole = reader.clone().prepare(Wanted::Attributes(&[]))?;
+        let places = reader.clone().prepare(Wanted::Attributes(&[]))?.places;
+        if index.is_some() {
+            // What is not known of them says whether they are in the index.
+            let unknown = |key: &Key| self.known(key).is_none();
+            let keys = self.keys_to_look_at(&reader).into_iter().filter(unknown).collect();
+            self.fetch_all(keys, BadItems::Report).await?;
+        }
         let loading = Loading::begin(&self);
         let resets = self.scans.resets();
-        let added = Added::of(&self, &reader, &order, &whole.places);
-        if reader.filter.is_none() {
+        let added = Added::of(&self, &reader, &order, &places);
+        let projected = index.is_none_or(|it| matches!(it.attributes(), IndexProjection::All));
+        if added.expects_any() || !projected {
+            // The stored form may not meet what the record here does.
+            reader.filter = None;
+        }
+        let asks_all = reader.filter.is_none() && filter.is_some();
+        if filter.is_none() {
             let hidden = u64::try_from(added.count()).unwrap_or(u64::MAX);
-            let enough = u32::try_from(left.saturating_add(hidden)).ok();
+            let enough = u32::try_from(left.saturating_add(hidden).max(1)).ok();
             reader.page_size = reader.page_size.into_iter().chain(enough).min();
         }
-        let prepared = match index {
-            None => whole,
-            Some(index) => {
-                if !matches!(index.attributes(), IndexProjection::All) {
-                    reader.filter = None;
-                }
-                reader.prepare(Wanted::Keys)?
-            }
-        };
-        let walk = Walk::new(prepared);
+        let by_key = index.is_some();
+        let wanted = if by_key { Wanted::Keys } else { Wanted::Attributes(&[]) };
+        let walk = Walk::new(reader.prepare(wanted)?);
         Ok(Seeing {
             shared: self,
             walk,
@@ -227,9 +225,9 @@ impl<T: Record> Shared<T> {
             order,
             key,
             filter,
+            asks_all,
             left,
-            by_key: index.is_some(),
-            policy,
+            by_key,
             ended: false,
         })
     }
@@ -246,31 +244,45 @@ impl<T: Record> Seeing<T> {
             Some(Err(error)) => Some(Err(error)),
             None => {
                 self.ended = true;
-                let rest = self.added.rest();
-                if rest.is_empty() {
-                    return None;
-                }
-                let mut items = Vec::new();
-                self.add(rest, &mut items).await;
-                Some(Ok(self.page(items, 0)))
+                self.end().await.transpose()
             }
         }
+    }
+
+    /// What comes behind everything that the database has.
+    async fn end(&mut self) -> Result<Option<RawPage<Arc<T>>>, Error> {
+        let doubtful = self.added.doubtful();
+        if !doubtful.is_empty() {
+            let stored = self.shared.stored_of(&doubtful).await?;
+            self.added.drop_all(&stored);
+        }
+        let rest = self.added.rest();
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        let mut items = Vec::new();
+        self.add(rest, &mut items).await?;
+        Ok(Some(self.page(items, 0)))
     }
 
     /// A page of the database, with what is to be added up to its end.
     async fn see_page(&mut self, at: usize, page: PartPage) -> Result<RawPage<Arc<T>>, Error> {
         let PartPage { link, page, place } = page;
-        let known = if self.by_key { self.look_up(&page.items).await? } else { HashMap::new() };
+        let mut known = HashMap::new();
         let mut items = Vec::new();
-        for json in &page.items {
+        for (number, json) in page.items.iter().enumerate() {
             let Some(key) = item_key(json, T::PARTITION_KEY, T::SORT_KEY) else {
                 return Err(no_key().on_table(&link.table.name));
             };
-            let before = self.added.before(&self.order, json);
-            if !self.add(before, &mut items).await || self.left == 0 {
+            let before = self.added.up_to(&self.order, json);
+            if !self.add(before, &mut items).await? || self.left == 0 {
                 return Ok(self.page(items, page.scanned));
             }
-            if let Some(found) = self.stored(&link, &key, json, known.get(&key)).await {
+            if self.by_key && number % MAX_BATCH_GET == 0 {
+                let chunk = page.items.iter().skip(number).take(MAX_BATCH_GET);
+                known = self.look_up(chunk.map(Vec::as_slice).collect()).await?;
+            }
+            if let Some(found) = self.stored(&link, &key, json, known.remove(&key)).await? {
                 self.left -= 1;
                 items.push(found);
             }
@@ -284,7 +296,7 @@ impl<T: Record> Seeing<T> {
             Place::After(last) => self.added.up_to(&self.order, last.as_bytes()),
             Place::Start | Place::End => self.added.of_part(),
         };
-        if self.add(up_to, &mut items).await {
+        if self.add(up_to, &mut items).await? {
             if matches!(place, Place::After(_)) {
                 self.added.passed();
             }
@@ -300,18 +312,29 @@ impl<T: Record> Seeing<T> {
     }
 
     /// Returns what is to be added, as it is now; whether all of it could be.
-    async fn add(&mut self, keys: Vec<Key>, items: &mut Vec<Found<T>>) -> bool {
-        for key in keys {
+    async fn add(&mut self, keys: Vec<Key>, items: &mut Vec<Found<T>>) -> Result<bool, Error> {
+        for chunk in keys.chunks(MAX_BATCH_GET) {
             if self.left == 0 {
-                return false;
+                return Ok(false);
             }
-            if let Some(found) = self.unsaved(&key).await {
-                self.left -= 1;
-                items.push(found);
+            // Saved and let go again, or only increments of them are known.
+            let unknown = |key: &&Key| self.shared.known(key).is_none();
+            let unknown: Vec<Key> = chunk.iter().filter(unknown).cloned().collect();
+            if unknown.len() > 1 {
+                self.shared.fetch_all(unknown, BadItems::Report).await?;
             }
-            self.added.returned(&key);
+            for key in chunk {
+                if self.left == 0 {
+                    return Ok(false);
+                }
+                if let Some(found) = self.fetched(key).await? {
+                    self.left -= 1;
+                    items.push(found);
+                }
+                self.added.returned(key);
+            }
         }
-        true
+        Ok(true)
     }
 
     /// A record that the database returned, as it is here; `None` if it is not to be returned.
@@ -320,53 +343,51 @@ impl<T: Record> Seeing<T> {
         link: &Link,
         key: &Key,
         json: &[u8],
-        known: Option<&Found<T>>,
-    ) -> Option<Found<T>> {
-        if self.added.takes(key) {
+        known: Option<Found<T>>,
+    ) -> Result<Option<Found<T>>, Error> {
+        if self.added.hides(key) {
             // It comes in the place that it has here, or has come.
-            return None;
+            return Ok(None);
         }
+        let is_expected = self.added.note(key);
         if self.by_key {
-            return match known? {
-                Ok(record) => self.checked(key, record),
-                Err(error) => Some(Err(error.clone())),
-            };
+            return Ok(match known {
+                Some(Ok(record)) => self.checked(key, &record),
+                other => other,
+            });
         }
-        match self.shared.seen(key) {
-            Here::Known(Known::Record(record)) => self.checked(key, &record),
-            Here::Known(_) => None,
-            Here::Behind => match self.shared.fetch_uncounted(key).await {
-                Ok(record) => self.checked(key, &record?),
-                Err(error) => Some(Err(error)),
-            },
-            Here::Unknown(sums) => Some(self.read(link, key, json, &sums)),
+        match self.shared.seen(key, self.loading.number(), self.resets) {
+            Here::Known(Known::Record(record)) => Ok(self.checked(key, &record)),
+            Here::Known(_) => Ok(None),
+            // What was read may be older than what was saved or forgotten since.
+            Here::Behind => self.fetched(key).await,
+            Here::Unknown if is_expected => self.fetched(key).await,
+            Here::Unknown => Ok(self.read(link, key, json)),
         }
     }
 
     /// Reads an item that is not in memory, and caches it.
-    fn read(&self, link: &Link, key: &Key, json: &[u8], sums: &Sums) -> Found<T> {
-        let decoded = read_item::<T>(link, json).inspect_err(|_| {
-            self.shared.take_scanned(self.loading.number(), self.resets, key, None);
-        })?;
+    fn read(&self, link: &Link, key: &Key, json: &[u8]) -> Option<Found<T>> {
+        let decoded = match read_item::<T>(link, json) {
+            Ok(decoded) => decoded,
+            Err(error) => {
+                self.shared.take_scanned(self.loading.number(), self.resets, key, None);
+                return Some(Err(error));
+            }
+        };
         let found = Stored::of(Some(decoded));
-        let record = found.now.record().ok_or_else(no_key)?;
-        if !sums.is_empty() {
-            let (shown, _) = self.shared.shown_with(key, &found, sums)?;
-            return shown.record().ok_or_else(no_key);
-        }
+        let now = found.now.clone();
         self.shared.take_scanned(self.loading.number(), self.resets, key, Some(found));
-        Ok(record)
+        let record = self.shared.visible(Seen::saved(now)).record()?;
+        if self.asks_all { self.checked(key, &record) } else { Some(Ok(record)) }
     }
 
-    /// A record that the database may not have, as it is here.
-    async fn unsaved(&mut self, key: &Key) -> Option<Found<T>> {
-        match self.shared.seen(key) {
-            Here::Known(known) => self.checked(key, &known.record()?),
-            // Saved and let go again, or only increments of it are known.
-            Here::Behind | Here::Unknown(_) => match self.shared.fetch_uncounted(key).await {
-                Ok(record) => self.checked(key, &record?),
-                Err(error) => Some(Err(error)),
-            },
+    /// A record as it is here, loaded if it is not known.
+    async fn fetched(&mut self, key: &Key) -> Result<Option<Found<T>>, Error> {
+        match self.shared.fetch_uncounted(key).await {
+            Ok(record) => Ok(record.and_then(|record| self.checked(key, &record))),
+            Err(error) if is_of_item(&error) => Ok(Some(Err(error))),
+            Err(error) => Err(error),
         }
     }
 
@@ -374,32 +395,29 @@ impl<T: Record> Seeing<T> {
     fn checked(&self, key: &Key, record: &Arc<T>) -> Option<Found<T>> {
         let asked = self.by_key.then_some(self.key.as_ref()).flatten();
         let conditions = [asked, self.filter.as_ref()];
-        if conditions.iter().all(Option::is_none) {
+        if !self.by_key && self.filter.is_none() {
             return Some(Ok(Arc::clone(record)));
         }
-        match self.shared.meets(key, record, conditions.into_iter().flatten()) {
+        let has: &[&str] = if self.by_key { &self.order.keys } else { &[] };
+        match self.shared.meets(key, record, has, conditions.into_iter().flatten()) {
             Ok(true) => Some(Ok(Arc::clone(record))),
             Ok(false) => None,
             Err(error) => Some(Err(error)),
         }
     }
 
-    /// The records of the keys that an index returned.
-    async fn look_up(&mut self, items: &[Vec<u8>]) -> Result<HashMap<Key, Found<T>>, Error> {
-        let key = |json: &Vec<u8>| item_key(json, T::PARTITION_KEY, T::SORT_KEY);
-        let keys: Vec<Key> = items.iter().filter_map(key).collect();
+    /// The records of keys that an index returned.
+    async fn look_up(&mut self, items: Vec<&[u8]>) -> Result<HashMap<Key, Found<T>>, Error> {
+        let key = |json: &&[u8]| item_key(json, T::PARTITION_KEY, T::SORT_KEY);
+        let keys = items.iter().filter_map(key).filter(|key| !self.added.hides(key));
+        let keys: Vec<Key> = keys.collect();
         self.shared.fetch_all(keys.clone(), BadItems::Report).await?;
         let mut found = HashMap::with_capacity(keys.len());
         for key in keys {
             match self.shared.fetch_uncounted(&key).await {
                 Ok(Some(record)) => drop(found.insert(key, Ok(record))),
                 Ok(None) => {}
-                Err(error) if error.kind() == ErrorKind::InvalidItem => {
-                    if self.policy == BadItems::Fail {
-                        return Err(error);
-                    }
-                    found.insert(key, Err(error));
-                }
+                Err(error) if is_of_item(&error) => drop(found.insert(key, Err(error))),
                 Err(error) => return Err(error),
             }
         }
@@ -407,37 +425,58 @@ impl<T: Record> Seeing<T> {
     }
 }
 
+/// Whether an error is that of one item, and not of the request.
+fn is_of_item(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::InvalidItem | ErrorKind::InvalidRecord)
+}
+
 /// What is known here of a record.
 enum Here<T> {
     Known(Known<T>),
     /// Nothing, and what was read may be older than what this table wrote.
     Behind,
-    /// Nothing but these increments.
-    Unknown(Sums),
+    Unknown,
 }
 
 impl<T: Record> Shared<T> {
-    fn seen(&self, key: &Key) -> Here<T> {
+    /// What is known of a key that a page has, which was asked for by this scan and after so many resets.
+    fn seen(&self, key: &Key, scan: u64, resets: u64) -> Here<T> {
         let seen = {
             let mut locked = self.slots.lock(key.as_bytes());
             match locked.find(key.as_bytes()) {
                 Some(slot) if !slot.now.is_unknown() => Seen::of(slot),
-                Some(slot) if slot.unsaved.is_some() => {
-                    let sums = slot.deltas().map(|deltas| deltas.waiting.clone());
-                    return Here::Unknown(sums.unwrap_or_default());
+                Some(slot) if slot.unsaved.is_some() || slot.forgotten >= scan => {
+                    return Here::Behind;
                 }
-                _ if self.may_be_behind(key) => return Here::Behind,
-                _ => return Here::Unknown(Sums::default()),
+                _ if self.scans.resets() != resets || self.may_be_behind(key) => {
+                    return Here::Behind;
+                }
+                _ => return Here::Unknown,
             }
         };
         Here::Known(self.visible(seen))
     }
 
-    /// Whether a record as it is to be stored meets conditions.
+    /// Which of these keys the database has.
+    async fn stored_of(&self, keys: &[Key]) -> Result<HashSet<Key>, Error> {
+        let link = self.ready().await?;
+        let mut records = Vec::new();
+        for chunk in keys.chunks(MAX_BATCH_GET) {
+            load::chunk::<T>(&link, chunk, true, &mut records).await?;
+        }
+        let key = |read: Result<Decoded<T>, Error>| match read {
+            Ok(decoded) => Some(decoded.key),
+            Err(error) => error.key().cloned(),
+        };
+        Ok(records.into_iter().filter_map(key).collect())
+    }
+
+    /// Whether a record as it is to be stored has these attributes and meets conditions.
     fn meets<'c>(
         &self,
         key: &Key,
         record: &T,
+        has: &[&str],
         mut conditions: impl Iterator<Item = &'c Condition>,
     ) -> Result<bool, Error> {
         let kept = {
@@ -446,7 +485,8 @@ impl<T: Record> Shared<T> {
         };
         let item = self.item(record, key, kept.as_deref())?;
         let fields = self.fields(&item.json, key)?;
-        conditions.try_fold(true, |all, condition| Ok(all && condition.evaluate(&fields)?))
+        let has_all = has.iter().all(|name| field(&fields, name).is_some());
+        conditions.try_fold(has_all, |all, condition| Ok(all && condition.evaluate(&fields)?))
     }
 
     /// The attributes of a key, to be asked about.
@@ -463,6 +503,3 @@ fn key_item<T: Record>(key: &Key) -> Vec<u8> {
 fn no_key() -> Error {
     Error::new(ErrorKind::Service, "an item came without its key")
 }
-
-/// Keys, each once.
-type Keys = HashSet<Key>;

@@ -18,19 +18,21 @@ pub(crate) struct Recent(Mutex<VecDeque<(Instant, Key)>>);
 
 impl Recent {
     pub(crate) fn note(&self, key: &Key) {
-        let now = Instant::now();
         let mut saved = self.0.lock();
-        while saved.front().is_some_and(|(at, _)| now.duration_since(*at) > LAG) {
-            saved.pop_front();
-        }
-        saved.push_back((now, key.clone()));
+        forget_old(&mut saved);
+        saved.push_back((Instant::now(), key.clone()));
     }
 
     pub(crate) fn keys(&self) -> Vec<Key> {
-        let now = Instant::now();
-        let saved = self.0.lock();
-        let lags = |(at, _): &&(Instant, Key)| now.duration_since(*at) <= LAG;
-        saved.iter().filter(lags).map(|(_, key)| key.clone()).collect()
+        let mut saved = self.0.lock();
+        forget_old(&mut saved);
+        saved.iter().map(|(_, key)| key.clone()).collect()
+    }
+}
+
+fn forget_old(saved: &mut VecDeque<(Instant, Key)>) {
+    while saved.front().is_some_and(|(at, _)| at.elapsed() > LAG) {
+        saved.pop_front();
     }
 }
 

@@ -121,6 +121,17 @@ impl<T: Record> Shards<T> {
         keys.into_iter().map(|(_, key)| key).collect()
     }
 
+    /// The unsaved keys that begin with these bytes, in no order.
+    pub(crate) fn unsaved_within(&self, prefix: &[u8]) -> Vec<Key> {
+        let mut keys = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock();
+            let within = shard.unsaved.values().filter(|key| key.as_bytes().starts_with(prefix));
+            keys.extend(within.cloned());
+        }
+        keys
+    }
+
     /// Those of these keys that are unsaved, each once.
     pub(crate) fn unsaved_of(&self, keys: &[Key]) -> Vec<Key> {
         let is_unsaved = |key: &Key| {

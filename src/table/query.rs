@@ -14,7 +14,7 @@ use super::scan::Scan;
 use crate::condition::{Condition, KeyComparison, Prefixed, invalid, key_condition};
 use crate::error::Error;
 use crate::index::Index;
-use crate::key::{AttributeLookup, KeyError, KeyValue, QueryShape, SortShape};
+use crate::key::{AttributeLookup, Key, KeyError, KeyRef, KeyValue, QueryShape, SortShape};
 use crate::record::{Projection, Record};
 use crate::spec::IndexSpec;
 
@@ -81,6 +81,10 @@ impl<T: Record, K: QueryShape, S> Query<T, K, S> {
         };
         let mut reader = Reader { index, ..Reader::new(table) };
         let partition = partition.value().partition_key().map_err(Error::from);
+        if let (Ok(value), None) = (&partition, index) {
+            let of_partition = Key::bytes_of(&KeyRef::new(value.clone(), None));
+            reader.prefix = of_partition.ok().map(|bytes| Arc::from(&*bytes));
+        }
         reader.key = Some(match &partition {
             Ok(value) => key_condition((names.0, value), None),
             Err(error) => Condition::refused(error.clone()),

@@ -73,6 +73,8 @@ pub(crate) struct Reader<T> {
     pub(crate) segment: Option<u32>,
     pub(crate) start: Option<Cursor>,
     pub(crate) bad_items: Option<BadItems>,
+    /// What the keys begin with that a query of the table finds.
+    pub(crate) prefix: Option<Arc<[u8]>>,
     /// The memory table that reads.
     pub(crate) overlay: Option<Arc<dyn Overlay<T>>>,
 }
@@ -93,6 +95,7 @@ impl<T> Clone for Reader<T> {
             filter: self.filter.clone(),
             start: self.start.clone(),
             overlay: self.overlay.clone(),
+            prefix: self.prefix.clone(),
             ..*self
         }
     }
@@ -145,6 +148,7 @@ impl<T: Record> Reader<T> {
             segment: None,
             start: None,
             bad_items: None,
+            prefix: None,
             overlay: None,
         }
     }
@@ -295,12 +299,15 @@ impl<T: Record> Reader<T> {
         let Some(key) = &self.key else {
             return true;
         };
-        places.parts.iter().all(|place| match place {
-            Place::After(json) => {
-                parse_item(json.as_bytes()).is_ok_and(|item| key.evaluate(&item).unwrap_or(false))
-            }
-            Place::Start | Place::End => true,
-        })
+        let is_asked = |json: &str| {
+            parse_item(json.as_bytes()).is_ok_and(|item| key.evaluate(&item).unwrap_or(false))
+        };
+        let added = places.added.as_deref().filter(|place| !place.is_empty());
+        added.is_none_or(is_asked)
+            && places.parts.iter().all(|place| match place {
+                Place::After(json) => is_asked(json),
+                Place::Start | Place::End => true,
+            })
     }
 
     pub(super) fn count(self) -> impl Future<Output = Result<u64, Error>> + Send + 'static {

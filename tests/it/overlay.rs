@@ -382,3 +382,210 @@ async fn what_is_seen_is_what_a_map_would_have() {
         }
     }
 }
+
+/// All that the pages of a read have, each page read anew from the cursor of the one before; `between`
+/// runs after each.
+async fn paged<F, B>(read: impl Fn(Option<Cursor>) -> F, between: impl Fn(usize) -> B) -> Vec<i64>
+where
+    F: Future<Output = Page<Arc<Visit>>>,
+    B: Future<Output = ()>,
+{
+    let (mut seen, mut cursor) = (Vec::new(), None);
+    for number in 0..100 {
+        let page = read(cursor.take()).await;
+        seen.extend(ages(&page.items));
+        cursor = page.cursor;
+        if cursor.is_none() {
+            return seen;
+        }
+        between(number).await;
+    }
+    panic!("it does not end: {seen:?}");
+}
+
+#[tokio::test]
+async fn an_index_has_what_was_only_incremented() {
+    let stage = Stage::<Visit>::new().await;
+    stage.truth.put(&bought("ada", 1, 10, "x")).await.unwrap();
+    stage.truth.put(&bought("bob", 1, 30, "x")).await.unwrap();
+    let memory = stage.memory();
+    memory.increment(("ada", 1), Visit::FIELDS.spent, 40).await.unwrap();
+    let expected = [("bob".to_owned(), 30), ("ada".to_owned(), 50)];
+    assert_eq!(by_shop(&memory, "x").await, expected);
+    assert_eq!(memory.index(Visit::INDEXES.by_shop).scan().count().await.unwrap(), 2);
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(by_shop(&memory, "x").await, expected);
+    memory.reset().await.unwrap();
+    assert_eq!(by_shop(&memory, "x").await, expected, "saved a moment ago, and forgotten");
+}
+
+#[tokio::test]
+async fn a_load_during_the_flight_of_an_increment_is_not_kept() {
+    let (stage, memory) = stage().await;
+    memory.increment(("ada", 2), Visit::FIELDS.spent, 5).await.unwrap();
+    let gate = stage.faults.hold_next("TransactWriteItems");
+    let read = stage.faults.hold_next_answer("GetItem");
+    let (report, loaded, ()) = tokio::join!(
+        memory.flush(),
+        async {
+            tokio::task::yield_now().await;
+            memory.prefetch([("ada", 2)]).await.unwrap().records
+        },
+        async {
+            gate.reached().await;
+            read.reached().await;
+            gate.open();
+            tokio::task::yield_now().await;
+            read.open();
+        }
+    );
+    assert_eq!((report.unwrap().written, loaded), (1, 1));
+    assert_eq!(memory.get(("ada", 2)).await.unwrap().unwrap().spent, 6);
+}
+
+#[tokio::test]
+async fn a_scan_by_segments_or_pages_applies_its_filter_to_what_is_changed() {
+    let (_stage, memory) = changed().await;
+    let rich = || Visit::FIELDS.spent.ge(50);
+    let mut seen = Vec::new();
+    for segment in 0..2 {
+        let scan = memory.scan().filter(rich()).segment(segment, 2);
+        seen.extend(ages(&scan.all().await.unwrap()));
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, [-1, 5, 8, 99]);
+    let read = async |cursor: Option<Cursor>| {
+        let scan = memory.scan().filter(rich()).page_size(2).limit(1);
+        let scan = match cursor {
+            Some(cursor) => scan.resume(cursor),
+            None => scan,
+        };
+        let pages: Vec<Page<Arc<Visit>>> = scan.pages().try_collect().await.unwrap();
+        let items = pages.iter().flat_map(|page| page.items.clone()).collect();
+        let mut last = pages.into_iter().next_back().unwrap();
+        last.items = items;
+        last
+    };
+    let mut seen = paged(read, async |_| ()).await;
+    seen.sort_unstable();
+    assert_eq!(seen, [-1, 5, 8, 99]);
+}
+
+#[tokio::test]
+async fn a_job_that_pages_through_an_index_and_changes_what_it_gets_has_each_once() {
+    let stage = Stage::<Visit>::new().await;
+    for age in 0..9 {
+        stage.truth.put(&bought("ada", age, age, "x")).await.unwrap();
+    }
+    for flushes in [false, true] {
+        let memory = stage.memory();
+        let read = async |cursor: Option<Cursor>| {
+            let scan = memory.index(Visit::INDEXES.by_shop).scan().limit(2);
+            let scan = match cursor {
+                Some(cursor) => scan.resume(cursor),
+                None => scan,
+            };
+            let pages: Vec<Page<Arc<Visit>>> = scan.pages().try_collect().await.unwrap();
+            for visit in pages.iter().flat_map(|page| &page.items) {
+                let key = (visit.customer.clone(), visit.age);
+                memory
+                    .update_existing(key, |visit| visit.note = Some("seen".into()))
+                    .await
+                    .unwrap();
+            }
+            let items: Vec<_> = pages.iter().flat_map(|page| page.items.clone()).collect();
+            let mut last = pages.into_iter().next_back().unwrap();
+            last.items = items;
+            last
+        };
+        let between = async |_| {
+            if flushes {
+                assert_eq!(memory.flush().await.unwrap().failed.len(), 0);
+            }
+        };
+        let mut seen = paged(read, between).await;
+        seen.sort_unstable();
+        assert_eq!(seen, (0..9).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn a_first_looks_at_no_more_than_it_needs() {
+    let (stage, memory) = changed().await;
+    assert_eq!(memory.query("ada").sort_key().gt(6).first().await.unwrap().unwrap().age, 8);
+    let limit = &stage.faults.requests("Query")[0].body["Limit"];
+    assert!(limit.as_u64().unwrap() <= 8, "{limit}");
+    assert_eq!(memory.query("ada").limit(0).all().await.unwrap(), []);
+    assert_eq!(memory.query("nobody").limit(0).count().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_cursor_of_another_partition_is_refused_before_the_first_stored_record_too() {
+    let (_stage, memory) = changed().await;
+    let page = memory.query("ada").limit(1).pages().try_next().await.unwrap().unwrap();
+    assert_eq!(ages(&page.items), [-1]);
+    let error = memory.query("bob").resume(page.cursor.unwrap()).all().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+}
+
+/// A page of a site; the table has no sort key, and neither has its index.
+#[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[record(table = "pages", global_index(name = "by-site", partition_key = site))]
+struct Web {
+    #[record(partition_key)]
+    id: i64,
+    site: String,
+    #[record(ttl)]
+    #[serde(default)]
+    ends: Option<u32>,
+}
+
+fn web(id: i64, ends: Option<u32>) -> Web {
+    Web { id, site: "s".into(), ends }
+}
+
+#[tokio::test]
+async fn where_there_is_no_sort_key_what_is_new_comes_last_also_when_resumed() {
+    let stage = Stage::<Web>::new().await;
+    for id in 0..3 {
+        stage.truth.put(&web(id, None)).await.unwrap();
+    }
+    let memory = stage.memory();
+    for id in [7, 8] {
+        memory.put(web(id, None)).await.unwrap();
+    }
+    memory.put(web(1, Some(1))).await.unwrap();
+    let (mut seen, mut cursor) = (Vec::new(), None::<Cursor>);
+    loop {
+        let query = memory.index(Web::INDEXES.by_site).query("s").limit(1);
+        let query = match cursor.take() {
+            Some(cursor) => query.resume(cursor),
+            None => query,
+        };
+        let pages: Vec<Page<Arc<Web>>> = query.pages().try_collect().await.unwrap();
+        seen.extend(pages.iter().flat_map(|page| page.items.iter().map(|web| web.id)));
+        cursor = pages.into_iter().next_back().and_then(|page| page.cursor);
+        if cursor.is_none() {
+            break;
+        }
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, [0, 1, 2, 7, 8]);
+    let one = memory.query(1).page_size(1).all().await.unwrap();
+    assert_eq!(one[0].ends, Some(1));
+    assert_eq!(memory.query(9).all().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn expired_records_are_hidden_whether_they_are_in_memory_or_not() {
+    let stage = Stage::<Web>::new().await;
+    stage.truth.put(&web(1, Some(100))).await.unwrap();
+    stage.truth.put(&web(2, None)).await.unwrap();
+    let memory = stage.builder().hide_expired_by(|| 150).build().unwrap();
+    for _ in 0..2 {
+        assert_eq!(memory.scan().count().await.unwrap(), 1);
+        assert_eq!(memory.query(1).count().await.unwrap(), 0);
+        let index = memory.index(Web::INDEXES.by_site);
+        assert_eq!(index.query("s").count().await.unwrap(), 1);
+    }
+}

@@ -421,3 +421,13 @@ async fn the_cursor_of_a_segment_goes_on_in_that_segment_only() {
     let rest = segment().resume(cursor).all().await.unwrap();
     assert_eq!(page.items.len() + rest.len(), segment().all().await.unwrap().len());
 }
+
+#[tokio::test]
+async fn a_query_of_a_table_without_sort_key_ends_behind_its_only_item() {
+    let stage = Stage::<Team>::new().await;
+    stage.truth.put(&Team { team: "Brazil".into(), points: 3 }).await.unwrap();
+    let all = stage.table.query("Brazil").page_size(1).all();
+    let all = tokio::time::timeout(std::time::Duration::from_secs(20), all).await.unwrap();
+    assert_eq!(all.unwrap().len(), 1);
+    assert_eq!(stage.table.query("Chile").page_size(1).count().await.unwrap(), 0);
+}

@@ -68,16 +68,20 @@ fn expires_at(model: &Model<'_>) -> Option<TokenStream> {
 /// The attribute that counts the writes, if there is one.
 fn version(model: &Model<'_>) -> Option<TokenStream> {
     let Key { member, ty, name } = model.version.as_ref()?;
-    let krate = &model.krate;
-    let get = quote_spanned!(ty.span()=> #krate::derived::version);
-    let set = quote_spanned!(ty.span()=> #krate::derived::set_version);
+    // As rustc points there if the type counts nothing.
+    let place = Span::call_site().located_at(ty.span());
+    let krate = at(place, &model.krate);
+    let mut member = (*member).clone();
+    member.set_span(place);
+    let get = quote_spanned!(place=> #krate::derived::version(&self.#member));
+    let set = quote_spanned!(place=> #krate::derived::set_version(&mut self.#member, version));
     Some(quote! {
         const VERSION: ::core::option::Option<&'static str> = ::core::option::Option::Some(#name);
         fn version(&self) -> u64 {
-            #get(&self.#member)
+            #get
         }
         fn set_version(&mut self, version: u64) {
-            #set(&mut self.#member, version)
+            #set
         }
     })
 }

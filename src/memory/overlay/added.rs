@@ -23,7 +23,7 @@ pub(super) struct Order<T> {
     is_query: bool,
     descending: bool,
     /// The attributes of a place.
-    keys: Vec<&'static str>,
+    pub(super) keys: Vec<&'static str>,
     record: PhantomData<fn() -> T>,
 }
 
@@ -109,26 +109,34 @@ struct Candidate {
     position: Position,
     /// The attributes of its place.
     place: String,
+    /// The database may have it, though it did not return it.
+    is_doubtful: bool,
 }
 
 /// The records that are to be added, the next one first, and which ones of the database they stand for.
 pub(super) struct Added {
     waiting: VecDeque<Candidate>,
     /// These come where they are here, not where the database has them.
-    hidden: super::Keys,
+    hidden: HashSet<Key>,
     /// These come where the database has them, and are added only if it does not.
-    expected: super::Keys,
+    expected: HashSet<Key>,
+    /// Those of them that came.
+    came: HashSet<Key>,
     is_query: bool,
+    /// The database may have returned others before, or somewhere else.
+    is_part: bool,
     /// The place of the last that was returned.
     last: Option<String>,
 }
 
-/// What is known of a slot that is unsaved.
+/// What is known of a slot that is unsaved, or was a moment ago.
 struct Unsaved<T> {
     key: Key,
     now: Known<T>,
-    /// The database is known to have a record of the key.
-    is_stored: bool,
+    /// What the database has, as far as it is known.
+    base: Known<T>,
+    /// Nothing is unsaved any more.
+    is_saved: bool,
 }
 
 impl Added {
@@ -142,27 +150,20 @@ impl Added {
             waiting: VecDeque::new(),
             hidden: HashSet::new(),
             expected: HashSet::new(),
+            came: HashSet::new(),
             is_query: order.is_query,
+            is_part: reader.segment.is_some() || reader.start.is_some(),
             last: places.added.clone().filter(|place| !place.is_empty()),
         };
-        let is_new_to = |unsaved: &Unsaved<T>| {
-            let alone = reader.segment.is_some() || reader.start.is_some();
-            order.is_query || reader.index.is_some() || !(alone && unsaved.is_stored)
-        };
         let mut candidates = Vec::new();
-        for unsaved in shared.unsaved_now(reader.index.is_some()) {
-            let is_new = is_new_to(&unsaved);
-            let comes_stored = !order.is_query && reader.index.is_none() && unsaved.is_stored;
-            let candidate = match unsaved.now {
-                Known::Absent => None,
-                _ => shared.candidate(&unsaved, reader, order),
-            };
-            if comes_stored {
-                added.expected.insert(unsaved.key);
-            } else {
-                added.hidden.insert(unsaved.key);
+        for unsaved in shared.unsaved_now(reader) {
+            if matches!((&unsaved.now, reader.index), (Known::Unknown, Some(_))) {
+                // Only the index says whether it is among them.
+                continue;
             }
-            candidates.extend(candidate.filter(|_| is_new));
+            candidates.extend(shared.candidate(&unsaved, reader, order, added.is_part));
+            let at = if order.is_query { &mut added.hidden } else { &mut added.expected };
+            at.insert(unsaved.key);
         }
         candidates.sort_by(|one: &Candidate, other| {
             let by_position = order.compare(&one.position, &other.position);
@@ -191,7 +192,7 @@ impl Added {
         };
         let behind_last = self.last.as_deref().is_none_or(|last| is_behind(last).1.is_gt());
         let behind_read = match places.parts.first() {
-            Some(Place::After(place)) if order.is_query => is_behind(place).0.is_gt(),
+            Some(Place::After(place)) if order.sort.is_some() => is_behind(place).0.is_gt(),
             Some(Place::End) if order.is_query => places.added.is_some(),
             _ => true,
         };
@@ -203,18 +204,23 @@ impl Added {
         self.hidden.len() + self.expected.len()
     }
 
+    /// Whether the database may return some in a form that does not meet a filter which they meet here.
+    pub(super) fn expects_any(&self) -> bool {
+        !self.expected.is_empty()
+    }
+
     /// Whether the record that the database returned comes at another place.
-    pub(super) fn takes(&mut self, key: &Key) -> bool {
-        if self.expected.contains(key) {
-            // Here it is.
-            self.waiting.retain(|candidate| candidate.key != *key);
-        }
+    pub(super) fn hides(&self, key: &Key) -> bool {
         self.hidden.contains(key)
     }
 
-    /// What comes before an item of the database.
-    pub(super) fn before<T: Record>(&self, order: &Order<T>, item: &[u8]) -> Vec<Key> {
-        self.up_to(order, item)
+    /// The database returned a record; whether it was unsaved when the read began.
+    pub(super) fn note(&mut self, key: &Key) -> bool {
+        let is_expected = self.expected.contains(key);
+        if is_expected {
+            self.came.insert(key.clone());
+        }
+        is_expected
     }
 
     /// What comes up to an item of the database.
@@ -235,13 +241,36 @@ impl Added {
 
     /// What comes at the end of all parts.
     pub(super) fn rest(&self) -> Vec<Key> {
-        self.waiting.iter().map(|candidate| candidate.key.clone()).collect()
+        let waiting = self.waiting.iter().filter(|candidate| !self.came.contains(&candidate.key));
+        waiting.map(|candidate| candidate.key.clone()).collect()
+    }
+
+    /// Those of the rest that the database may have all the same, where it was not asked.
+    pub(super) fn doubtful(&self) -> Vec<Key> {
+        let is_doubtful = |candidate: &&Candidate| {
+            !self.is_query
+                && self.is_part
+                && candidate.is_doubtful
+                && !self.came.contains(&candidate.key)
+        };
+        self.waiting.iter().filter(is_doubtful).map(|candidate| candidate.key.clone()).collect()
+    }
+
+    /// These are not to be added.
+    pub(super) fn drop_all(&mut self, keys: &HashSet<Key>) {
+        self.waiting.retain(|candidate| !keys.contains(&candidate.key));
     }
 
     /// The next one has been looked at.
     pub(super) fn returned(&mut self, key: &Key) {
-        if self.waiting.front().is_some_and(|candidate| candidate.key == *key) {
-            self.last = self.waiting.pop_front().map(|candidate| candidate.place);
+        while let Some(candidate) = self.waiting.pop_front() {
+            let is_it = candidate.key == *key;
+            if is_it || !self.came.contains(&candidate.key) {
+                self.last = Some(candidate.place);
+            }
+            if is_it {
+                return;
+            }
         }
     }
 
@@ -256,7 +285,7 @@ impl Added {
     pub(super) fn place(&self, places: &Places) -> Option<String> {
         let ended = places.parts.iter().all(|part| *part == Place::End);
         match &self.last {
-            _ if ended && self.waiting.is_empty() => None,
+            _ if ended && self.rest().is_empty() => None,
             Some(last) if ended || self.is_query => Some(last.clone()),
             None if ended => Some(String::new()),
             _ => None,
@@ -265,24 +294,32 @@ impl Added {
 }
 
 impl<T: Record> Shared<T> {
-    /// What is unsaved, and what was saved a moment ago if that counts too.
-    fn unsaved_now(&self, recent: bool) -> Vec<Unsaved<T>> {
-        let mut keys = self.slots.unsaved_keys(if broken(24) { 0 } else { u64::MAX });
-        if recent {
+    /// The keys of what is unsaved, and of what was saved a moment ago if that counts too.
+    pub(super) fn keys_to_look_at(&self, reader: &Reader<T>) -> Vec<Key> {
+        if broken(24) {
+            return Vec::new();
+        }
+        let mut keys = self.slots.unsaved_within(reader.prefix.as_deref().unwrap_or_default());
+        if reader.index.is_some() {
             keys.extend(self.recent.keys());
             keys = crate::load::distinct(keys);
         }
+        keys
+    }
+
+    fn unsaved_now(&self, reader: &Reader<T>) -> Vec<Unsaved<T>> {
         let unsaved = |key: Key| {
             let mut locked = self.slots.lock(key.as_bytes());
             let slot = locked.find(key.as_bytes())?;
             let now = slot.now.clone();
-            let is_stored = match &slot.unsaved {
-                None => matches!(now, Known::Record(_)),
-                Some(unsaved) => matches!(unsaved.base.known, Known::Record(_)),
+            let (base, is_saved) = match &slot.unsaved {
+                None => (now.clone(), true),
+                Some(unsaved) if unsaved.base.item.is_some() => (Known::Unknown, false),
+                Some(unsaved) => (unsaved.base.known.clone(), false),
             };
-            Some(Unsaved { key: slot.key.clone(), now, is_stored })
+            Some(Unsaved { key, now, base, is_saved })
         };
-        keys.into_iter().filter_map(unsaved).collect()
+        self.keys_to_look_at(reader).into_iter().filter_map(unsaved).collect()
     }
 
     /// A record as one that may have to be added, if it is among what is asked for.
@@ -291,26 +328,38 @@ impl<T: Record> Shared<T> {
         unsaved: &Unsaved<T>,
         reader: &Reader<T>,
         order: &Order<T>,
+        is_part: bool,
     ) -> Option<Candidate> {
-        let Unsaved { key, now, .. } = unsaved;
+        let Unsaved { key, now, base, is_saved } = unsaved;
+        if matches!(now, Known::Absent) {
+            return None;
+        }
         if let Some(segment) = reader.segment
             && stable_hash(key) % u64::from(reader.segments.max(1)) != u64::from(segment)
         {
             return None;
         }
-        let item = match (now, reader.index) {
-            // What an index has is in the record.
-            (Known::Record(record), Some(_)) => self.encoded_form(record, key).ok()?.json,
-            (_, Some(_)) => return None,
-            (_, None) => super::key_item::<T>(key),
+        let in_index = |known: &Known<T>| {
+            let record = known.record()?;
+            let item = self.encoded_form(&record, key).ok()?.json;
+            let fields = Self::key_fields(&item)?;
+            order.keys.iter().all(|name| field(&fields, name).is_some()).then_some(item)
+        };
+        let item = match reader.index {
+            None => super::key_item::<T>(key),
+            // What an index has is in the record; what it had before came from it, or will.
+            Some(_) if !order.is_query && is_part && (*is_saved || in_index(base).is_some()) => {
+                return None;
+            }
+            Some(_) => in_index(now)?,
         };
         let fields = Self::key_fields(&item)?;
         let is_asked = |condition: &Condition| condition.evaluate(&fields).unwrap_or(false);
-        let has_keys = order.keys.iter().all(|name| field(&fields, name).is_some());
-        let is_it = has_keys && reader.key.as_ref().is_none_or(is_asked);
-        is_it.then(|| {
-            let place = order.place(&item).unwrap_or_default();
-            Candidate { key: key.clone(), position: order.position(&item), place }
+        reader.key.as_ref().is_none_or(is_asked).then(|| Candidate {
+            key: key.clone(),
+            position: order.position(&item),
+            place: order.place(&item).unwrap_or_default(),
+            is_doubtful: reader.index.is_none() && !matches!(base, Known::Absent),
         })
     }
 }

@@ -57,8 +57,19 @@ impl<T: Record> Part<T> {
         let Some(mut page) = self.pages.next(&link, self.page_limit()).await? else {
             return Ok(None);
         };
+        if self.has_one() && page.scanned > 0 {
+            // The embedded database would return it again behind itself, without end.
+            page.next = None;
+            self.pages.end();
+        }
         let place = self.cut(&mut page)?;
         Ok(Some(PartPage { link, page, place }))
+    }
+
+    /// Whether there is one item at most: that of a key.
+    fn has_one(&self) -> bool {
+        let is_query = self.prepared.reading.expressions.key_condition.is_some();
+        is_query && self.prepared.index.is_none() && T::SORT_KEY.is_none()
     }
 
     /// How many items a page may look at. With a filter the limit says nothing about that.
