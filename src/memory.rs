@@ -1,5 +1,6 @@
 //! The memory table: each record read once, changed in memory, written back in batches.
 
+mod attempt;
 mod background;
 mod builder;
 mod capacity;
@@ -12,16 +13,20 @@ mod expiry;
 mod feed;
 mod fence;
 mod flush;
+mod found;
+mod freeze;
 mod increment;
 mod load;
 mod many;
 mod outgoing;
 mod overlay;
+mod prepare;
 mod read;
 mod recent;
 mod rekey;
 mod room;
 mod scans;
+mod settle;
 mod shards;
 mod slot;
 mod stats;

@@ -4,9 +4,11 @@ mod batch;
 mod batch_get;
 mod create;
 mod guarded;
+mod increment;
 mod query;
 mod read;
 mod scan;
+mod sending;
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -4,8 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::Shared;
+use super::attempt::{Attempt, Base, Doubt, Doubts, Met as Theirs};
 use super::outgoing::operation;
-use super::slot::{Attempt, Base, Change, Doubt, Doubts, Known, Met as Theirs};
+use super::slot::{Change, Known};
 use super::turn::Turn;
 use crate::breaks::broken;
 use crate::codec::tree::{field, parse_item};

@@ -9,7 +9,8 @@ use std::time::SystemTime;
 
 use tokio::time::Instant;
 
-use super::slot::{Base, Known, Slot};
+use super::attempt::Base;
+use super::slot::{Known, Slot};
 use crate::guard::Mode;
 use crate::record::Record;
 use crate::store::Outcome;

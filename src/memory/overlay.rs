@@ -5,25 +5,25 @@
 //! scan at the end. So each record comes once, whatever is flushed meanwhile.
 
 mod added;
+mod seen;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt};
 
 use super::expiry::Seen;
-use super::load::Stored;
+use super::found::Stored;
 use super::many::Loading;
 use super::slot::Known;
 use super::{MemoryTable, Shared};
-use crate::codec::tree::{Fields, field, parse_item};
-use crate::codec::{Decoded, item_key, key_json};
+use crate::codec::{item_key, key_json};
 use crate::condition::Condition;
 use crate::error::{Error, ErrorKind};
 use crate::index::Index;
 use crate::key::{AttributeLookup, Key, QueryShape};
 use crate::link::Link;
-use crate::load::{self, read_item};
+use crate::load::read_item;
 use crate::record::Record;
 use crate::spec::{IndexProjection, IndexSpec};
 use crate::store::MAX_BATCH_GET;
@@ -32,6 +32,7 @@ use crate::table::{
     Wanted,
 };
 use added::{Added, Order};
+use seen::Here;
 
 impl<T: Record> MemoryTable<T> {
     /// The records of a partition, in the order of their sort keys, unsaved changes included: what is put
@@ -428,71 +429,6 @@ impl<T: Record> Seeing<T> {
 /// Whether an error is that of one item, and not of the request.
 fn is_of_item(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::InvalidItem | ErrorKind::InvalidRecord)
-}
-
-/// What is known here of a record.
-enum Here<T> {
-    Known(Known<T>),
-    /// Nothing, and what was read may be older than what this table wrote.
-    Behind,
-    Unknown,
-}
-
-impl<T: Record> Shared<T> {
-    /// What is known of a key that a page has, which was asked for by this scan and after so many resets.
-    fn seen(&self, key: &Key, scan: u64, resets: u64) -> Here<T> {
-        let seen = {
-            let mut locked = self.slots.lock(key.as_bytes());
-            match locked.find(key.as_bytes()) {
-                Some(slot) if !slot.now.is_unknown() => Seen::of(slot),
-                Some(slot) if slot.unsaved.is_some() || slot.forgotten >= scan => {
-                    return Here::Behind;
-                }
-                _ if self.scans.resets() != resets || self.may_be_behind(key) => {
-                    return Here::Behind;
-                }
-                _ => return Here::Unknown,
-            }
-        };
-        Here::Known(self.visible(seen))
-    }
-
-    /// Which of these keys the database has.
-    async fn stored_of(&self, keys: &[Key]) -> Result<HashSet<Key>, Error> {
-        let link = self.ready().await?;
-        let mut records = Vec::new();
-        for chunk in keys.chunks(MAX_BATCH_GET) {
-            load::chunk::<T>(&link, chunk, true, &mut records).await?;
-        }
-        let key = |read: Result<Decoded<T>, Error>| match read {
-            Ok(decoded) => Some(decoded.key),
-            Err(error) => error.key().cloned(),
-        };
-        Ok(records.into_iter().filter_map(key).collect())
-    }
-
-    /// Whether a record as it is to be stored has these attributes and meets conditions.
-    fn meets<'c>(
-        &self,
-        key: &Key,
-        record: &T,
-        has: &[&str],
-        mut conditions: impl Iterator<Item = &'c Condition>,
-    ) -> Result<bool, Error> {
-        let kept = {
-            let mut locked = self.slots.lock(key.as_bytes());
-            locked.find(key.as_bytes()).and_then(|slot| slot.kept.clone())
-        };
-        let item = self.item(record, key, kept.as_deref())?;
-        let fields = self.fields(&item.json, key)?;
-        let has_all = has.iter().all(|name| field(&fields, name).is_some());
-        conditions.try_fold(has_all, |all, condition| Ok(all && condition.evaluate(&fields)?))
-    }
-
-    /// The attributes of a key, to be asked about.
-    fn key_fields(json: &[u8]) -> Option<Fields<'_>> {
-        parse_item(json).ok()
-    }
 }
 
 /// The key attributes as a JSON object.

@@ -6,8 +6,8 @@ use std::thread::ThreadId;
 
 use tokio::sync::oneshot;
 
+use super::attempt::{Attempt, Base, Doubt, Doubts, Met};
 use super::delta::Deltas;
-use super::fence::Expectation;
 use super::load::Load;
 use super::turn::Turn;
 use crate::breaks::broken;
@@ -181,142 +181,6 @@ impl<T> Unsaved<T> {
         if let Some(flight) = &mut self.flight {
             flight.exact = false;
         }
-    }
-}
-
-/// What the database has, as last loaded, written or met.
-pub(crate) struct Base<T> {
-    pub(crate) known: Known<T>,
-    /// What was kept beside it.
-    pub(crate) kept: Option<Arc<Kept>>,
-    /// The item itself, where a conflict showed it.
-    pub(crate) item: Option<Arc<[u8]>>,
-    /// Nothing else is stored: what equals it need not be written.
-    pub(crate) exact: bool,
-    /// What comes is another item: nothing of what is stored is to stay.
-    pub(crate) replaced: bool,
-    /// The item was never seen, and has been written in part: it has more than is known.
-    pub(crate) partial: bool,
-}
-
-impl<T> Base<T> {
-    pub(crate) const fn new(known: Known<T>, kept: Option<Arc<Kept>>) -> Self {
-        Self { known, kept, item: None, exact: true, replaced: false, partial: false }
-    }
-
-    /// What is stored for sure; what equals it need not be written.
-    pub(crate) fn for_sure(&self) -> Known<T> {
-        if self.exact && self.item.is_none() { self.known.clone() } else { Known::Unknown }
-    }
-}
-
-impl<T> Clone for Base<T> {
-    fn clone(&self) -> Self {
-        let (kept, item) = (self.kept.clone(), self.item.clone());
-        Self { known: self.known.clone(), kept, item, ..*self }
-    }
-}
-
-/// What others stored; `None`: they deleted the item.
-pub(crate) type Met = Option<Arc<[u8]>>;
-
-/// An attempt to write a record alone.
-#[derive(Clone, Debug)]
-pub(crate) struct Attempt {
-    /// The change that it was of.
-    pub(crate) seq: u64,
-    pub(crate) mode: Mode,
-    /// The item as it was to be; `None`: it was to be deleted.
-    pub(crate) item: Met,
-    /// The attributes that it changes.
-    pub(crate) changed: Arc<[Box<str>]>,
-    /// What it expects, if it is guarded.
-    pub(crate) expects: Option<Expectation>,
-}
-
-/// An attempt whose answer is missing.
-pub(crate) enum Doubt<T> {
-    Alone(Arc<Attempt>),
-    /// Of the whole record, whatever was stored.
-    Whole {
-        seq: u64,
-        sent: Known<T>,
-        kept: Option<Arc<Kept>>,
-    },
-}
-
-impl<T> Doubt<T> {
-    fn of(flight: Flight<T>) -> Self {
-        match flight.attempt {
-            Some(attempt) => Self::Alone(attempt),
-            None => Self::Whole { seq: flight.seq, sent: flight.sent, kept: flight.kept },
-        }
-    }
-
-    pub(crate) fn seq(&self) -> u64 {
-        match self {
-            Self::Alone(attempt) => attempt.seq,
-            Self::Whole { seq, .. } => *seq,
-        }
-    }
-}
-
-impl<T> Clone for Doubt<T> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Alone(attempt) => Self::Alone(Arc::clone(attempt)),
-            Self::Whole { seq, sent, kept } => {
-                Self::Whole { seq: *seq, sent: sent.clone(), kept: kept.clone() }
-            }
-        }
-    }
-}
-
-/// Attempts whose answers are missing, of which the latest are known.
-pub(crate) struct Doubts<T> {
-    latest: Vec<Doubt<T>>,
-    /// The attributes that those before change.
-    pub(crate) changed: Vec<Box<str>>,
-}
-
-impl<T> Doubts<T> {
-    /// More of them at a time are an outage, in which none lands.
-    const MOST: usize = 4;
-
-    pub(crate) const fn new() -> Self {
-        Self { latest: Vec::new(), changed: Vec::new() }
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Doubt<T>> {
-        self.latest.iter()
-    }
-
-    fn clear(&mut self) {
-        *self = Self::new();
-    }
-
-    fn add(&mut self, doubt: Doubt<T>) {
-        self.latest.retain(|other| other.seq() != doubt.seq());
-        if self.latest.len() == Self::MOST
-            && let Some(at) = self.latest.iter().position(|doubt| matches!(doubt, Doubt::Alone(_)))
-            && let Doubt::Alone(attempt) = self.latest.remove(at)
-        {
-            let changed = &mut self.changed;
-            let new = attempt.changed.iter().filter(|name| !changed.contains(name));
-            let new: Vec<Box<str>> = new.cloned().collect();
-            changed.extend(new);
-        }
-        if self.latest.len() == Self::MOST {
-            // All are of the whole record, and so is the newest of them.
-            self.latest.remove(0);
-        }
-        self.latest.push(doubt);
-    }
-}
-
-impl<T> Clone for Doubts<T> {
-    fn clone(&self) -> Self {
-        Self { latest: self.latest.clone(), changed: self.changed.clone() }
     }
 }
 

@@ -3,19 +3,16 @@
 use std::fmt;
 use std::future::IntoFuture;
 use std::pin::Pin;
-use std::time::Instant;
 
 use super::Table;
+use super::sending::{Sending, Sent};
 use crate::codec::tree::{Fields, parse_item};
 use crate::codec::{CodecError, Decoded, EncodedItem, Kept, decode, encode, same_items};
-use crate::condition::{Field, Numeric, Summand};
 use crate::error::{Error, ErrorKind};
 use crate::guard::{Guard, Merge, Mode, OnConflict, Outgoing, Request, Stored, Target, conflict};
-use crate::key::{Key, KeyLookup};
-use crate::link::{Counters, Link};
+use crate::key::Key;
 use crate::record::Record;
-use crate::store::{Action, Class, Done, Failure, Outcome, Single};
-use crate::sums::{TOKEN_LIFE, Tokens, single, summand};
+use crate::store::{Action, Single};
 
 /// A record that [`Table::put_guarded`] writes; awaiting it does.
 #[must_use = "nothing is written until it is awaited"]
@@ -159,115 +156,6 @@ impl<T: Record> Table<T> {
         let (base, record) = (base.cloned(), record.clone());
         let writing = Writing::new(self, base, record, Mode::FieldWise, OnConflict::Overwrite)?;
         writing.write().await.map(drop)
-    }
-
-    /// Adds a number to an attribute without reading the record; what is absent counts as 0. The service
-    /// does it once, however often it is sent: in a transaction of its own under a token, which costs two
-    /// write units for each KB.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), memory_table::Error> {
-    /// # use memory_table::{Database, Record};
-    /// # use serde::{Deserialize, Serialize};
-    /// # #[derive(Record, Serialize, Deserialize, Clone)]
-    /// # #[record(table = "players")]
-    /// # struct Player { #[record(partition_key)] name: String, #[serde(default)] wins: u32 }
-    /// # let players = Database::embedded()?.table::<Player>();
-    /// # players.create_if_missing().await?;
-    /// players.increment("ada", Player::FIELDS.wins, 2).await?;
-    /// players.increment("ada", Player::FIELDS.wins, -1).await?;
-    /// assert_eq!(players.get("ada").await?.map(|ada| ada.wins), Some(1));
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::InvalidKey`], [`ErrorKind::InvalidRecord`] and [`ErrorKind::InvalidCondition`] without
-    /// a request, or why it could not be done; after a timeout it may have been done all the same.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped, the number may be added or not, and nobody can tell which: do not call it again then.
-    pub async fn increment<K, V>(
-        &self,
-        key: K,
-        field: Field<V>,
-        by: impl Summand,
-    ) -> Result<(), Error>
-    where
-        K: KeyLookup<T::Key>,
-        V: Numeric,
-    {
-        let key = self.checked_key(&key)?;
-        let placed = |error: Error| self.place(error.during("increment").on_key(&key));
-        let sums = summand::<T, V>(&field, &by).map_err(placed)?;
-        let single = single::<T>(&key, &sums, &Tokens::default().next()).map_err(placed)?;
-        let link = self.ready().await?;
-        let mut sending = Sending::new(&link);
-        loop {
-            match sending.send(&single).await.map_err(|error| error.on_key(&key))? {
-                Sent::Written => return Ok(()),
-                // It has no condition.
-                Sent::Conflict(_) | Sent::Again => {}
-            }
-            if sending.is_in_doubt && sending.began.elapsed() >= TOKEN_LIFE {
-                let text = "its outcome is unknown, and its token has expired";
-                let error = placed(Error::new(ErrorKind::Timeout, text));
-                return Err(error.advise("look whether the item has it"));
-            }
-        }
-    }
-}
-
-/// A single write that is sent until it is answered or patience ends.
-struct Sending<'l> {
-    link: &'l Link,
-    attempts: crate::retry::Attempts<'l>,
-    began: Instant,
-    /// An answer is missing.
-    is_in_doubt: bool,
-}
-
-enum Sent {
-    Written,
-    /// What is stored instead of what was expected.
-    Conflict(Option<Vec<u8>>),
-    /// It failed, and is to be sent again.
-    Again,
-}
-
-impl<'l> Sending<'l> {
-    fn new(link: &'l Link) -> Self {
-        let attempts = link.patience.attempts();
-        Self { link, attempts, began: Instant::now(), is_in_doubt: false }
-    }
-
-    async fn send(&mut self, single: &Single) -> Result<Sent, Error> {
-        let link = self.link;
-        Counters::add(&link.counters.write_requests, 1);
-        let sent = link.store.write_single(&link.table, single);
-        match self.attempts.attempt(sent).await {
-            Ok(Done::Written { .. }) => {
-                Counters::add(&link.counters.items_written, 1);
-                Ok(Sent::Written)
-            }
-            Ok(Done::Conflict { theirs }) => Ok(Sent::Conflict(theirs)),
-            Err(failure) => {
-                self.is_in_doubt |= failure.outcome == Outcome::OutcomeUnknown;
-                let waited = self.attempts.wait(failure).await;
-                waited.map_err(|error| link.place(error, single.form.name()))?;
-                Ok(Sent::Again)
-            }
-        }
-    }
-
-    /// Gives others time whom the write met again.
-    async fn give_way(&mut self) -> Result<(), Error> {
-        let failure =
-            Failure { class: Class::Transient, outcome: Outcome::NotWritten, error: conflict() };
-        self.attempts.wait(failure).await
     }
 }
 

@@ -1,0 +1,76 @@
+//! Increments on their way: frozen under a token, and sent.
+
+use std::time::SystemTime;
+
+use tokio::time::Instant;
+
+use super::Shared;
+use super::delta::{Deltas, Frozen};
+use super::outgoing::Part;
+use crate::breaks::broken;
+use crate::error::{Error, ErrorKind};
+use crate::key::Key;
+use crate::record::Record;
+use crate::store::{Action, Operation, Outcome, Write};
+use crate::sums::single;
+use crate::write::{Settled, Take};
+
+impl<T: Record> Shared<T> {
+    /// The increments that go now, under their token.
+    pub(super) fn freeze(&self, key: &Key, deltas: &mut Deltas) -> Part<T> {
+        if let Some(frozen) = &mut deltas.frozen {
+            if frozen.is_expired() && !broken(26) {
+                return Part::Nothing(Take::Stuck(Operation::Increment, self.expired(key)));
+            }
+            frozen.flying = true;
+            if broken(26) {
+                frozen.token = self.tokens.next();
+            }
+            return Part::Increments(frozen.clone());
+        }
+        let frozen = Frozen {
+            sums: std::mem::take(&mut deltas.waiting),
+            since: deltas.since,
+            token: self.tokens.next(),
+            sent: (Instant::now(), SystemTime::now()),
+            flying: true,
+            doubt: false,
+        };
+        deltas.frozen = Some(frozen.clone());
+        Part::Increments(frozen)
+    }
+
+    pub(super) fn send_increments(&self, key: &Key, frozen: Frozen) -> Take {
+        let Frozen { sums, token, .. } = frozen;
+        // Whatever lands after them is without them.
+        if let Some(until) = self.fences.hold_all(key, token.seq()) {
+            self.settle(key, Settled::Pending(Outcome::NotWritten));
+            return Take::Held(Operation::Increment, until);
+        }
+        if sums.is_zero() {
+            // Nothing is to be changed, nor made: the service would make an item of it.
+            self.settle(key, Settled::Written);
+            return Take::Unchanged;
+        }
+        match single::<T>(key, &sums, &token) {
+            Ok(single) => {
+                self.note_write(key);
+                let action = Action::Single(Box::new(single));
+                Take::Write(Write { key: key.clone(), action })
+            }
+            Err(error) => {
+                let error = self.place(error).on_key(key);
+                self.settle(key, Settled::Refused(error.clone()));
+                Take::Parked(Operation::Increment, error)
+            }
+        }
+    }
+
+    fn expired(&self, key: &Key) -> Error {
+        let text = "an increment was sent whose outcome is unknown, and its token has expired";
+        self.place(Error::new(ErrorKind::Timeout, text)).on_key(key).advise(
+            "look whether the item has it, then `resolve` it as `Applied` or `NotApplied`; until then \
+             nothing of the record is sent",
+        )
+    }
+}

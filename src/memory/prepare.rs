@@ -1,0 +1,303 @@
+//! What is to be sent for a slot: made of the record, what is kept beside it, and what is stored.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::Shared;
+use super::attempt::{Attempt, Base, Doubt, Met};
+use super::fence::Expectation;
+use super::outgoing::Sent;
+use super::slot::Known;
+use crate::breaks::broken;
+use crate::codec::tree::{Fields, Node, parse_item, write_fields};
+use crate::codec::{CodecError, EncodedItem, Kept, MAX_ITEM, encode, key_json, same_items};
+use crate::error::{Error, ErrorKind};
+use crate::guard::{Mode, Outgoing, Request, Stored, Target};
+use crate::key::Key;
+use crate::record::Record;
+use crate::store::Action;
+use crate::sums::Sums;
+
+/// What is to be sent for a slot.
+pub(super) enum Prepared<T> {
+    Send(Box<Send<T>>),
+    /// Nothing: this is what is stored.
+    Unchanged(Known<T>),
+}
+
+pub(super) struct Send<T> {
+    pub(super) action: Action,
+    /// The item, where increments wait that the record shows.
+    pub(super) item: Option<Arc<[u8]>>,
+    /// The record with the version that it is to have.
+    pub(super) now: Known<T>,
+    /// What goes alone.
+    pub(super) attempt: Option<Attempt>,
+}
+
+impl<T: Record> Shared<T> {
+    /// What is to be sent for a slot.
+    pub(super) fn prepare(&self, key: &Key, sent: &Sent<T>) -> Result<Prepared<T>, Error> {
+        match sent.mode {
+            Mode::Plain => Ok(match self.whole(key, sent)? {
+                None => Prepared::Unchanged(sent.now.clone()),
+                Some(action) => {
+                    let now = sent.now.clone();
+                    Prepared::Send(Box::new(Send { action, item: None, now, attempt: None }))
+                }
+            }),
+            Mode::Guarded(_) | Mode::FieldWise => self.alone(key, sent),
+        }
+    }
+
+    /// The whole record, whatever is stored.
+    fn whole(&self, key: &Key, sent: &Sent<T>) -> Result<Option<Action>, Error> {
+        match (&sent.now, &sent.base.for_sure()) {
+            (Known::Record(now), Known::Record(base)) if !sent.is_stale() => {
+                let item = self.item(now, key, None)?;
+                let unchanged =
+                    self.item(base, key, None).is_ok_and(|base| same_items(&item.json, &base.json));
+                if unchanged {
+                    return Ok(None);
+                }
+                self.restored(item, key, sent.kept.as_deref()).map(Action::Put).map(Some)
+            }
+            (Known::Record(now), _) => {
+                self.item(now, key, sent.kept.as_deref()).map(Action::Put).map(Some)
+            }
+            // An absence that was read eventually may be none.
+            (_, Known::Absent) if self.options.consistent => Ok(None),
+            (Known::Absent, Known::Unknown) if broken(3) => Ok(None),
+            _ => Ok(Some(Action::Delete(key_json::<T>(key)))),
+        }
+    }
+
+    /// What changed, alone.
+    fn alone(&self, key: &Key, sent: &Sent<T>) -> Result<Prepared<T>, Error> {
+        let base = self.stored_item(key, &sent.base)?;
+        let fields = base.as_deref().map(|item| self.fields(item, key)).transpose()?;
+        let stored = match (&fields, &sent.base.known) {
+            (Some(fields), _) => Stored::Item(fields),
+            (None, Known::Absent) => Stored::Absent,
+            (None, _) => {
+                let version = sent.now.record().map_or(0, |now| now.version());
+                Stored::Unknown { version }
+            }
+        };
+        let versioned = |version| {
+            let given = || with_version(&sent.now, version, sent.mode);
+            let given = catch_unwind(AssertUnwindSafe(given));
+            given.map_err(|_| {
+                self.unstorable(key, "its `Clone` or `set_version` panicked".to_owned())
+            })
+        };
+        let now = versioned(stored.version::<T>().saturating_add(1))?;
+        let item = self.target(key, sent, &now)?;
+        let target_fields = item.as_ref().map(|item| self.fields(&item.json, key)).transpose()?;
+        let target = item.as_ref().zip(target_fields.as_ref());
+        let doubtful = self.doubtful(key, sent, fields.as_ref());
+        let request = Request {
+            key,
+            mode: sent.mode,
+            stored,
+            absence_is_sure: self.options.consistent,
+            target: target.map(|(item, fields)| Target { item, fields }),
+            replaces: sent.base.replaced,
+            doubtful: doubtful.as_deref(),
+        };
+        let outgoing = request.outgoing::<T>().map_err(|error| self.place(error).on_key(key))?;
+        let Some(Outgoing { action, changed, expects }) = outgoing else {
+            return Ok(Prepared::Unchanged(versioned(stored.version::<T>())?));
+        };
+        let attempt = matches!(action, Action::Single(_)).then(|| Attempt {
+            seq: sent.seq,
+            mode: sent.mode,
+            item: item.as_ref().map(|item| Arc::from(&*item.json)),
+            expects: expects.then(|| {
+                let item = base.as_deref().map(Arc::from);
+                let item = item.or_else(|| version_alone::<T>(&stored));
+                Expectation { item, changed: changed.clone() }
+            }),
+            changed,
+        });
+        let waits = sent.waiting.as_ref().is_some_and(|waiting| !waiting.is_empty());
+        let item = item.filter(|_| waits).map(|item| Arc::from(item.json));
+        Ok(Prepared::Send(Box::new(Send { action, item, now, attempt })))
+    }
+
+    /// The item that a record is to be, but for increments that go on their own.
+    fn target(
+        &self,
+        key: &Key,
+        sent: &Sent<T>,
+        now: &Known<T>,
+    ) -> Result<Option<EncodedItem>, Error> {
+        let Known::Record(record) = now else { return Ok(None) };
+        let item = self.item(record, key, sent.kept.as_deref())?;
+        self.without(item, key, sent.waiting.as_ref()).map(Some)
+    }
+
+    /// The attributes that attempts without an answer change, each once; `None` if what is stored is
+    /// known for sure.
+    fn doubtful(
+        &self,
+        key: &Key,
+        sent: &Sent<T>,
+        base: Option<&Fields<'_>>,
+    ) -> Option<Vec<Box<str>>> {
+        if sent.base.exact {
+            return None;
+        }
+        let mut names: Vec<Box<str>> = sent.doubts.changed.clone();
+        for doubt in sent.doubts.iter() {
+            match doubt {
+                Doubt::Alone(attempt) => names.extend(attempt.changed.iter().cloned()),
+                Doubt::Whole { .. } => {
+                    let item = self.item_of(key, doubt).flatten();
+                    let fields = item.as_deref().and_then(|item| parse_item(item).ok());
+                    let of = |fields: &Fields<'_>| -> Vec<Box<str>> {
+                        fields.iter().map(|(name, _)| (&**name).into()).collect()
+                    };
+                    names.extend(fields.as_ref().map(of).unwrap_or_default());
+                    names.extend(base.map(of).unwrap_or_default());
+                }
+            }
+        }
+        names.sort_unstable();
+        names.dedup();
+        Some(names)
+    }
+
+    /// The item that an attempt was to make, if there was to be one; `None` if it cannot be said.
+    pub(super) fn item_of(&self, key: &Key, doubt: &Doubt<T>) -> Option<Met> {
+        match doubt {
+            Doubt::Alone(attempt) => Some(attempt.item.clone()),
+            Doubt::Whole { sent: Known::Record(record), kept, .. } => {
+                let item = self.item(record, key, kept.as_deref()).ok()?;
+                Some(Some(item.json.into()))
+            }
+            Doubt::Whole { .. } => Some(None),
+        }
+    }
+
+    /// The item as it is stored, if there is one and it is known.
+    pub(super) fn stored_item(&self, key: &Key, base: &Base<T>) -> Result<Option<Vec<u8>>, Error> {
+        match (&base.item, &base.known) {
+            (Some(item), _) => Ok(Some(item.to_vec())),
+            (None, Known::Record(record)) => {
+                let item = self.encoded_form(record, key)?;
+                let Some(kept) = &base.kept else { return Ok(Some(item.json)) };
+                kept.stored(item).map(Some).map_err(|why| self.unstorable(key, why.to_string()))
+            }
+            (None, Known::Absent | Known::Unknown) => Ok(None),
+        }
+    }
+
+    pub(super) fn fields<'i>(&self, item: &'i [u8], key: &Key) -> Result<Fields<'i>, Error> {
+        parse_item(item).map_err(|why| self.unstorable(key, why.to_string()))
+    }
+
+    /// Encodes a record together with what is kept beside it.
+    pub(super) fn item(
+        &self,
+        record: &T,
+        key: &Key,
+        kept: Option<&Kept>,
+    ) -> Result<EncodedItem, Error> {
+        let item = self.encoded_form(record, key)?;
+        self.restored(item, key, kept)
+    }
+
+    /// Encodes a record; a serde implementation that panics is an error of its record.
+    pub(super) fn encoded_form(&self, record: &T, key: &Key) -> Result<EncodedItem, Error> {
+        match catch_unwind(AssertUnwindSafe(|| encode(record, key))) {
+            Ok(Ok(item)) => Ok(item),
+            Ok(Err(error)) => Err(self.unstorable(key, error.to_string())),
+            Err(_) => Err(self.unstorable(key, "its `Serialize` panicked".to_owned())),
+        }
+    }
+
+    /// An item without the increments that go on their own.
+    fn without(
+        &self,
+        item: EncodedItem,
+        key: &Key,
+        waiting: Option<&Sums>,
+    ) -> Result<EncodedItem, Error> {
+        let Some(waiting) = waiting.filter(|waiting| !waiting.is_empty()) else {
+            return Ok(item);
+        };
+        let json = waiting.negated().added_to(&item.json);
+        let json = json.map_err(|why| self.unstorable(key, why.to_string()))?;
+        Ok(EncodedItem { json, ..item })
+    }
+
+    fn restored(
+        &self,
+        item: EncodedItem,
+        key: &Key,
+        kept: Option<&Kept>,
+    ) -> Result<EncodedItem, Error> {
+        let Some(kept) = kept else {
+            return Ok(item);
+        };
+        let failed = |error: CodecError| self.unstorable(key, error.to_string());
+        let item = kept.restore(item).map_err(failed)?;
+        if item.size > MAX_ITEM {
+            let size = item.size;
+            let why = format!(
+                "with the attributes that the record's type does not know the item has {size} bytes, \
+                 DynamoDB allows {MAX_ITEM}"
+            );
+            return Err(self.unstorable(key, why));
+        }
+        Ok(item)
+    }
+
+    /// An item that is about to be put, unless it is too large together with what is kept beside it.
+    pub(super) fn fits_with_kept(
+        &self,
+        key: &Key,
+        item: EncodedItem,
+    ) -> Result<EncodedItem, Error> {
+        let kept = {
+            let mut locked = self.slots.lock(key.as_bytes());
+            locked.find(key.as_bytes()).and_then(|slot| slot.kept.clone())
+        };
+        match kept.filter(|kept| item.size + kept.beside() > MAX_ITEM) {
+            None => Ok(item),
+            // What was stored in another form need not take more.
+            Some(kept) => {
+                let size = item.size;
+                self.restored(item, key, Some(&kept)).map(|item| EncodedItem { size, ..item })
+            }
+        }
+    }
+
+    pub(super) fn unstorable(&self, key: &Key, why: String) -> Error {
+        self.place(Error::new(ErrorKind::InvalidRecord, why))
+            .on_key(key)
+            .advise("put a record that can be stored")
+    }
+}
+
+/// A guarded record with this version, if it has one at all.
+fn with_version<T: Record>(now: &Known<T>, version: u64, mode: Mode) -> Known<T> {
+    match (now, mode, T::VERSION) {
+        (Known::Record(record), Mode::Guarded(_), Some(_)) if record.version() != version => {
+            let mut record = (**record).clone();
+            record.set_version(version);
+            Known::Record(Arc::new(record))
+        }
+        _ => now.clone(),
+    }
+}
+
+/// What is known of an item that was not seen: its version.
+fn version_alone<T: Record>(stored: &Stored<'_>) -> Option<Arc<[u8]>> {
+    let Stored::Unknown { version: 1.. } = stored else { return None };
+    let mut json = Vec::new();
+    let version = Node::N(stored.version::<T>().to_string().into());
+    write_fields(&mut json, &[(T::VERSION?.into(), version)]);
+    Some(json.into())
+}

@@ -1,0 +1,59 @@
+//! A single write that is sent until it is answered or patience ends.
+
+use std::time::Instant;
+
+use crate::error::Error;
+use crate::guard::conflict;
+use crate::link::{Counters, Link};
+use crate::retry::Attempts;
+use crate::store::{Class, Done, Failure, Outcome, Single};
+
+/// The attempts of a write.
+pub(super) struct Sending<'l> {
+    link: &'l Link,
+    attempts: Attempts<'l>,
+    pub(super) began: Instant,
+    /// An answer is missing.
+    pub(super) is_in_doubt: bool,
+}
+
+pub(super) enum Sent {
+    Written,
+    /// What is stored instead of what was expected.
+    Conflict(Option<Vec<u8>>),
+    /// It failed, and is to be sent again.
+    Again,
+}
+
+impl<'l> Sending<'l> {
+    pub(super) fn new(link: &'l Link) -> Self {
+        let attempts = link.patience.attempts();
+        Self { link, attempts, began: Instant::now(), is_in_doubt: false }
+    }
+
+    pub(super) async fn send(&mut self, single: &Single) -> Result<Sent, Error> {
+        let link = self.link;
+        Counters::add(&link.counters.write_requests, 1);
+        let sent = link.store.write_single(&link.table, single);
+        match self.attempts.attempt(sent).await {
+            Ok(Done::Written { .. }) => {
+                Counters::add(&link.counters.items_written, 1);
+                Ok(Sent::Written)
+            }
+            Ok(Done::Conflict { theirs }) => Ok(Sent::Conflict(theirs)),
+            Err(failure) => {
+                self.is_in_doubt |= failure.outcome == Outcome::OutcomeUnknown;
+                let waited = self.attempts.wait(failure).await;
+                waited.map_err(|error| link.place(error, single.form.name()))?;
+                Ok(Sent::Again)
+            }
+        }
+    }
+
+    /// Gives others time whom the write met again.
+    pub(super) async fn give_way(&mut self) -> Result<(), Error> {
+        let failure =
+            Failure { class: Class::Transient, outcome: Outcome::NotWritten, error: conflict() };
+        self.attempts.wait(failure).await
+    }
+}
