@@ -670,3 +670,21 @@ async fn a_version_is_raised_once_by_increments_that_are_sent_again() {
     assert_eq!(memory.flush().await.unwrap().unchanged, 1);
     assert_eq!(stage.truth.get(2).await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn what_is_being_sent_again_is_not_resolved_before_its_answer() {
+    let stage = stage().await;
+    let memory = in_doubt(&stage, false).await;
+    let gate = stage.faults.hold_next(ADD);
+    let (report, resolved) = tokio::join!(memory.flush(), async {
+        gate.reached().await;
+        let mut resolve = std::pin::pin!(memory.resolve("ada", Increment::NotApplied));
+        assert!(futures::poll!(resolve.as_mut()).is_pending());
+        gate.open();
+        resolve.await
+    });
+    assert_eq!(report.unwrap().written, 1);
+    assert_eq!(resolved.unwrap_err().kind(), ErrorKind::NotFound, "it was applied");
+    assert_eq!(memory.flush().await.unwrap().submitted(), 0);
+    assert_eq!(stored(&stage, "ada").await, Some((15, 1.5)));
+}
