@@ -77,8 +77,8 @@ impl Sums {
     /// An item with these added, as DynamoDB's `ADD` does it: what is absent counts as 0.
     pub(crate) fn added_to(&self, item: &[u8]) -> Result<Vec<u8>, CodecError> {
         let mut fields = parse_item(item).map_err(|why| CodecError::new(why.to_string()))?;
-        for (name, number) in &self.0 {
-            let at = fields.iter().position(|(known, _)| **known == **name);
+        for (name, number) in self.iter() {
+            let at = fields.iter().position(|(known, _)| **known == *name);
             match at.and_then(|at| fields.get_mut(at)) {
                 None => {
                     let node = Node::N(Cow::Owned(number.to_string()));

@@ -289,7 +289,8 @@ impl<T: Record> Seeing<T> {
             }
             self.walk.reached(at, Place::After(self.order.place(json)?));
             self.added.passed();
-            if self.left == 0 {
+            // Behind the last of a page is where the page ends.
+            if self.left == 0 && number + 1 < page.items.len() {
                 return Ok(self.page(items, page.scanned));
             }
         }

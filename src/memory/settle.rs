@@ -111,6 +111,8 @@ impl<T: Record> Shared<T> {
         let item = match (&base.item, &base.known) {
             _ if !base.exact || base.partial => return None,
             (None, Known::Unknown) => return None,
+            // Nothing is sent, and nothing made.
+            (None, Known::Absent) if sums.is_zero() => return None,
             (None, Known::Absent) => key_json::<T>(key),
             _ => self.stored_item(key, base).ok()??,
         };

@@ -176,7 +176,10 @@ struct Writing<'t, T> {
 
 /// What is known of the item.
 enum Seen {
-    Unknown,
+    /// Nothing, but for the version that the caller's record comes from.
+    Unknown {
+        version: u64,
+    },
     Absent,
     Item(Vec<u8>),
 }
@@ -192,7 +195,7 @@ impl<'t, T: Record> Writing<'t, T> {
         let record = table.hooked(&record)?.unwrap_or(record);
         let key = table.key_of(&record)?;
         let stored = match &base {
-            None => Seen::Unknown,
+            None => Seen::Unknown { version: record.version() },
             Some(base) if table.key_of(base)? != key => {
                 let text = "the base is a record of another key";
                 let error = Error::new(ErrorKind::InvalidRecord, text).on_key(&key);
@@ -243,15 +246,12 @@ impl<'t, T: Record> Writing<'t, T> {
     fn next(&mut self) -> Result<Option<Box<Single>>, Error> {
         let fields = match &self.stored {
             Seen::Item(item) => Some(self.fields(item)?),
-            Seen::Unknown | Seen::Absent => None,
+            Seen::Unknown { .. } | Seen::Absent => None,
         };
         let stored = match (&fields, &self.stored) {
             (Some(fields), _) => Stored::Item(fields),
-            (None, Seen::Absent) => Stored::Absent,
-            (None, _) => {
-                let version = self.record.as_ref().map_or(0, Record::version);
-                Stored::Unknown { version }
-            }
+            (None, Seen::Unknown { version }) => Stored::Unknown { version: *version },
+            (None, _) => Stored::Absent,
         };
         let mut record = self.record.clone();
         if let (Some(record), Mode::Guarded(_)) = (&mut record, self.mode) {

@@ -51,6 +51,10 @@ impl<T: Record> Table<T> {
         let key = self.checked_key(&key)?;
         let placed = |error: Error| self.place(error.during("increment").on_key(&key));
         let sums = summand::<T, V>(&field, &by).map_err(placed)?;
+        if sums.is_zero() {
+            // The service would make an item of it.
+            return Ok(());
+        }
         let single = single::<T>(&key, &sums, &Tokens::default().next()).map_err(placed)?;
         let link = self.ready().await?;
         let mut sending = Sending::new(&link);
@@ -60,7 +64,7 @@ impl<T: Record> Table<T> {
                 // It has no condition.
                 Sent::Conflict(_) | Sent::Again => {}
             }
-            if sending.is_in_doubt && sending.began.elapsed() >= TOKEN_LIFE {
+            if sending.is_in_doubt && sending.age() >= TOKEN_LIFE {
                 let text = "its outcome is unknown, and its token has expired";
                 let error = placed(Error::new(ErrorKind::Timeout, text));
                 return Err(error.advise("look whether the item has it"));

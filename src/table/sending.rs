@@ -1,6 +1,6 @@
 //! A single write that is sent until it is answered or patience ends.
 
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::error::Error;
 use crate::guard::conflict;
@@ -12,7 +12,8 @@ use crate::store::{Class, Done, Failure, Outcome, Single};
 pub(super) struct Sending<'l> {
     link: &'l Link,
     attempts: Attempts<'l>,
-    pub(super) began: Instant,
+    /// By both clocks, as one of them may have stood still while the machine slept.
+    began: (Instant, SystemTime),
     /// An answer is missing.
     pub(super) is_in_doubt: bool,
 }
@@ -28,7 +29,12 @@ pub(super) enum Sent {
 impl<'l> Sending<'l> {
     pub(super) fn new(link: &'l Link) -> Self {
         let attempts = link.patience.attempts();
-        Self { link, attempts, began: Instant::now(), is_in_doubt: false }
+        Self { link, attempts, began: (Instant::now(), SystemTime::now()), is_in_doubt: false }
+    }
+
+    /// For how long it has been sent.
+    pub(super) fn age(&self) -> Duration {
+        self.began.0.elapsed().max(self.began.1.elapsed().unwrap_or_default())
     }
 
     pub(super) async fn send(&mut self, single: &Single) -> Result<Sent, Error> {

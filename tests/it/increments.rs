@@ -688,3 +688,27 @@ async fn what_is_being_sent_again_is_not_resolved_before_its_answer() {
     assert_eq!(memory.flush().await.unwrap().submitted(), 0);
     assert_eq!(stored(&stage, "ada").await, Some((15, 1.5)));
 }
+
+/// A counter and nothing else.
+#[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[record(table = "counters")]
+struct Counter {
+    #[record(partition_key)]
+    id: u32,
+    #[serde(default)]
+    count: u32,
+}
+
+#[tokio::test]
+async fn a_sum_of_nothing_leaves_an_absent_record_absent() {
+    let stage = Stage::<Counter>::new().await;
+    let memory = stage.memory();
+    assert_eq!(memory.get(1).await.unwrap(), None);
+    memory.increment(1, Counter::FIELDS.count, 1).await.unwrap();
+    memory.increment(1, Counter::FIELDS.count, -1).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().unchanged, 1);
+    assert_eq!(memory.get(1).await.unwrap(), None);
+    memory.put(Counter { id: 1, count: 0 }).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(stage.truth.get(1).await.unwrap(), Some(Counter { id: 1, count: 0 }));
+}

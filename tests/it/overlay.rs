@@ -571,6 +571,8 @@ async fn where_there_is_no_sort_key_what_is_new_comes_last_also_when_resumed() {
     }
     seen.sort_unstable();
     assert_eq!(seen, [0, 1, 2, 7, 8]);
+    let last = memory.query(0).limit(1).pages().try_next().await.unwrap().unwrap();
+    assert_eq!((last.items.len(), last.cursor), (1, None), "there can be no more");
     let one = memory.query(1).page_size(1).all().await.unwrap();
     assert_eq!(one[0].ends, Some(1));
     assert_eq!(memory.query(9).all().await.unwrap(), []);

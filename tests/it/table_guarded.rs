@@ -175,3 +175,25 @@ async fn a_version_is_its_own_base() {
     let same = stage.table.put_guarded(Some(&draft("b", 2)), &draft("b", 0)).await.unwrap();
     assert_eq!(same, Some(draft("b", 2)), "unchanged");
 }
+
+#[tokio::test]
+async fn a_version_is_raised_once_however_often_it_is_sent() {
+    let stage = Stage::<Draft>::new().await;
+    let draft = |text: &str, version| Draft { id: 1, text: text.into(), version };
+    stage.faults.next("PutItem", Fault::throttled());
+    stage.faults.next("PutItem", Fault::connection_reset().after_applying());
+    let stored = stage.table.put_guarded(None, &draft("a", 0)).await.unwrap();
+    assert_eq!(stored, Some(draft("a", 1)));
+    stage.faults.next("PutItem", Fault::failed());
+    let stored = stage.table.put_guarded(None, &draft("b", 1)).await.unwrap();
+    assert_eq!(stored, Some(draft("b", 2)));
+    assert_eq!(stage.truth.get(1).await.unwrap(), Some(draft("b", 2)));
+}
+
+#[tokio::test]
+async fn to_add_nothing_sends_nothing() {
+    let stage = stage().await;
+    stage.table.increment("/new", Page::FIELDS.visits, 0).await.unwrap();
+    assert_eq!(stage.faults.count("TransactWriteItems"), 0);
+    assert_eq!(stage.truth.get("/new").await.unwrap(), None);
+}
