@@ -153,6 +153,14 @@ impl Error {
         self.change(|inner| inner.source = Some(Arc::from(source.into())))
     }
 
+    /// As [`caused_by`](Self::caused_by), if there is a cause.
+    pub(crate) fn caused_by_any(self, source: Option<impl Into<BoxError>>) -> Self {
+        match source {
+            Some(source) => self.caused_by(source),
+            None => self,
+        }
+    }
+
     /// What kind of failure this is.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

@@ -350,10 +350,7 @@ impl<T: Record> Shared<T> {
             "nothing was changed; see why flushes in the background do not save enough (what is parked holds \
              its room until it is put again or discarded), or raise the hard mark",
         );
-        match self.last_background_error() {
-            Some(cause) => error.caused_by(cause),
-            None => error,
-        }
+        error.caused_by_any(self.last_background_error())
     }
 
     /// Whether the slot may be changed, of which this is the lock.

@@ -5,7 +5,9 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
 
 use crate::codec::tree::{Node, parse_item, write_fields};
 use crate::codec::{CodecError, key_json};
@@ -17,7 +19,7 @@ use crate::store::{Form, Single};
 use crate::types::Number;
 
 /// For how long the service knows a token, less the time that a request may take.
-pub(crate) const TOKEN_LIFE: Duration = Duration::from_secs(10 * 60 - 30);
+const TOKEN_LIFE: Duration = Duration::from_secs(10 * 60 - 30);
 
 /// Sums by attribute.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -105,6 +107,22 @@ fn sum(name: &str, stored: &str, number: &Number) -> Result<String, CodecError> 
     sum.map(|sum| sum.to_string()).ok_or_else(|| {
         CodecError::new(format!("the sum of attribute `{name}` has more than DynamoDB's 38 digits"))
     })
+}
+
+/// When something was first sent; by both clocks, as one of them may have stood still while the machine
+/// slept.
+#[derive(Clone, Debug)]
+pub(crate) struct Began(Instant, SystemTime);
+
+impl Began {
+    pub(crate) fn now() -> Self {
+        Self(Instant::now(), SystemTime::now())
+    }
+
+    /// Whether the service may have forgotten a token of then.
+    pub(crate) fn is_too_old_for_a_token(&self) -> bool {
+        self.0.elapsed().max(self.1.elapsed().unwrap_or_default()) >= TOKEN_LIFE
+    }
 }
 
 /// Makes tokens that nobody else makes.

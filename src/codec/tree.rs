@@ -151,6 +151,15 @@ pub(crate) fn same_fields(a: &[(Cow<'_, str>, Node<'_>)], b: &[(Cow<'_, str>, No
     a.len() == b.len() && a.iter().enumerate().all(|(at, (name, value))| same(at, name, value))
 }
 
+/// Whether two items have the same attribute of this name, or neither has one.
+pub(crate) fn same_field(a: &Fields<'_>, b: &Fields<'_>, name: &str) -> bool {
+    match (field(a, name), field(b, name)) {
+        (Some(a), Some(b)) => a.same(b),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
 /// Writes the attributes of an item or a map as a JSON object.
 pub(crate) fn write_fields(out: &mut Vec<u8>, fields: &[(Cow<'_, str>, Node<'_>)]) {
     out.push(b'{');

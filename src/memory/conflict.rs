@@ -9,7 +9,7 @@ use super::outgoing::operation;
 use super::slot::{Change, Known};
 use super::turn::Turn;
 use crate::breaks::broken;
-use crate::codec::tree::{field, parse_item};
+use crate::codec::tree::{parse_item, same_field};
 use crate::codec::{Decoded, decode, same_items};
 use crate::error::{BoxError, Error, ErrorKind};
 use crate::guard::{Guard, Merge, Mode, OnConflict, Resolution, conflict};
@@ -48,10 +48,10 @@ impl<T: Record> Shared<T> {
             return self.rebased(key, &theirs, None);
         }
         let overwritten = Some(Resolution::Overwritten);
+        if attempt.mode == Mode::FieldWise || broken(27) {
+            return self.rebased(key, &theirs, overwritten);
+        }
         match &self.on_conflict {
-            _ if attempt.mode == Mode::FieldWise || broken(27) => {
-                self.rebased(key, &theirs, overwritten)
-            }
             OnConflict::Overwrite => self.rebased(key, &theirs, overwritten),
             OnConflict::Fail => self.failed(key, conflict()),
             OnConflict::Merge(_) => {
@@ -76,16 +76,13 @@ impl<T: Record> Shared<T> {
     /// Whether what is stored is what an attempt was to store whose answer is missing, as far as that
     /// can be told: others may have changed before it what it did not expect.
     fn is_own(&self, key: &Key, doubt: &Doubt<T>, theirs: &Theirs) -> bool {
-        let (Some(mine), Some(theirs)) = (self.item_of(key, doubt).flatten(), theirs) else {
-            return theirs.is_none() && matches!(self.item_of(key, doubt), Some(None));
+        let Some(mine) = self.item_of(key, doubt) else { return false };
+        let (Some(mine), Some(theirs)) = (&mine, theirs) else {
+            return mine.is_none() && theirs.is_none();
         };
-        let Doubt::Alone(attempt) = doubt else { return same_items(&mine, theirs) };
-        let (Ok(mine), Ok(theirs)) = (parse_item(&mine), parse_item(theirs)) else { return false };
-        let same = |name: &str| match (field(&mine, name), field(&theirs, name)) {
-            (Some(mine), Some(theirs)) => mine.same(theirs),
-            (None, None) => true,
-            _ => false,
-        };
+        let Doubt::Alone(attempt) = doubt else { return same_items(mine, theirs) };
+        let (Ok(mine), Ok(theirs)) = (parse_item(mine), parse_item(theirs)) else { return false };
+        let same = |name: &str| same_field(&mine, &theirs, name);
         let whole = matches!(attempt.mode, Mode::Plain | Mode::Guarded(Guard::Item));
         attempt.changed.iter().all(|name| same(name))
             && (!whole || mine.iter().all(|(name, _)| same(name)))
@@ -112,7 +109,7 @@ impl<T: Record> Shared<T> {
             if let Some(unsaved) = &mut slot.unsaved {
                 unsaved.flight = None;
                 (unsaved.doubt, unsaved.met) = (false, None);
-                unsaved.doubts = Doubts::new();
+                unsaved.doubts.clear();
                 let replaced = unsaved.base.replaced;
                 if !replaced && matches!(slot.now, Known::Record(_)) {
                     slot.kept.clone_from(&base.kept);
@@ -231,7 +228,7 @@ impl<T: Record> Shared<T> {
         if let Some(unsaved) = locked.find(key.as_bytes()).and_then(|slot| slot.unsaved.as_mut()) {
             unsaved.base = base;
             unsaved.doubt = false;
-            unsaved.doubts = Doubts::new();
+            unsaved.doubts.clear();
         }
     }
 
@@ -249,11 +246,7 @@ impl<T: Record> Shared<T> {
         let Decoded { record, kept, .. } = match decoded {
             Ok(Ok(decoded)) => decoded,
             Ok(Err(why)) => {
-                let error = misfit(why.to_string());
-                return Err(match why.into_source() {
-                    Some(source) => error.caused_by(source),
-                    None => error,
-                });
+                return Err(misfit(why.to_string()).caused_by_any(why.into_source()));
             }
             Err(_) => return Err(misfit("its `Deserialize` or `after_load` panicked".to_owned())),
         };

@@ -5,16 +5,13 @@
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
 
 use std::sync::Arc;
-use std::time::SystemTime;
-
-use tokio::time::Instant;
 
 use super::attempt::Base;
 use super::slot::{Known, Slot};
 use crate::guard::Mode;
 use crate::record::Record;
 use crate::store::Outcome;
-use crate::sums::{Sums, TOKEN_LIFE, Token};
+use crate::sums::{Began, Sums, Token};
 use crate::write::Settled;
 
 /// The increments of a slot.
@@ -37,9 +34,8 @@ pub(crate) struct Frozen {
     /// The number of the first of them.
     pub(crate) since: u64,
     pub(crate) token: Token,
-    /// When it was first sent; by both clocks, as one of them may have stood still while the machine
-    /// slept.
-    pub(crate) sent: (Instant, SystemTime),
+    /// When it was first sent.
+    pub(crate) sent: Began,
     /// It is being sent.
     pub(crate) flying: bool,
     /// An answer is missing: it may be stored.
@@ -49,8 +45,7 @@ pub(crate) struct Frozen {
 impl Frozen {
     /// Whether it cannot be sent any more, since the service may have forgotten the token.
     pub(crate) fn is_expired(&self) -> bool {
-        let by_wall = self.sent.1.elapsed().unwrap_or_default();
-        self.doubt && self.sent.0.elapsed().max(by_wall) >= TOKEN_LIFE
+        self.doubt && self.sent.is_too_old_for_a_token()
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::codec::tree::{field, parse_item};
+use crate::codec::tree::{parse_item, same_field};
 use crate::key::Key;
 
 /// What no clock reaches.
@@ -55,12 +55,7 @@ impl Expectation {
             (Some(_), None) => return true,
         };
         let (Ok(item), Ok(target)) = (item, target) else { return false };
-        let differs = |name: &str| match (field(&item, name), field(&target, name)) {
-            (Some(one), Some(other)) => !one.same(other),
-            (None, None) => false,
-            _ => true,
-        };
-        self.changed.iter().any(|name| differs(name))
+        self.changed.iter().any(|name| !same_field(&item, &target, name))
     }
 }
 

@@ -1,9 +1,5 @@
 //! Increments on their way: frozen under a token, and sent.
 
-use std::time::SystemTime;
-
-use tokio::time::Instant;
-
 use super::Shared;
 use super::delta::{Deltas, Frozen};
 use super::outgoing::Part;
@@ -12,7 +8,7 @@ use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::record::Record;
 use crate::store::{Action, Operation, Outcome, Write};
-use crate::sums::single;
+use crate::sums::{Began, single};
 use crate::write::{Settled, Take};
 
 impl<T: Record> Shared<T> {
@@ -32,7 +28,7 @@ impl<T: Record> Shared<T> {
             sums: std::mem::take(&mut deltas.waiting),
             since: deltas.since,
             token: self.tokens.next(),
-            sent: (Instant::now(), SystemTime::now()),
+            sent: Began::now(),
             flying: true,
             doubt: false,
         };

@@ -6,7 +6,7 @@ use super::delta::Frozen;
 use super::room::Need;
 use super::slot::{Change, Known};
 use super::{MemoryTable, Shared};
-use crate::codec::tree::{field, parse_item};
+use crate::codec::tree::{parse_item, same_field};
 use crate::codec::{Decoded, decode_again, encode, key_json};
 use crate::condition::{Field, Numeric, Summand};
 use crate::error::{Error, ErrorKind};
@@ -223,11 +223,7 @@ impl<T: Record> Shared<T> {
         let (Ok(added), Ok(again)) = (parse_item(&added), parse_item(&again.json)) else {
             return Err(refused("the record cannot be read again"));
         };
-        let has = |name: &str| match (field(&added, name), field(&again, name)) {
-            (Some(sum), Some(shown)) => sum.same(shown),
-            _ => false,
-        };
-        match sums.iter().find(|(name, _)| !has(name)) {
+        match sums.iter().find(|(name, _)| !same_field(&added, &again, name)) {
             None => Ok(decoded),
             Some((name, _)) => Err(refused(format!(
                 "the record's type does not have the sum of attribute `{name}`"
@@ -325,10 +321,7 @@ impl<T: Record> Shared<T> {
         let text = "an increment of the record was sent whose outcome is unknown";
         let error = self.place(Error::new(ErrorKind::Unsaved, text)).on_key(key);
         let error = error.advise("`flush`, or `resolve` or `discard` it");
-        match cause {
-            Some(cause) => error.caused_by(cause.cause().clone()),
-            None => error,
-        }
+        error.caused_by_any(cause.map(|cause| cause.cause().clone()))
     }
 
     /// Whether a record is not known and cannot be read so that it would be.

@@ -17,7 +17,7 @@ use super::found::Stored;
 use super::many::Loading;
 use super::slot::Known;
 use super::{MemoryTable, Shared};
-use crate::codec::{item_key, key_json};
+use crate::codec::item_key;
 use crate::condition::Condition;
 use crate::error::{Error, ErrorKind};
 use crate::index::Index;
@@ -430,11 +430,6 @@ impl<T: Record> Seeing<T> {
 /// Whether an error is that of one item, and not of the request.
 fn is_of_item(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::InvalidItem | ErrorKind::InvalidRecord)
-}
-
-/// The key attributes as a JSON object.
-fn key_item<T: Record>(key: &Key) -> Vec<u8> {
-    key_json::<T>(key)
 }
 
 fn no_key() -> Error {

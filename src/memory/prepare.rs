@@ -254,17 +254,19 @@ impl<T: Record> Shared<T> {
         Ok(item)
     }
 
+    /// What is kept beside a record.
+    pub(super) fn kept_of(&self, key: &Key) -> Option<Arc<Kept>> {
+        let mut locked = self.slots.lock(key.as_bytes());
+        locked.find(key.as_bytes()).and_then(|slot| slot.kept.clone())
+    }
+
     /// An item that is about to be put, unless it is too large together with what is kept beside it.
     pub(super) fn fits_with_kept(
         &self,
         key: &Key,
         item: EncodedItem,
     ) -> Result<EncodedItem, Error> {
-        let kept = {
-            let mut locked = self.slots.lock(key.as_bytes());
-            locked.find(key.as_bytes()).and_then(|slot| slot.kept.clone())
-        };
-        match kept.filter(|kept| item.size + kept.beside() > MAX_ITEM) {
+        match self.kept_of(key).filter(|kept| item.size + kept.beside() > MAX_ITEM) {
             None => Ok(item),
             // What was stored in another form need not take more.
             Some(kept) => {

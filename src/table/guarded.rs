@@ -303,11 +303,7 @@ impl<'t, T: Record> Writing<'t, T> {
     fn decoded(&self, item: &[u8]) -> Result<Decoded<T>, Error> {
         decode::<T>(item).map_err(|why| {
             let text = format!("what others stored does not fit the record's type: {why}");
-            let error = self.placed(Error::new(ErrorKind::InvalidItem, text));
-            match why.into_source() {
-                Some(source) => error.caused_by(source),
-                None => error,
-            }
+            self.placed(Error::new(ErrorKind::InvalidItem, text)).caused_by_any(why.into_source())
         })
     }
 

@@ -6,7 +6,7 @@ use crate::condition::{Field, Numeric, Summand};
 use crate::error::{Error, ErrorKind};
 use crate::key::KeyLookup;
 use crate::record::Record;
-use crate::sums::{TOKEN_LIFE, Tokens, single, summand};
+use crate::sums::{Tokens, single, summand};
 
 impl<T: Record> Table<T> {
     /// Adds a number to an attribute without reading the record; what is absent counts as 0. The service
@@ -64,7 +64,7 @@ impl<T: Record> Table<T> {
                 // It has no condition.
                 Sent::Conflict(_) | Sent::Again => {}
             }
-            if sending.is_in_doubt && sending.age() >= TOKEN_LIFE {
+            if sending.is_in_doubt && sending.began.is_too_old_for_a_token() {
                 let text = "its outcome is unknown, and its token has expired";
                 let error = placed(Error::new(ErrorKind::Timeout, text));
                 return Err(error.advise("look whether the item has it"));

@@ -1,19 +1,17 @@
 //! A single write that is sent until it is answered or patience ends.
 
-use std::time::{Duration, Instant, SystemTime};
-
 use crate::error::Error;
 use crate::guard::conflict;
 use crate::link::{Counters, Link};
 use crate::retry::Attempts;
 use crate::store::{Class, Done, Failure, Outcome, Single};
+use crate::sums::Began;
 
 /// The attempts of a write.
 pub(super) struct Sending<'l> {
     link: &'l Link,
     attempts: Attempts<'l>,
-    /// By both clocks, as one of them may have stood still while the machine slept.
-    began: (Instant, SystemTime),
+    pub(super) began: Began,
     /// An answer is missing.
     pub(super) is_in_doubt: bool,
 }
@@ -29,12 +27,7 @@ pub(super) enum Sent {
 impl<'l> Sending<'l> {
     pub(super) fn new(link: &'l Link) -> Self {
         let attempts = link.patience.attempts();
-        Self { link, attempts, began: (Instant::now(), SystemTime::now()), is_in_doubt: false }
-    }
-
-    /// For how long it has been sent.
-    pub(super) fn age(&self) -> Duration {
-        self.began.0.elapsed().max(self.began.1.elapsed().unwrap_or_default())
+        Self { link, attempts, began: Began::now(), is_in_doubt: false }
     }
 
     pub(super) async fn send(&mut self, single: &Single) -> Result<Sent, Error> {

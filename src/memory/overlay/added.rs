@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 use crate::breaks::broken;
 use crate::codec::tree::{Node, field, parse_item};
-use crate::codec::{item_key, key_of_item};
+use crate::codec::{item_key, key_json, key_of_item};
 use crate::condition::Condition;
 use crate::error::Error;
 use crate::key::Key;
@@ -342,18 +342,18 @@ impl<T: Record> Shared<T> {
         let in_index = |known: &Known<T>| {
             let record = known.record()?;
             let item = self.encoded_form(&record, key).ok()?.json;
-            let fields = Self::key_fields(&item)?;
+            let fields = parse_item(&item).ok()?;
             order.keys.iter().all(|name| field(&fields, name).is_some()).then_some(item)
         };
         let item = match reader.index {
-            None => super::key_item::<T>(key),
+            None => key_json::<T>(key),
             // What an index has is in the record; what it had before came from it, or will.
             Some(_) if !order.is_query && is_part && (*is_saved || in_index(base).is_some()) => {
                 return None;
             }
             Some(_) => in_index(now)?,
         };
-        let fields = Self::key_fields(&item)?;
+        let fields = parse_item(&item).ok()?;
         let is_asked = |condition: &Condition| condition.evaluate(&fields).unwrap_or(false);
         reader.key.as_ref().is_none_or(is_asked).then(|| Candidate {
             key: key.clone(),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::codec::Decoded;
-use crate::codec::tree::{Fields, field, parse_item};
+use crate::codec::tree::field;
 use crate::condition::Condition;
 use crate::error::Error;
 use crate::key::Key;
@@ -63,18 +63,9 @@ impl<T: Record> Shared<T> {
         has: &[&str],
         mut conditions: impl Iterator<Item = &'c Condition>,
     ) -> Result<bool, Error> {
-        let kept = {
-            let mut locked = self.slots.lock(key.as_bytes());
-            locked.find(key.as_bytes()).and_then(|slot| slot.kept.clone())
-        };
-        let item = self.item(record, key, kept.as_deref())?;
+        let item = self.item(record, key, self.kept_of(key).as_deref())?;
         let fields = self.fields(&item.json, key)?;
         let has_all = has.iter().all(|name| field(&fields, name).is_some());
         conditions.try_fold(has_all, |all, condition| Ok(all && condition.evaluate(&fields)?))
-    }
-
-    /// The attributes of a key, to be asked about.
-    pub(super) fn key_fields(json: &[u8]) -> Option<Fields<'_>> {
-        parse_item(json).ok()
     }
 }
