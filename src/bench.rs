@@ -4,7 +4,7 @@ use crate::codec;
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::record::Record;
-use crate::store::{Action, Write};
+use crate::store::Action;
 use crate::write::{Fixed, request_sizes};
 
 fn invalid(why: impl std::fmt::Display) -> Error {
@@ -54,7 +54,7 @@ impl Writes {
         for record in records {
             let (key, item) = encoded(record)?;
             keys.push(key.clone());
-            fixed.add(Write { key, action: Action::Put(item) });
+            fixed.add(key, Action::Put(item));
         }
         Ok(Self { keys, fixed })
     }

@@ -179,6 +179,8 @@ pub(crate) fn conflict() -> Error {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Conflict {
+    /// The name of its table.
+    pub table: Arc<str>,
     /// The record's key.
     pub key: Key,
     /// What became of the last conflict.

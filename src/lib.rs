@@ -107,8 +107,8 @@ pub use key::{
     KeyShape, KeyValue, PartitionKey, QueryShape, SortShape,
 };
 pub use memory::{
-    CachedIndex, FeedError, Increment, LoadReport, Loadable, MemoryTable, MemoryTableBuilder,
-    PutSink, ScopeError, Stats, Unsaved,
+    CachedIndex, FeedError, Flushable, Increment, LoadReport, Loadable, MemoryTable,
+    MemoryTableBuilder, PutSink, ScopeError, Stats, Unsaved, flush_all,
 };
 pub use record::{FromKey, Projection, Record};
 pub use retry::RetryPolicy;

@@ -30,6 +30,7 @@ mod settle;
 mod shards;
 mod slot;
 mod stats;
+mod together;
 mod turn;
 mod wrote;
 
@@ -47,6 +48,7 @@ pub use increment::Increment;
 pub use many::{LoadReport, Loadable};
 pub use overlay::CachedIndex;
 pub use stats::Stats;
+pub use together::{Flushable, flush_all};
 
 use crate::breaks::broken;
 use crate::error::{Error, ErrorKind};
@@ -230,10 +232,6 @@ impl Options {
 }
 
 impl<T: Record> Shared<T> {
-    fn name(&self) -> Option<Arc<str>> {
-        self.table.name().ok().map(Arc::from)
-    }
-
     async fn ready(&self) -> Result<Link, Error> {
         self.own_table().ready().await
     }

@@ -63,10 +63,18 @@ impl fmt::Display for Operation {
     }
 }
 
+/// A key of one of the tables that are written to together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct TableKey {
+    /// Its place among these tables.
+    pub(crate) table: usize,
+    pub(crate) key: Key,
+}
+
 /// One write of a batch.
 #[derive(Clone, Debug)]
 pub(crate) struct Write {
-    pub(crate) key: Key,
+    pub(crate) at: TableKey,
     pub(crate) action: Action,
 }
 
@@ -114,12 +122,12 @@ impl Form {
     }
 }
 
-impl Write {
+impl Action {
     pub(crate) const fn operation(&self) -> Operation {
-        match &self.action {
-            Action::Put(_) => Operation::Put,
-            Action::Delete(_) => Operation::Delete,
-            Action::Single(single) => match single.form {
+        match self {
+            Self::Put(_) => Operation::Put,
+            Self::Delete(_) => Operation::Delete,
+            Self::Single(single) => match single.form {
                 Form::Put(_) | Form::Update(_) => Operation::Put,
                 Form::Delete(_) => Operation::Delete,
                 Form::Add { .. } => Operation::Increment,
@@ -129,18 +137,18 @@ impl Write {
 
     /// Whether it goes alone.
     pub(crate) const fn is_single(&self) -> bool {
-        matches!(self.action, Action::Single(_))
+        matches!(self, Self::Single(_))
     }
 
     /// The bytes that the write takes on the wire, with the JSON around it.
     pub(crate) fn wire_bytes(&self) -> usize {
         const AROUND: usize = 40;
         AROUND
-            + match &self.action {
-                Action::Put(item) => item.json.len(),
-                Action::Delete(key) => key.len(),
+            + match self {
+                Self::Put(item) => item.json.len(),
+                Self::Delete(key) => key.len(),
                 // Alone it fits always.
-                Action::Single(single) => single.size,
+                Self::Single(single) => single.size,
             }
     }
 }
@@ -227,9 +235,10 @@ pub(crate) struct Page {
 
 /// What the engines need of a database.
 pub(crate) trait Store: Send + Sync + 'static {
+    /// Sends writes to several tables, no key of a table twice.
     fn batch_write<'a>(
         &'a self,
-        table: &'a TableRef,
+        tables: &'a [TableRef],
         batch: &'a [Write],
     ) -> StoreFuture<'a, Written>;
 

@@ -122,6 +122,11 @@ impl<T: Record> Table<T> {
         self.name.as_deref().map_err(Error::clone)
     }
 
+    /// The name for reports, also where it is no legal one.
+    pub(crate) fn shown_name(&self) -> Arc<str> {
+        self.name.clone().unwrap_or_else(|_| T::TABLE.into())
+    }
+
     /// The database of the table.
     #[must_use]
     pub fn database(&self) -> &Database {

@@ -7,21 +7,26 @@
 mod engine;
 mod fixed;
 mod plan;
+mod refused;
 mod report;
 mod schedule;
+mod sources;
 mod trial;
 mod window;
 
 pub(crate) use engine::run;
 pub(crate) use fixed::Fixed;
 pub use report::{Failed, FlushError, FlushReport};
+pub(crate) use sources::Source;
 
 use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::guard::Resolution;
 use crate::key::Key;
-use crate::store::{Operation, Outcome, Write};
+#[cfg(feature = "internal-bench")]
+use crate::store::TableKey;
+use crate::store::{Action, Operation, Outcome};
 use crate::table::DEFAULT_IN_FLIGHT;
 
 /// How many writes the requests of some keys have.
@@ -30,8 +35,10 @@ pub(crate) fn request_sizes(
     changes: &dyn Changes,
     keys: impl IntoIterator<Item = Key>,
 ) -> Vec<usize> {
-    let (mut plan, mut report) = (plan::Plan::new(keys), report::Report::new());
-    std::iter::from_fn(|| Some(plan.next(changes, &mut report).len()).filter(|&size| size > 0))
+    let sources = sources::Sources::new([("".into(), changes)]);
+    let keys = keys.into_iter().map(|key| TableKey { table: 0, key });
+    let (mut plan, mut report) = (plan::Plan::new(keys), report::Report::new(vec!["".into()]));
+    std::iter::from_fn(|| Some(plan.next(&sources, &mut report).len()).filter(|&size| size > 0))
         .collect()
 }
 
@@ -84,7 +91,7 @@ pub(crate) enum Met {
 /// What there is to send for a key.
 #[derive(Debug)]
 pub(crate) enum Take {
-    Write(Write),
+    Write(Action),
     /// It is not in flight and must not be before this time.
     Held(Operation, Instant),
     /// What is stored is what would be written.

@@ -77,28 +77,39 @@ fn key_of(table: &TableRef, item: &SdkItem) -> Option<Key> {
     })
 }
 
-/// The places of returned keys in the batch that was sent.
+/// The table that is meant by a name, which may be that of an ARN or the other way round.
+fn named<'t>(tables: &'t [TableRef], name: &str) -> Option<&'t TableRef> {
+    let short = |name: &str| name.rsplit('/').next().map(str::to_owned);
+    let equal = tables.iter().find(|table| *table.name == *name);
+    equal.or_else(|| tables.iter().find(|table| short(&table.name) == short(name)))
+}
+
+/// The places of returned keys in the batch that was sent, each with its table.
 ///
 /// A key that cannot be matched would be an item lost without a word, so it fails the request.
 fn places<'a>(
-    table: &TableRef,
-    sent: impl Iterator<Item = &'a Key>,
-    returned: impl Iterator<Item = Option<Key>>,
+    sent: impl Iterator<Item = (&'a str, &'a Key)>,
+    returned: impl Iterator<Item = (&'a str, Option<Key>)>,
 ) -> Result<Vec<usize>, Failure> {
-    let places: HashMap<&Key, usize> = sent.enumerate().map(|(index, key)| (key, index)).collect();
+    let mut returned = returned.peekable();
+    if returned.peek().is_none() {
+        return Ok(Vec::new());
+    }
+    let places: HashMap<(&str, &Key), usize> =
+        sent.enumerate().map(|(index, key)| (key, index)).collect();
     returned
-        .map(|key| key.and_then(|key| places.get(&key).copied()))
+        .map(|(table, key)| places.get(&(table, &key?)).copied())
         .collect::<Option<Vec<_>>>()
         .ok_or_else(|| {
             let text = "the service returned an unprocessed item that was not sent";
-            let error = Error::new(ErrorKind::Service, text).on_table(&table.name);
+            let error = Error::new(ErrorKind::Service, text);
             Failure { class: Class::Transient, outcome: Outcome::OutcomeUnknown, error }
         })
 }
 
-fn write_request(write: &Write) -> Result<WriteRequest, Failure> {
+fn write_request(action: &Action) -> Result<WriteRequest, Failure> {
     let built = |error: BuildError| unbuildable(error);
-    Ok(match &write.action {
+    Ok(match action {
         Action::Put(item) => {
             let put = PutRequest::builder()
                 .set_item(Some(sdk_item(&item.json)?))
@@ -157,21 +168,30 @@ macro_rules! conditional {
 impl Store for SdkStore {
     fn batch_write<'a>(
         &'a self,
-        table: &'a TableRef,
+        tables: &'a [TableRef],
         batch: &'a [Write],
     ) -> StoreFuture<'a, Written> {
         Box::pin(async move {
-            let requests = batch.iter().map(write_request).collect::<Result<Vec<_>, _>>()?;
-            let call = self.client.batch_write_item().request_items(&*table.name, requests);
+            let name = |write: &Write| tables.get(write.at.table).map_or("", |t| &*t.name);
+            let mut requests: HashMap<String, Vec<WriteRequest>> = HashMap::new();
+            for write in batch {
+                let request = write_request(&write.action)?;
+                requests.entry(name(write).to_owned()).or_default().push(request);
+            }
+            let call = self.client.batch_write_item().set_request_items(Some(requests));
             let call = call.return_consumed_capacity(ReturnConsumedCapacity::Total);
             let output = self.contact.heard(call.send().await)?;
             let charged = output.consumed_capacity().iter();
             let capacity = charged.filter_map(ConsumedCapacity::capacity_units).sum();
             let returned = output.unprocessed_items.unwrap_or_default();
-            let returned = returned.values().flatten();
-            let keys = returned.map(|request| key_of(table, written_item(request)?));
-            let unprocessed = places(table, batch.iter().map(|write| &write.key), keys)?;
-            Ok(Written { unprocessed, capacity })
+            let returned = returned.iter().flat_map(|(name, requests)| {
+                let table = named(tables, name);
+                let key = move |request| key_of(table?, written_item(request)?);
+                let name = table.map_or(&**name, |table| &*table.name);
+                requests.iter().map(move |request| (name, key(request)))
+            });
+            let sent = batch.iter().map(|write| (name(write), &write.at.key));
+            Ok(Written { unprocessed: places(sent, returned)?, capacity })
         })
     }
 
@@ -216,8 +236,9 @@ impl Store for SdkStore {
             let output = self.contact.heard(call.send().await)?;
             let unprocessed = output.unprocessed_keys.unwrap_or_default();
             let returned = unprocessed.values().flat_map(KeysAndAttributes::keys);
-            let sent = keys.iter().map(|wanted| &wanted.key);
-            let unprocessed = places(table, sent, returned.map(|item| key_of(table, item)))?;
+            let returned = returned.map(|item| (&*table.name, key_of(table, item)));
+            let sent = keys.iter().map(|wanted| (&*table.name, &wanted.key));
+            let unprocessed = places(sent, returned)?;
             let items = output.responses.unwrap_or_default();
             let items = items.values().flatten().map(item_to_json).collect::<Result<_, _>>();
             Ok(Found { items: items.map_err(unreadable)?, unprocessed })

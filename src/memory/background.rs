@@ -120,11 +120,12 @@ impl<T: Record> Shared<T> {
         &self,
         ended: Result<FlushReport, FlushError>,
     ) -> Result<FlushReport, FlushError> {
-        let errors = std::mem::take(&mut self.background.past.lock().errors);
-        match ended {
-            Ok(report) => Ok(FlushReport { background: errors, ..report }),
-            Err(error) => Err(error.with_background(errors)),
-        }
+        FlushError::with_background(ended, self.take_background_errors())
+    }
+
+    /// Why flushes in the background failed since somebody was told.
+    pub(super) fn take_background_errors(&self) -> Vec<Error> {
+        std::mem::take(&mut self.background.past.lock().errors)
     }
 
     pub(super) fn last_background_error(&self) -> Option<Error> {

@@ -99,8 +99,8 @@ impl<T: Record> MemoryTable<T> {
         I: IntoIterator<Item = K>,
     {
         let checked = keys.into_iter().map(|key| self.shared.table.checked_key(&key));
-        let refuse = |error| FlushError::new(self.shared.name(), FlushReport::default(), error);
-        let keys: Vec<Key> = checked.collect::<Result<_, _>>().map_err(refuse)?;
+        let keys: Vec<Key> =
+            checked.collect::<Result<_, _>>().map_err(|error| self.shared.unflushed(error))?;
         self.shared.told(self.shared.flush_some(&keys).await)
     }
 

@@ -12,12 +12,13 @@ use tokio::sync::oneshot;
 
 use super::Shared;
 use super::outgoing::operation_of;
+use super::together::Lease;
 use crate::breaks::broken;
 use crate::error::Error;
 use crate::key::Key;
 use crate::record::Record;
-use crate::store::{Operation, Outcome};
-use crate::write::{self, Failed, FlushError, FlushReport};
+use crate::store::{Operation, Outcome, TableKey};
+use crate::write::{self, Failed, FlushError, FlushReport, Source};
 
 type Ending = Result<FlushReport, FlushError>;
 
@@ -34,10 +35,10 @@ struct State {
     scope: u64,
     waiting: Vec<oneshot::Sender<Ending>>,
     next: Vec<oneshot::Sender<Ending>>,
-    /// Those who want some keys saved, each in a round of its own.
-    some: VecDeque<OfKeys>,
-    /// The round before was of some keys, so that neither kind waits for ever.
-    was_some: bool,
+    /// Those who want something else than a flush of everything, each in a round of its own.
+    others: VecDeque<Round>,
+    /// The round before was one of those, so that neither kind waits for ever.
+    was_other: bool,
     /// Those who want nothing to be in flight for a moment.
     between: VecDeque<oneshot::Sender<Pause>>,
 }
@@ -54,14 +55,20 @@ struct OfKeys {
     waiting: oneshot::Sender<Ending>,
 }
 
-/// What a round is to save.
+/// What is done until the next is begun.
 enum Round {
+    Save(Saving),
+    /// Nothing by this task: a flush of several tables goes on with it.
+    Lease(oneshot::Sender<Box<dyn Lease>>),
+    /// Nothing, until this one is done.
+    Pause(oneshot::Sender<Pause>),
+}
+
+enum Saving {
     /// Every change up to this one.
     All(u64),
     /// What is unsaved of some keys.
     Keys(OfKeys),
-    /// Nothing, until this one is done.
-    None(oneshot::Sender<Pause>),
 }
 
 impl<T: Record> Shared<T> {
@@ -80,7 +87,8 @@ impl<T: Record> Shared<T> {
     /// Saves the changes of these keys.
     pub(crate) async fn flush_some(self: &Arc<Self>, keys: &[Key]) -> Ending {
         self.flushed_by(|state, waiting| {
-            state.some.push_back(OfKeys { keys: keys.to_vec(), waiting });
+            let some = OfKeys { keys: keys.to_vec(), waiting };
+            state.others.push_back(Round::Save(Saving::Keys(some)));
         })
         .await
     }
@@ -91,11 +99,10 @@ impl<T: Record> Shared<T> {
         queue: impl Fn(&mut State, oneshot::Sender<Ending>),
     ) -> Ending {
         loop {
-            let refuse = |error| FlushError::new(self.name(), FlushReport::default(), error);
-            let (ending, taken) = self.join_flush(&queue).map_err(refuse)?;
+            let (ending, taken) = self.join_flush(&queue).map_err(|error| self.unflushed(error))?;
             match ending.await {
                 Ok(ending) => return ending,
-                Err(_) if !taken => return Err(refuse(super::runtime_ended())),
+                Err(_) if !taken => return Err(self.unflushed(super::runtime_ended())),
                 // The runtime of the task has ended: go on with this one.
                 Err(_) => {}
             }
@@ -124,6 +131,36 @@ impl<T: Record> Shared<T> {
         // Not under the lock: a runtime that was shut down drops the task at once, which locks too.
         let task = runtime.spawn(Rounds { shared: Arc::clone(self), ended: false }.run());
         Ok((receiver, !task.is_finished()))
+    }
+
+    /// The error of a flush that did not begin.
+    pub(super) fn unflushed(&self, error: Error) -> FlushError {
+        FlushError::new(vec![self.table.shown_name()], FlushReport::default(), error)
+    }
+
+    /// The right to flush, for one who flushes several tables at once.
+    pub(super) async fn leased(self: &Arc<Self>) -> Box<dyn Lease> {
+        loop {
+            let lease = {
+                let mut state = self.flushes.0.lock();
+                if !state.running {
+                    (state.running, state.scope) = (true, 0);
+                    return Box::new(Rounds { shared: Arc::clone(self), ended: false });
+                }
+                let (sender, lease) = oneshot::channel();
+                state.others.push_back(Round::Lease(sender));
+                lease
+            };
+            // Dropped unsent if the task ends with its runtime.
+            if let Ok(lease) = lease.await {
+                return lease;
+            }
+        }
+    }
+
+    /// Begins to save changes up to this one.
+    pub(super) fn begin_round(&self, scope: u64) {
+        self.scope.store(scope, Ordering::SeqCst);
     }
 
     pub(crate) fn is_flushing(&self) -> bool {
@@ -164,8 +201,10 @@ impl<T: Record> Shared<T> {
         }
         match self.ready().await {
             Ok(link) => {
-                let report = write::run(&link, self, keys, self.options.limits).await;
-                FlushError::check(&link.table.name, report)
+                let keys = keys.into_iter().map(|key| TableKey { table: 0, key }).collect();
+                let sources = [Source { link: &link, changes: self }];
+                let report = write::run(&sources, keys, self.options.limits).await;
+                FlushError::check(vec![Arc::clone(&link.table.name)], report)
             }
             Err(error) => Err(self.not_saved(keys, &error)),
         }
@@ -178,20 +217,22 @@ impl<T: Record> Shared<T> {
     }
 
     /// What is still unsaved of these keys, when an error ended a flush as a whole.
-    fn not_saved(&self, keys: Vec<Key>, error: &Error) -> FlushError {
-        let mut report = FlushReport::default();
+    pub(super) fn not_saved(&self, keys: Vec<Key>, error: &Error) -> FlushError {
+        let (table, mut report) = (self.table.shown_name(), FlushReport::default());
         for key in keys {
             let Some((operation, outcome, parked)) = self.state_of(&key) else {
                 continue;
             };
-            let failed =
-                |error| Failed { key: key.clone(), operation, attempts: 0, outcome, error };
+            let failed = |error| {
+                let (table, key) = (Arc::clone(&table), key.clone());
+                Failed { table, key, operation, attempts: 0, outcome, error }
+            };
             match parked {
                 Some(why) => report.parked.push(failed(why)),
                 None => report.failed.push(failed(error.clone().on_key(&key))),
             }
         }
-        FlushError::new(self.name(), report, error.clone())
+        FlushError::new(vec![table], report, error.clone())
     }
 
     /// What is unsaved when the time is up.
@@ -216,47 +257,58 @@ impl<T: Record> Shared<T> {
 }
 
 /// The task of the flush; dropped with its runtime, it lets the next one begin.
-struct Rounds<T: Record> {
+pub(super) struct Rounds<T: Record> {
     shared: Arc<Shared<T>>,
     /// The state says that nothing runs, and belongs to the next task.
     ended: bool,
 }
 
 impl<T: Record> Rounds<T> {
-    async fn run(mut self) {
-        while let Some(round) = self.begin() {
-            if let Round::None(waiting) = round {
-                self.pause(waiting).await;
-                continue;
-            }
-            let keys = self.keys(&round);
-            let scope = match round {
-                Round::All(scope) => scope,
-                Round::Keys(_) | Round::None(_) => self.shared.slots.newest(),
-            };
-            self.shared.scope.store(scope, Ordering::SeqCst);
-            // A panic in the SDK's parts that the user made must not look like a runtime that ended,
-            // after which the next one would begin anew, and panic again.
-            let ending = AssertUnwindSafe(self.shared.round(keys)).catch_unwind().await;
-            let ending = ending.unwrap_or_else(|_| Err(self.shared.panicked(self.keys(&round))));
-            let waiting = match round {
-                Round::All(_) => std::mem::take(&mut self.shared.flushes.0.lock().waiting),
-                Round::Keys(OfKeys { waiting, .. }) => vec![waiting],
-                Round::None(_) => Vec::new(),
-            };
-            for waiter in waiting {
-                // Who went away needs no report.
-                let _gone = waiter.send(ending.clone());
+    pub(super) const fn shared(&self) -> &Arc<Shared<T>> {
+        &self.shared
+    }
+
+    pub(super) async fn run(mut self) {
+        while let Some(round) = self.next_round() {
+            match round {
+                Round::Save(what) => self.save(what).await,
+                Round::Pause(waiting) => self.pause(waiting).await,
+                Round::Lease(waiting) => {
+                    if let Err(lease) = waiting.send(Box::new(self)) {
+                        // Who asked for it went away.
+                        lease.give_back();
+                    }
+                    return;
+                }
             }
         }
     }
 
-    /// What is unsaved of what a round is to save.
-    fn keys(&self, round: &Round) -> Vec<Key> {
-        match round {
-            Round::All(scope) => self.shared.slots.unsaved_keys(*scope),
-            Round::Keys(OfKeys { keys, .. }) => self.shared.slots.unsaved_of(keys),
-            Round::None(_) => Vec::new(),
+    async fn save(&self, what: Saving) {
+        self.shared.begin_round(match &what {
+            Saving::All(scope) => *scope,
+            Saving::Keys(_) => self.shared.slots.newest(),
+        });
+        let keys = self.keys(&what);
+        // A panic in the SDK's parts that the user made must not look like a runtime that ended,
+        // after which the next one would begin anew, and panic again.
+        let ending = AssertUnwindSafe(self.shared.round(keys)).catch_unwind().await;
+        let ending = ending.unwrap_or_else(|_| Err(self.shared.panicked(self.keys(&what))));
+        let waiting = match what {
+            Saving::All(_) => std::mem::take(&mut self.shared.flushes.0.lock().waiting),
+            Saving::Keys(OfKeys { waiting, .. }) => vec![waiting],
+        };
+        for waiter in waiting {
+            // Who went away needs no report.
+            let _gone = waiter.send(ending.clone());
+        }
+    }
+
+    /// What is unsaved of what is to be saved.
+    fn keys(&self, what: &Saving) -> Vec<Key> {
+        match what {
+            Saving::All(scope) => self.shared.slots.unsaved_keys(*scope),
+            Saving::Keys(OfKeys { keys, .. }) => self.shared.slots.unsaved_of(keys),
         }
     }
 
@@ -272,24 +324,24 @@ impl<T: Record> Rounds<T> {
     }
 
     /// The next round, or the end if nobody waits for one.
-    fn begin(&mut self) -> Option<Round> {
+    fn next_round(&mut self) -> Option<Round> {
         let mut state = self.shared.flushes.0.lock();
         if broken(6) {
             state.next.retain(|caller| !caller.is_closed());
         }
         if let Some(waiting) = state.between.pop_front() {
             state.scope = 0;
-            return Some(Round::None(waiting));
+            return Some(Round::Pause(waiting));
         }
         let all = !state.next.is_empty() || !state.waiting.is_empty();
-        if !(all && state.was_some)
-            && let Some(some) = state.some.pop_front()
+        if !(all && state.was_other)
+            && let Some(other) = state.others.pop_front()
         {
             // Nobody may join it.
-            (state.scope, state.was_some) = (0, true);
-            return Some(Round::Keys(some));
+            (state.scope, state.was_other) = (0, true);
+            return Some(other);
         }
-        state.was_some = false;
+        state.was_other = false;
         if !all {
             state.running = false;
             self.ended = true;
@@ -299,7 +351,7 @@ impl<T: Record> Rounds<T> {
         state.waiting.extend(next);
         // Read under this lock: who joins later compares with it.
         state.scope = self.shared.slots.newest();
-        Some(Round::All(state.scope))
+        Some(Round::Save(Saving::All(state.scope)))
     }
 }
 
@@ -313,7 +365,7 @@ impl<T: Record> Drop for Rounds<T> {
         // Dropped senders tell their waiters to begin anew.
         state.waiting.clear();
         state.next.clear();
-        state.some.clear();
+        state.others.clear();
         state.between.clear();
     }
 }

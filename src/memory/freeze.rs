@@ -7,7 +7,7 @@ use crate::breaks::broken;
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::record::Record;
-use crate::store::{Action, Operation, Outcome, Write};
+use crate::store::{Action, Operation, Outcome};
 use crate::sums::{Began, single};
 use crate::write::{Settled, Take};
 
@@ -51,8 +51,7 @@ impl<T: Record> Shared<T> {
         match single::<T>(key, &sums, &token) {
             Ok(single) => {
                 self.note_write(key);
-                let action = Action::Single(Box::new(single));
-                Take::Write(Write { key: key.clone(), action })
+                Take::Write(Action::Single(Box::new(single)))
             }
             Err(error) => {
                 let error = self.place(error).on_key(key);

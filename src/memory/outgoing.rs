@@ -12,7 +12,7 @@ use crate::codec::Kept;
 use crate::guard::Mode;
 use crate::key::Key;
 use crate::record::Record;
-use crate::store::{Action, Operation, Outcome, Write};
+use crate::store::{Action, Operation, Outcome};
 use crate::sums::Sums;
 use crate::write::{self, Changes, Settled, Take};
 
@@ -78,7 +78,7 @@ impl<T: Record> Shared<T> {
             (flight.sent, flight.attempt, flight.item) = (now, attempt.map(Arc::new), item);
         });
         self.note_write(key);
-        Take::Write(Write { key: key.clone(), action })
+        Take::Write(action)
     }
 
     /// Changes what is in flight.

@@ -7,7 +7,7 @@ use super::Table;
 use crate::codec::key_json;
 use crate::key::{Key, KeyLookup};
 use crate::record::Record;
-use crate::store::{Action, Operation, Write};
+use crate::store::{Action, Operation};
 use crate::write::{Fixed, FlushError, FlushReport, Limits};
 
 /// Puts and deletes of [`Table::batch_write`]; awaiting it sends them.
@@ -33,7 +33,7 @@ impl<'t, T: Record> BatchWrite<'t, T> {
     /// A record that cannot be stored is reported when the batch is sent; the others are written.
     pub fn put(mut self, record: &T) -> Self {
         match self.table.stored(record) {
-            Ok((key, item)) => self.writes.add(Write { key, action: Action::Put(item) }),
+            Ok((key, item)) => self.writes.add(key, Action::Put(item)),
             Err(error) => self.writes.refuse(Key::new(&record.key()).ok(), Operation::Put, error),
         }
         self
@@ -49,7 +49,7 @@ impl<'t, T: Record> BatchWrite<'t, T> {
         match self.table.checked_key(&key) {
             Ok(key) => {
                 let action = Action::Delete(key_json::<T>(&key));
-                self.writes.add(Write { key, action });
+                self.writes.add(key, action);
             }
             Err(error) => self.writes.refuse(None, Operation::Delete, error),
         }
@@ -74,7 +74,7 @@ impl<'t, T: Record> BatchWrite<'t, T> {
     pub async fn send(self) -> Result<FlushReport, FlushError> {
         match self.table.ready().await {
             Ok(link) => self.writes.send(&link, Limits::default()).await,
-            Err(error) => Err(self.writes.unsent(&error)),
+            Err(error) => Err(self.writes.unsent(&self.table.shown_name(), &error)),
         }
     }
 }

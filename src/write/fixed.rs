@@ -6,17 +6,17 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::report::{Failed, FlushError, FlushReport};
-use super::{Changes, Limits, Met, Settled, Take};
+use super::{Changes, Limits, Met, Settled, Source, Take};
 use crate::error::Error;
 use crate::key::Key;
 use crate::link::Link;
-use crate::store::{Operation, Outcome, Write};
+use crate::store::{Action, Operation, Outcome, TableKey};
 
 /// Writes given by the caller, the last of each key.
 #[derive(Default)]
 pub(crate) struct Fixed {
     order: Vec<Key>,
-    writes: Mutex<HashMap<Key, Write>>,
+    writes: Mutex<HashMap<Key, Action>>,
     /// Those of which an answer is missing.
     doubts: Mutex<HashSet<Key>>,
     /// What cannot be sent at all; without a key if that is what is wrong.
@@ -24,10 +24,9 @@ pub(crate) struct Fixed {
 }
 
 impl Fixed {
-    pub(crate) fn add(&mut self, write: Write) {
-        let key = write.key.clone();
+    pub(crate) fn add(&mut self, key: Key, action: Action) {
         self.refused.retain(|(refused, ..)| refused.as_ref() != Some(&key));
-        if self.writes.get_mut().insert(key.clone(), write).is_none() {
+        if self.writes.get_mut().insert(key.clone(), action).is_none() {
             self.order.push(key);
         }
     }
@@ -43,58 +42,50 @@ impl Fixed {
     }
 
     pub(crate) async fn send(self, link: &Link, limits: Limits) -> Result<FlushReport, FlushError> {
-        let keys = self.order.clone();
-        let mut report = super::run(link, &self, keys, limits).await;
-        let keyless = self.report_refused(&mut report);
+        let keys = self.order.iter().map(|key| TableKey { table: 0, key: key.clone() }).collect();
+        let mut report = super::run(&[Source { link, changes: &self }], keys, limits).await;
+        let table = Arc::clone(&link.table.name);
+        let keyless = self.report_refused(&table, &mut report);
         match keyless {
-            Some(error) => Err(FlushError::new(Some(Arc::clone(&link.table.name)), report, error)),
-            None => FlushError::check(&link.table.name, report),
+            Some(error) => Err(FlushError::new(vec![table], report, error)),
+            None => FlushError::check(vec![table], report),
         }
     }
 
     /// The error of a batch of which nothing was sent.
-    pub(crate) fn unsent(mut self, error: &Error) -> FlushError {
+    pub(crate) fn unsent(mut self, table: &Arc<str>, error: &Error) -> FlushError {
         let mut report = FlushReport::default();
         for key in std::mem::take(&mut self.order) {
-            let write = self.writes.get_mut().remove(&key);
-            let operation = write.map_or(Operation::Put, |write| write.operation());
-            let error = error.clone();
-            report.failed.push(Failed {
-                key,
-                operation,
-                attempts: 0,
-                outcome: Outcome::NotWritten,
-                error,
-            });
+            let action = self.writes.get_mut().remove(&key);
+            let operation = action.map_or(Operation::Put, |action| action.operation());
+            report.failed.push(unsent(table, key, operation, error));
         }
-        self.report_refused(&mut report);
-        FlushError::new(None, report, error.clone())
+        self.report_refused(table, &mut report);
+        FlushError::new(vec![Arc::clone(table)], report, error.clone())
     }
 
     /// Adds what could not be sent; the error of an invalid key, which no line can name.
-    fn report_refused(&self, report: &mut FlushReport) -> Option<Error> {
+    fn report_refused(&self, table: &Arc<str>, report: &mut FlushReport) -> Option<Error> {
         let mut keyless = None;
         for (key, operation, error) in &self.refused {
             let Some(key) = key.clone() else {
                 keyless.get_or_insert_with(|| error.clone());
                 continue;
             };
-            let (operation, error) = (*operation, error.clone());
-            report.parked.push(Failed {
-                key,
-                operation,
-                attempts: 0,
-                outcome: Outcome::NotWritten,
-                error,
-            });
+            report.parked.push(unsent(table, key, *operation, error));
         }
         keyless
     }
 }
 
+fn unsent(table: &Arc<str>, key: Key, operation: Operation, error: &Error) -> Failed {
+    let (table, error) = (Arc::clone(table), error.clone());
+    Failed { table, key, operation, attempts: 0, outcome: Outcome::NotWritten, error }
+}
+
 impl Changes for Fixed {
     fn goes_alone(&self, key: &Key) -> bool {
-        self.writes.lock().get(key).is_some_and(Write::is_single)
+        self.writes.lock().get(key).is_some_and(Action::is_single)
     }
 
     fn take(&self, key: &Key) -> Take {

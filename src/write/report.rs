@@ -11,12 +11,14 @@ use tokio::time::Instant;
 use crate::error::{Error, ErrorKind};
 use crate::guard::{Conflict, Resolution};
 use crate::key::Key;
-use crate::store::{Operation, Outcome};
+use crate::store::{Operation, Outcome, TableKey};
 
 /// A record that a flush did not save; it is still unsaved in the memory table.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Failed {
+    /// The name of the record's table.
+    pub table: Arc<str>,
     /// The record's key.
     pub key: Key,
     /// What was to be done.
@@ -87,6 +89,39 @@ impl FlushReport {
         self.written + self.deleted + self.unchanged + lists
     }
 
+    /// Adds what was done beside it, at the same time.
+    pub(crate) fn add(&mut self, other: Self) {
+        // All of them by name, so that none is forgotten.
+        let Self {
+            written,
+            deleted,
+            unchanged,
+            parked,
+            failed,
+            conflicts,
+            requests,
+            retries,
+            unprocessed,
+            bytes,
+            consumed_capacity,
+            elapsed,
+            background,
+        } = other;
+        self.written += written;
+        self.deleted += deleted;
+        self.unchanged += unchanged;
+        self.parked.extend(parked);
+        self.failed.extend(failed);
+        self.conflicts.extend(conflicts);
+        self.requests += requests;
+        self.retries += retries;
+        self.unprocessed += unprocessed;
+        self.bytes += bytes;
+        self.consumed_capacity += consumed_capacity;
+        self.elapsed = self.elapsed.max(elapsed);
+        self.background.extend(background);
+    }
+
     /// The records that were not saved: failed and parked.
     pub fn not_saved(&self) -> impl Iterator<Item = &Failed> {
         self.failed.iter().chain(&self.parked)
@@ -136,29 +171,38 @@ pub struct FlushError(Box<Inner>);
 
 #[derive(Clone)]
 struct Inner {
-    table: Option<Arc<str>>,
+    tables: Vec<Arc<str>>,
     report: FlushReport,
     cause: Error,
 }
 
 impl FlushError {
-    /// An error of a flush that sent nothing.
-    pub(crate) fn new(table: Option<Arc<str>>, report: FlushReport, cause: Error) -> Self {
-        Self(Box::new(Inner { table, report, cause }))
+    /// An error of a flush as a whole.
+    pub(crate) fn new(tables: Vec<Arc<str>>, report: FlushReport, cause: Error) -> Self {
+        Self(Box::new(Inner { tables, report, cause }))
     }
 
     /// Ok if everything was saved.
-    pub(crate) fn check(table: &Arc<str>, report: FlushReport) -> Result<FlushReport, Self> {
+    pub(crate) fn check(tables: Vec<Arc<str>>, report: FlushReport) -> Result<FlushReport, Self> {
         let first = report.not_saved().next().map(|first| first.error.clone());
         match first {
             None => Ok(report),
-            Some(cause) => Err(Self::new(Some(Arc::clone(table)), report, cause)),
+            Some(cause) => Err(Self::new(tables, report, cause)),
         }
     }
 
-    pub(crate) fn with_background(mut self, errors: Vec<Error>) -> Self {
-        self.0.report.background = errors;
-        self
+    /// The ending of a flush, with what failed in the background before.
+    pub(crate) fn with_background(
+        ended: Result<FlushReport, Self>,
+        errors: Vec<Error>,
+    ) -> Result<FlushReport, Self> {
+        match ended {
+            Ok(report) => Ok(FlushReport { background: errors, ..report }),
+            Err(mut error) => {
+                error.0.report.background = errors;
+                Err(error)
+            }
+        }
     }
 
     /// What was done and what was not.
@@ -186,8 +230,10 @@ impl fmt::Display for FlushError {
         let report = &self.0.report;
         let missing = report.parked.len() + report.failed.len();
         f.write_str("flush")?;
-        if let Some(table) = &self.0.table {
-            write!(f, " of table `{table}`")?;
+        let tables = &self.0.tables;
+        for (place, table) in tables.iter().enumerate() {
+            let of = if tables.len() == 1 { " of table" } else { " of tables" };
+            write!(f, "{} `{table}`", if place == 0 { of } else { "," })?;
         }
         if missing == 0 {
             return write!(f, ": {}", self.0.cause);
@@ -195,6 +241,9 @@ impl fmt::Display for FlushError {
         write!(f, ": {missing} of {} records were not saved: ", report.submitted())?;
         for (index, failed) in report.not_saved().take(NAMED).enumerate() {
             write!(f, "{}{}", if index > 0 { ", " } else { "" }, failed.key)?;
+            if tables.len() > 1 {
+                write!(f, " of `{}`", failed.table)?;
+            }
         }
         if missing > NAMED {
             write!(f, " and {} more", missing - NAMED)?;
@@ -230,6 +279,14 @@ impl StdError for FlushError {
     }
 }
 
+/// Why a record was not saved.
+#[derive(Debug)]
+pub(super) struct NotSaved {
+    pub(super) operation: Operation,
+    pub(super) outcome: Outcome,
+    pub(super) error: Error,
+}
+
 /// What is known of a key's attempts in this flush.
 #[derive(Debug)]
 struct Tries {
@@ -243,44 +300,47 @@ struct Tries {
 #[derive(Debug)]
 pub(super) struct Report {
     started: Instant,
-    tries: HashMap<Key, Tries>,
+    tries: HashMap<TableKey, Tries>,
     /// Where the line of a key is among the conflicts.
-    conflicts: HashMap<Key, usize>,
+    conflicts: HashMap<TableKey, usize>,
     /// Since when a key has been found to be changed by somebody.
-    busy: HashMap<Key, Instant>,
+    busy: HashMap<TableKey, Instant>,
     /// Keys of which a part was written.
-    parts: HashSet<Key>,
+    parts: HashSet<TableKey>,
+    /// By the place of the table.
+    names: Vec<Arc<str>>,
     pub(super) done: FlushReport,
 }
 
 impl Report {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(names: Vec<Arc<str>>) -> Self {
         Self {
             started: Instant::now(),
             tries: HashMap::new(),
             conflicts: HashMap::new(),
             busy: HashMap::new(),
             parts: HashSet::new(),
+            names,
             done: FlushReport::default(),
         }
     }
 
-    pub(super) fn attempts(&self, key: &Key) -> u64 {
-        self.tries.get(key).map_or(0, |tries| tries.sent)
+    pub(super) fn attempts(&self, at: &TableKey) -> u64 {
+        self.tries.get(at).map_or(0, |tries| tries.sent)
     }
 
     /// When a key was first sent.
-    pub(super) fn first_sent(&self, key: &Key) -> Instant {
-        self.tries.get(key).map_or_else(Instant::now, |tries| tries.first)
+    pub(super) fn first_sent(&self, at: &TableKey) -> Instant {
+        self.tries.get(at).map_or_else(Instant::now, |tries| tries.first)
     }
 
     /// Notes a request; whether it sends something again.
-    pub(super) fn sending<'k>(&mut self, keys: impl Iterator<Item = (&'k Key, usize)>) {
+    pub(super) fn sending<'k>(&mut self, keys: impl Iterator<Item = (&'k TableKey, usize)>) {
         let mut again = false;
-        for (key, bytes) in keys {
+        for (at, bytes) in keys {
             let now = Instant::now();
             let tries =
-                self.tries.entry(key.clone()).or_insert(Tries { sent: 0, first: now, rounds: 0 });
+                self.tries.entry(at.clone()).or_insert(Tries { sent: 0, first: now, rounds: 0 });
             again |= tries.sent > 0;
             tries.sent += 1;
             self.done.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
@@ -290,24 +350,24 @@ impl Report {
     }
 
     /// Notes that a key came back; the number of times that it did.
-    pub(super) fn came_back(&mut self, key: &Key) -> u32 {
-        self.tries.get_mut(key).map_or(0, |tries| {
+    pub(super) fn came_back(&mut self, at: &TableKey) -> u32 {
+        self.tries.get_mut(at).map_or(0, |tries| {
             tries.rounds = tries.rounds.saturating_add(1);
             tries.rounds
         })
     }
 
-    pub(super) fn written(&mut self, key: &Key, operation: Operation) {
-        self.tries.remove(key);
+    pub(super) fn written(&mut self, at: &TableKey, operation: Operation) {
+        self.tries.remove(at);
         match operation {
             Operation::Put | Operation::Increment => self.done.written += 1,
             Operation::Delete => self.done.deleted += 1,
         }
     }
 
-    pub(super) fn unchanged(&mut self, key: &Key) {
-        self.tries.remove(key);
-        if self.parts.remove(key) {
+    pub(super) fn unchanged(&mut self, at: &TableKey) {
+        self.tries.remove(at);
+        if self.parts.remove(at) {
             self.done.written += 1;
         } else {
             self.done.unchanged += 1;
@@ -315,60 +375,69 @@ impl Report {
     }
 
     /// Others had changed the record.
-    pub(super) fn conflict(&mut self, key: &Key, resolution: Resolution) -> u64 {
-        let known = self.conflicts.get(key).and_then(|at| self.done.conflicts.get_mut(*at));
+    pub(super) fn conflict(&mut self, at: &TableKey, resolution: Resolution) -> u64 {
+        let known = self.conflicts.get(at).and_then(|at| self.done.conflicts.get_mut(*at));
         if let Some(conflict) = known {
             conflict.times += 1;
             conflict.resolution = resolution;
             return conflict.times;
         }
-        self.conflicts.insert(key.clone(), self.done.conflicts.len());
-        self.done.conflicts.push(Conflict { key: key.clone(), resolution, times: 1 });
+        self.conflicts.insert(at.clone(), self.done.conflicts.len());
+        let (table, key) = (Arc::clone(&self.names[at.table]), at.key.clone());
+        self.done.conflicts.push(Conflict { table, key, resolution, times: 1 });
         1
     }
 
     /// A conflict that was to be resolved is not.
-    pub(super) fn conflict_failed(&mut self, key: &Key) {
-        let known = self.conflicts.get(key).and_then(|at| self.done.conflicts.get_mut(*at));
+    pub(super) fn conflict_failed(&mut self, at: &TableKey) {
+        let known = self.conflicts.get(at).and_then(|at| self.done.conflicts.get_mut(*at));
         match known {
             Some(conflict) => conflict.resolution = Resolution::Failed,
             // It was met by the flush before.
-            None => _ = self.conflict(key, Resolution::Failed),
+            None => _ = self.conflict(at, Resolution::Failed),
         }
     }
 
     /// A part of a key's changes is written, and there is more.
-    pub(super) fn written_in_part(&mut self, key: &Key) {
-        self.tries.remove(key);
-        self.parts.insert(key.clone());
+    pub(super) fn written_in_part(&mut self, at: &TableKey) {
+        self.tries.remove(at);
+        self.parts.insert(at.clone());
     }
 
     /// Nobody is changing the key.
-    pub(super) fn is_free(&mut self, key: &Key) {
+    pub(super) fn is_free(&mut self, at: &TableKey) {
         if !self.busy.is_empty() {
-            self.busy.remove(key);
+            self.busy.remove(at);
         }
     }
 
     /// For how long a key has been found to be changed by somebody.
-    pub(super) fn is_busy_for(&mut self, key: &Key) -> Duration {
-        self.busy.entry(key.clone()).or_insert_with(Instant::now).elapsed()
+    pub(super) fn is_busy_for(&mut self, at: &TableKey) -> Duration {
+        self.busy.entry(at.clone()).or_insert_with(Instant::now).elapsed()
     }
 
     /// Forgotten by its owner while it waited: there is nothing to save any more.
-    pub(super) fn gone(&mut self, key: &Key) {
-        self.tries.remove(key);
-        self.done.written += u64::from(self.parts.remove(key));
+    pub(super) fn gone(&mut self, at: &TableKey) {
+        self.tries.remove(at);
+        self.done.written += u64::from(self.parts.remove(at));
     }
 
-    pub(super) fn parked(&mut self, failed: Failed) {
-        self.tries.remove(&failed.key);
+    pub(super) fn parked(&mut self, at: &TableKey, unsaved: NotSaved) {
+        let failed = self.line(at, unsaved);
         self.done.parked.push(failed);
     }
 
-    pub(super) fn failed(&mut self, failed: Failed) {
-        self.tries.remove(&failed.key);
+    pub(super) fn failed(&mut self, at: &TableKey, unsaved: NotSaved) {
+        let failed = self.line(at, unsaved);
         self.done.failed.push(failed);
+    }
+
+    fn line(&mut self, at: &TableKey, unsaved: NotSaved) -> Failed {
+        let NotSaved { operation, outcome, error } = unsaved;
+        let attempts = self.attempts(at);
+        self.tries.remove(at);
+        let (table, key) = (Arc::clone(&self.names[at.table]), at.key.clone());
+        Failed { table, key, operation, attempts, outcome, error }
     }
 
     pub(super) fn finish(mut self) -> FlushReport {

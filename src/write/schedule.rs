@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::key::Key;
+use crate::store::TableKey;
 
 /// Retries due within the same tick go together: scattered leftovers of many requests fill whole
 /// requests again.
@@ -16,7 +16,7 @@ const TICK: Duration = Duration::from_millis(20);
 pub(super) struct Schedule {
     start: Instant,
     /// By number of ticks since the start.
-    due: BTreeMap<u128, Vec<Key>>,
+    due: BTreeMap<u128, Vec<TableKey>>,
 }
 
 impl Schedule {
@@ -24,14 +24,14 @@ impl Schedule {
         Self { start: Instant::now(), due: BTreeMap::new() }
     }
 
-    pub(super) fn add(&mut self, keys: Vec<Key>, delay: Duration) {
+    pub(super) fn add(&mut self, keys: Vec<TableKey>, delay: Duration) {
         let at = self.start.elapsed().saturating_add(delay);
         let tick = at.as_nanos().div_ceil(TICK.as_nanos());
         self.due.entry(tick).or_default().extend(keys);
     }
 
     /// The keys whose time has come.
-    pub(super) fn take_due(&mut self) -> Vec<Key> {
+    pub(super) fn take_due(&mut self) -> Vec<TableKey> {
         let now = self.start.elapsed().as_nanos() / TICK.as_nanos();
         let later = self.due.split_off(&(now + 1));
         let due = std::mem::replace(&mut self.due, later);
@@ -45,8 +45,18 @@ impl Schedule {
         Some(self.start + TICK.saturating_mul(ticks))
     }
 
-    /// Everything, due or not.
-    pub(super) fn drain(&mut self) -> Vec<Key> {
-        std::mem::take(&mut self.due).into_values().flatten().collect()
+    /// Whether keys of a table wait.
+    pub(super) fn has(&self, table: usize) -> bool {
+        self.due.values().flatten().any(|at| at.table == table)
+    }
+
+    /// Takes out all keys of a table, due or not.
+    pub(super) fn extract(&mut self, table: usize) -> Vec<TableKey> {
+        let mut taken = Vec::new();
+        for keys in self.due.values_mut() {
+            taken.extend(keys.extract_if(.., |at| at.table == table));
+        }
+        self.due.retain(|_, keys| !keys.is_empty());
+        taken
     }
 }

@@ -2,12 +2,11 @@
 //!
 //! A batch that the service refuses is halved until the bad item is alone. But where the table or
 //! the request itself is wrong, every part is refused, and to park every record for it would keep
-//! all of them from ever being sent again. So the first refusal of a flush puts one batch on trial
+//! all of them from ever being sent again. So the first refusal of a table's puts one batch on trial
 //! while everything else waits: with the first item that is written the items are to blame; if all
 //! parts are refused alike, the table is, and the flush stops with nothing parked.
 
-use crate::key::Key;
-use crate::store::{Failure, Write};
+use crate::store::{Failure, TableKey, Write};
 
 /// Items that were refused alone; they stay in flight until the trial ends.
 pub(super) type Refused = Vec<(Write, Failure)>;
@@ -21,7 +20,7 @@ pub(super) enum Trial {
     On {
         refused: Refused,
         /// Other batches that were refused meanwhile.
-        waiting: Vec<Vec<Key>>,
+        waiting: Vec<Vec<TableKey>>,
     },
     /// Something was written: what is refused is refused on its own account.
     Passed,
@@ -52,14 +51,14 @@ impl Trial {
     }
 
     /// Notes a batch that is not on trial and has to wait for its end.
-    pub(super) fn wait(&mut self, keys: Vec<Key>) {
+    pub(super) fn wait(&mut self, keys: Vec<TableKey>) {
         if let Self::On { waiting, .. } = self {
             waiting.push(keys);
         }
     }
 
     /// Something was written: what was refused alone is to be parked, what waited to be halved.
-    pub(super) fn pass(&mut self) -> (Refused, Vec<Vec<Key>>) {
+    pub(super) fn pass(&mut self) -> (Refused, Vec<Vec<TableKey>>) {
         match std::mem::replace(self, Self::Passed) {
             Self::On { refused, waiting } => (refused, waiting),
             Self::Open | Self::Passed => Default::default(),
@@ -67,7 +66,7 @@ impl Trial {
     }
 
     /// All parts were sent: if they were refused alike, the refused items and the keys that waited.
-    pub(super) fn condemn(&mut self) -> Option<(Refused, Vec<Key>)> {
+    pub(super) fn condemn(&mut self) -> Option<(Refused, Vec<TableKey>)> {
         let Self::On { refused, waiting } = self else {
             return None;
         };

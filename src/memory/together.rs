@@ -1,0 +1,290 @@
+//! Several memory tables flushed as one: shared batches, one report.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, join_all};
+use tokio::time::Instant;
+
+use super::flush::Rounds;
+use super::{MemoryTable, Shared};
+use crate::error::Error;
+use crate::key::Key;
+use crate::link::Link;
+use crate::record::Record;
+use crate::store::TableKey;
+use crate::write::{self, Changes, FlushError, FlushReport, Limits, Source};
+
+/// What [`flush_all`] flushes: a [`MemoryTable`] of any record type. Nothing else implements it.
+pub trait Flushable: sealed::Sealed + Send + Sync {}
+
+impl<T: Record> Flushable for MemoryTable<T> {}
+
+mod sealed {
+    use std::sync::Arc;
+
+    use super::Member;
+    use crate::memory::MemoryTable;
+    use crate::record::Record;
+
+    /// A memory table without its type, which only this crate can look into.
+    #[expect(missing_debug_implementations, reason = "nobody can get hold of one")]
+    pub struct Untyped(pub(super) Arc<dyn Member>);
+
+    pub trait Sealed {
+        fn untyped(&self) -> Untyped;
+    }
+
+    impl<T: Record> Sealed for MemoryTable<T> {
+        fn untyped(&self) -> Untyped {
+            Untyped(Arc::<crate::memory::Shared<T>>::clone(&self.shared))
+        }
+    }
+}
+
+/// A memory table, whatever its record type.
+pub(crate) trait Member: Send + Sync {
+    fn name(&self) -> Arc<str>;
+
+    /// Waits until nothing flushes the table.
+    fn lease(self: Arc<Self>) -> BoxFuture<'static, Box<dyn Lease>>;
+
+    /// Why flushes in the background failed since somebody was told.
+    fn take_background_errors(&self) -> Vec<Error>;
+}
+
+/// The right to flush a table, which nobody else has meanwhile. Dropped, the next one may begin.
+pub(crate) trait Lease: Send + Sync {
+    /// What is unsaved now, which the flush is to save.
+    fn begin(&self) -> Vec<Key>;
+    fn ready(&self) -> BoxFuture<'_, Result<Link, Error>>;
+    fn changes(&self) -> &dyn Changes;
+    fn limits(&self) -> Limits;
+    /// What is still unsaved of keys that could not be sent, or were lost in a panic.
+    fn not_saved(&self, keys: Vec<Key>, error: &Error) -> FlushReport;
+    /// Lets who waits for a flush go on.
+    fn give_back(self: Box<Self>);
+}
+
+impl<T: Record> Member for Shared<T> {
+    fn name(&self) -> Arc<str> {
+        self.table.shown_name()
+    }
+
+    fn lease(self: Arc<Self>) -> BoxFuture<'static, Box<dyn Lease>> {
+        Box::pin(async move { self.leased().await })
+    }
+
+    fn take_background_errors(&self) -> Vec<Error> {
+        Shared::take_background_errors(self)
+    }
+}
+
+impl<T: Record> Lease for Rounds<T> {
+    fn begin(&self) -> Vec<Key> {
+        let newest = self.shared().slots.newest();
+        self.shared().begin_round(newest);
+        self.shared().slots.unsaved_keys(newest)
+    }
+
+    fn ready(&self) -> BoxFuture<'_, Result<Link, Error>> {
+        Box::pin(self.shared().ready())
+    }
+
+    fn changes(&self) -> &dyn Changes {
+        self.shared()
+    }
+
+    fn limits(&self) -> Limits {
+        self.shared().options.limits
+    }
+
+    fn not_saved(&self, keys: Vec<Key>, error: &Error) -> FlushReport {
+        self.shared().not_saved(keys, &self.shared().place(error.clone())).into_report()
+    }
+
+    fn give_back(self: Box<Self>) {
+        tokio::spawn(self.run());
+    }
+}
+
+/// Saves every change of several memory tables made before the call, as [`MemoryTable::flush`] does,
+/// in shared batches and with one report.
+///
+/// Tables of one [`Database`](crate::Database), with whatever prefix, share their requests, so that a
+/// few changes in each of many tables cost one request; tables of different databases are written side
+/// by side. Which table a record is of stands in [`Failed`](crate::Failed) and
+/// [`Conflict`](crate::Conflict); a shared request counts once in the report, and once in the
+/// [`Stats`](crate::Stats) of each table that it is of. Each table has its own patience and retries, and
+/// the smallest [number of requests in flight](crate::MemoryTableBuilder::requests_in_flight) holds for all
+/// that share them.
+///
+/// What is wrong with one table stops nothing of the others: a request that is refused as a whole is
+/// taken apart by tables first. It is no transaction: what is saved of one table says nothing about
+/// another. A flush of one of the tables that is under way is waited for, and one that is asked for
+/// meanwhile follows. A table that is named twice is flushed once.
+///
+/// # Example
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use memory_table::{Database, MemoryTable, Record, flush_all};
+/// # use serde::{Deserialize, Serialize};
+/// #[derive(Record, Serialize, Deserialize, Clone)]
+/// #[record(table = "players")]
+/// struct Player {
+///     #[record(partition_key)]
+///     name: String,
+///     wins: u32,
+/// }
+///
+/// #[derive(Record, Serialize, Deserialize, Clone)]
+/// #[record(table = "teams")]
+/// struct Team {
+///     #[record(partition_key)]
+///     name: String,
+///     wins: u32,
+/// }
+///
+/// let database = Database::embedded()?;
+/// database.table::<Player>().create_if_missing().await?;
+/// database.table::<Team>().create_if_missing().await?;
+/// let players = MemoryTable::new(database.table::<Player>());
+/// let teams = MemoryTable::new(database.table::<Team>());
+///
+/// players.put(Player { name: "ada".into(), wins: 1 }).await?;
+/// teams.put(Team { name: "red".into(), wins: 1 }).await?;
+/// let report = flush_all(&[&players, &teams]).await?;
+/// assert_eq!((report.written, report.requests), (2, 1));
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+///
+/// [`FlushError`] if anything of any table was not saved, with the report of everything, as for
+/// [`MemoryTable::flush`].
+///
+/// # Cancel safety
+///
+/// As for [`MemoryTable::flush`]: dropped, the flush goes on and only the report is lost.
+pub async fn flush_all(tables: &[&dyn Flushable]) -> Result<FlushReport, FlushError> {
+    let mut members: Vec<Arc<dyn Member>> = Vec::with_capacity(tables.len());
+    for member in tables.iter().map(|table| table.untyped().0) {
+        if !members.iter().any(|other| address(other) == address(&member)) {
+            members.push(member);
+        }
+    }
+    let ended = in_a_task(&members).await;
+    let errors = members.iter().flat_map(|member| member.take_background_errors()).collect();
+    FlushError::with_background(ended, errors)
+}
+
+/// What is the same for clones of a table and for no others.
+fn address(member: &Arc<dyn Member>) -> usize {
+    Arc::as_ptr(member).cast::<()>().addr()
+}
+
+fn names(members: &[Arc<dyn Member>]) -> Vec<Arc<str>> {
+    members.iter().map(|member| member.name()).collect()
+}
+
+/// The work belongs to the tables: it goes on without the caller.
+async fn in_a_task(members: &[Arc<dyn Member>]) -> Result<FlushReport, FlushError> {
+    let refused = |error| FlushError::new(names(members), FlushReport::default(), error);
+    loop {
+        let task = super::runtime().map_err(refused)?.spawn(flush_together(members.to_vec()));
+        let is_taken = !task.is_finished();
+        match task.await {
+            Ok(report) => return FlushError::check(names(members), report),
+            Err(_) if !is_taken => return Err(refused(super::runtime_ended())),
+            // The runtime of the task has ended: go on with this one.
+            Err(_) => {}
+        }
+    }
+}
+
+async fn flush_together(members: Vec<Arc<dyn Member>>) -> FlushReport {
+    let started = Instant::now();
+    let leases = lease_all(members).await;
+    let parts = join_all(leases.iter().map(|lease| Part::of(&**lease))).await;
+    let mut report = FlushReport::default();
+    let mut groups: Vec<Vec<Part<'_>>> = Vec::new();
+    for part in parts.into_iter().filter(|part| !part.keys.is_empty()) {
+        if let Err(error) = &part.link {
+            report.add(part.lease.not_saved(part.keys, error));
+            continue;
+        }
+        match groups.iter_mut().find(|group| group[0].shares_requests_with(&part)) {
+            Some(group) => group.push(part),
+            None => groups.push(vec![part]),
+        }
+    }
+    for done in join_all(groups.into_iter().map(flush_group)).await {
+        report.add(done);
+    }
+    for lease in leases {
+        lease.give_back();
+    }
+    report.elapsed = started.elapsed();
+    report
+}
+
+/// The right to flush all of them, in the order in which they were named.
+async fn lease_all(members: Vec<Arc<dyn Member>>) -> Vec<Box<dyn Lease>> {
+    let mut ordered: Vec<_> = members.into_iter().enumerate().collect();
+    // Taken in the order that is the same for all who take several, so that nobody waits for ever.
+    ordered.sort_by_key(|(_, member)| address(member));
+    let mut leases = Vec::with_capacity(ordered.len());
+    for (place, member) in ordered {
+        leases.push((place, member.lease().await));
+    }
+    leases.sort_by_key(|(place, _)| *place);
+    leases.into_iter().map(|(_, lease)| lease).collect()
+}
+
+/// What is to be saved of a table.
+struct Part<'l> {
+    lease: &'l dyn Lease,
+    keys: Vec<Key>,
+    link: Result<Link, Error>,
+}
+
+impl<'l> Part<'l> {
+    async fn of(lease: &'l dyn Lease) -> Self {
+        let keys = lease.begin();
+        Self { lease, keys, link: lease.ready().await }
+    }
+
+    fn shares_requests_with(&self, other: &Self) -> bool {
+        let store =
+            |part: &Self| part.link.as_ref().ok().map(|link| Arc::as_ptr(&link.store).cast::<()>());
+        store(self) == store(other)
+    }
+}
+
+/// Flushes tables of one database.
+async fn flush_group(parts: Vec<Part<'_>>) -> FlushReport {
+    let sources: Vec<Source<'_>> = parts
+        .iter()
+        .filter_map(|part| {
+            Some(Source { link: part.link.as_ref().ok()?, changes: part.lease.changes() })
+        })
+        .collect();
+    let keys = parts.iter().enumerate().flat_map(|(table, part)| {
+        part.keys.iter().map(move |key| TableKey { table, key: key.clone() })
+    });
+    let limits = parts.iter().map(|part| part.lease.limits());
+    let limits = limits.min_by_key(|limits| limits.requests_in_flight).unwrap_or_default();
+    let run = write::run(&sources, keys.collect(), limits);
+    match AssertUnwindSafe(run).catch_unwind().await {
+        Ok(report) => report,
+        Err(_) => {
+            let mut report = FlushReport::default();
+            for Part { lease, keys, .. } in parts {
+                report.add(lease.not_saved(keys, &super::panicked().during("flush")));
+            }
+            report
+        }
+    }
+}

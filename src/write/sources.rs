@@ -1,0 +1,65 @@
+//! The tables that are flushed together, each with where its writes come from.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::{Changes, Met, Settled, Take};
+use crate::link::Link;
+use crate::store::{Outcome, TableKey};
+
+/// A table that is flushed, of the database that the others are of.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'e> {
+    pub(crate) link: &'e Link,
+    pub(crate) changes: &'e dyn Changes,
+}
+
+/// Where the writes of keys come from. The keys have the places of these tables, and no others.
+#[derive(Clone)]
+pub(super) struct Sources<'e> {
+    tables: Vec<(Arc<str>, &'e dyn Changes)>,
+    /// Two of them are the same table of the database, so that they may have the same keys.
+    has_twins: bool,
+}
+
+impl<'e> Sources<'e> {
+    pub(super) fn new(tables: impl IntoIterator<Item = (Arc<str>, &'e dyn Changes)>) -> Self {
+        let tables: Vec<_> = tables.into_iter().collect();
+        let mut names = HashSet::new();
+        let has_twins = !tables.iter().all(|(name, _)| names.insert(Arc::clone(name)));
+        Self { tables, has_twins }
+    }
+
+    pub(super) fn name(&self, at: &TableKey) -> &Arc<str> {
+        &self.tables[at.table].0
+    }
+
+    fn of(&self, at: &TableKey) -> &'e dyn Changes {
+        self.tables[at.table].1
+    }
+
+    /// Whether both are one item, which a request may have once.
+    pub(super) fn is_same_item(&self, one: &TableKey, other: &TableKey) -> bool {
+        self.has_twins && one.key == other.key && self.name(one) == self.name(other)
+    }
+
+    pub(super) fn goes_alone(&self, at: &TableKey) -> bool {
+        self.of(at).goes_alone(&at.key)
+    }
+
+    pub(super) fn take(&self, at: &TableKey) -> Take {
+        self.of(at).take(&at.key)
+    }
+
+    pub(super) fn outcome(&self, at: &TableKey) -> Outcome {
+        self.of(at).outcome(&at.key)
+    }
+
+    pub(super) fn settle(&self, at: &TableKey, settled: Settled) -> bool {
+        self.of(at).settle(&at.key, settled)
+    }
+
+    pub(super) fn conflict(&self, at: &TableKey, theirs: Option<Vec<u8>>) -> Met {
+        self.of(at).conflict(&at.key, theirs)
+    }
+}
