@@ -37,7 +37,8 @@ pub(crate) fn request_sizes(
 ) -> Vec<usize> {
     let sources = sources::Sources::new([("".into(), changes)]);
     let keys = keys.into_iter().map(|key| TableKey { table: 0, key });
-    let (mut plan, mut report) = (plan::Plan::new(keys), report::Report::new(vec!["".into()]));
+    let (mut plan, mut report) = (plan::Plan::default(), report::Report::new(vec!["".into()]));
+    plan.push(keys);
     std::iter::from_fn(|| Some(plan.next(&sources, &mut report).len()).filter(|&size| size > 0))
         .collect()
 }

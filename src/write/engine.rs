@@ -42,14 +42,22 @@ pub(crate) async fn run(
         tables: sources.iter().map(|source| source.link.table.clone()).collect::<Vec<_>>().into(),
         states: counts.into_iter().map(State::of).collect(),
         window: Window::new(limits.requests_in_flight),
-        plan: Plan::new(keys),
+        plan: Plan::default(),
         schedule: Schedule::new(),
         report: Report::new(sources.iter().map(named).collect()),
         flights: Flights { changes: changes.clone(), keys: HashSet::new() },
         changes,
         random: fastrand::Rng::new(),
     };
-    engine.drain().await;
+    let mut left = keys;
+    while !left.is_empty() {
+        let (first, later) = engine.changes.each_item_once(left);
+        engine.plan.push(first);
+        // Of a table that was stopped before.
+        (0..sources.len()).for_each(|table| engine.give_up(table));
+        engine.drain().await;
+        left = later;
+    }
     engine.report.finish()
 }
 

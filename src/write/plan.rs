@@ -29,10 +29,6 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn new(keys: impl IntoIterator<Item = TableKey>) -> Self {
-        Self { ready: keys.into_iter().collect(), ..Self::default() }
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.ready.is_empty() && self.alone.is_empty() && self.suspects.is_empty()
     }
@@ -141,16 +137,11 @@ impl Plan {
     }
 
     fn fill(&mut self, batch: &mut Vec<Write>, sources: &Sources<'_>, report: &mut Report) {
-        let (mut bytes, mut twins) = (0, Vec::new());
+        let mut bytes = 0;
         while batch.len() < MAX_BATCH_WRITE {
             let Some(write) = self.next_ready(sources, report) else { break };
             if write.action.is_single() {
                 self.put_back_alone(write, sources);
-                continue;
-            }
-            if batch.iter().any(|other| sources.is_same_item(&other.at, &write.at)) {
-                sources.settle(&write.at, Settled::Pending(Outcome::NotWritten));
-                twins.push(write.at);
                 continue;
             }
             bytes += write.action.wire_bytes();
@@ -161,9 +152,6 @@ impl Plan {
                 break;
             }
             batch.push(write);
-        }
-        for twin in twins.into_iter().rev() {
-            self.ready.push_front(twin);
         }
         batch.sort_by_key(|write| write.at.table);
         if batch.is_empty() {

@@ -38,9 +38,13 @@ impl<'e> Sources<'e> {
         self.tables[at.table].1
     }
 
-    /// Whether both are one item, which a request may have once.
-    pub(super) fn is_same_item(&self, one: &TableKey, other: &TableKey) -> bool {
-        self.has_twins && one.key == other.key && self.name(one) == self.name(other)
+    /// The keys of which each is another item, and those that must wait for them.
+    pub(super) fn each_item_once(&self, keys: Vec<TableKey>) -> (Vec<TableKey>, Vec<TableKey>) {
+        if !self.has_twins {
+            return (keys, Vec::new());
+        }
+        let mut items = HashSet::new();
+        keys.into_iter().partition(|at| items.insert((Arc::clone(self.name(at)), at.key.clone())))
     }
 
     pub(super) fn goes_alone(&self, at: &TableKey) -> bool {

@@ -41,4 +41,5 @@ mod survival;
 mod table;
 mod table_guarded;
 mod testing;
+mod together;
 mod types;
