@@ -87,6 +87,11 @@ struct Inner {
 }
 
 impl Error {
+    /// Whether it is that of one item, and not of the request.
+    pub(crate) fn is_of_item(&self) -> bool {
+        matches!(self.kind(), ErrorKind::InvalidItem | ErrorKind::InvalidRecord)
+    }
+
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Arc::new(Inner {
             kind,

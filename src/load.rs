@@ -62,6 +62,16 @@ pub(crate) async fn chunk<T: Record>(
     consistent: bool,
     records: &mut Vec<Result<Decoded<T>, Error>>,
 ) -> Result<(), Error> {
+    raw_chunk::<T>(link, keys, consistent, |json| records.push(read_item(link, json))).await
+}
+
+/// As [`chunk`], for the items as they are stored.
+pub(crate) async fn raw_chunk<T: Record>(
+    link: &Link,
+    keys: &[Key],
+    consistent: bool,
+    mut take: impl FnMut(&[u8]),
+) -> Result<(), Error> {
     let operation = "BatchGetItem";
     let mut left: Vec<Wanted> = keys.iter().map(wanted::<T>).collect();
     let mut attempts = link.patience.attempts();
@@ -71,7 +81,7 @@ pub(crate) async fn chunk<T: Record>(
         let failure = match answer {
             Ok(Found { items, unprocessed }) => {
                 Counters::add(&link.counters.items_read, items.len());
-                records.extend(items.iter().map(|json| read_item(link, json)));
+                items.iter().for_each(|json| take(json));
                 if unprocessed.len() < left.len() {
                     attempts.progressed();
                 }

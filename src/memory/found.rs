@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Shared;
 use super::attempt::Base;
 use super::load::Load;
+use super::scans::Asked;
 use super::slot::{Known, Slot};
 use crate::breaks::broken;
 use crate::codec::{Decoded, Kept, key_json};
@@ -97,27 +98,16 @@ impl<T: Record> Shared<T> {
 
     /// Takes a scanned record in where nothing is known; what is known is as new or newer. `None`:
     /// the item does not fit the type.
-    pub(super) fn store_scanned(
-        &self,
-        scan: u64,
-        resets: u64,
-        key: &Key,
-        found: Option<Decoded<T>>,
-    ) {
-        self.take_scanned(scan, resets, key, found.map(|found| Stored::of(Some(found))));
-    }
-
-    /// As [`store_scanned`](Self::store_scanned), for what was decoded before.
-    pub(super) fn take_scanned(&self, scan: u64, resets: u64, key: &Key, found: Option<Stored<T>>) {
+    pub(super) fn store_scanned(&self, asked: Asked, key: &Key, found: Option<Stored<T>>) {
         {
             let mut locked = self.slots.lock(key.as_bytes());
             // Reset since the page was asked for: it may be older than what was forgotten.
-            if self.scans.resets() != resets || self.may_be_behind(key) {
+            if self.is_outdated(asked, key) {
                 return;
             }
             let slot = locked.slot(key);
             // What has increments is loaded by its key when it is asked for.
-            if slot.now.is_unknown() && slot.forgotten < scan && slot.unsaved.is_none() {
+            if slot.now.is_unknown() && slot.forgotten < asked.scan && slot.unsaved.is_none() {
                 match found {
                     // A load of the same key is of no use any more; were it left to bring the record
                     // and failed, the record would count as absent.

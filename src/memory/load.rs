@@ -1,6 +1,6 @@
 //! Loads: one request per key however many ask, and no result that overwrites a change.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -24,8 +24,8 @@ pub(super) struct Loaded<T> {
     bad: Vec<(Key, Error)>,
     /// The keys that have no record.
     absent: HashSet<Key>,
-    /// The record of a load of one key. It may be let go before anyone looks for it.
-    only: Option<Known<T>>,
+    /// What was found, where that is asked for: it may be let go before anyone looks for it.
+    found: HashMap<Key, Known<T>>,
 }
 
 type Ending<T> = Result<Arc<Loaded<T>>, Error>;
@@ -106,25 +106,63 @@ impl<T: Record> Shared<T> {
                 Look::Loading(load) => load.ended.subscribe(),
                 Look::Claimed(load) => {
                     let waiting = load.ended.subscribe();
-                    let claim = self.claim(load, vec![key.clone()]);
+                    let claim = self.claim(load, vec![key.clone()], true);
                     #[cfg(test)]
                     if broken(19) {
                         claim.finish().await;
                         let found = self.loaded(waiting, key).await?;
-                        return Ok(found.and_then(|found| found.only.as_ref()?.record()));
+                        return Ok(found.and_then(|found| found.found.get(key)?.record()));
                     }
                     spawn_load(claim)?;
                     waiting
                 }
             };
             let loaded = self.loaded(waiting, key).await?;
-            if let Some(found) = loaded.and_then(|loaded| loaded.only.clone())
-                && (self.known(key).is_none() || broken(25))
-            {
-                // Let go again already.
-                return Ok(self.visible(Seen::saved(found)).record());
+            if let Some(found) = loaded.and_then(|loaded| self.let_go(&loaded, key)) {
+                return Ok(found.record());
             }
         }
+    }
+
+    /// What a load found that is not known any more: it was let go again already.
+    fn let_go(&self, loaded: &Loaded<T>, key: &Key) -> Option<Known<T>> {
+        let found = loaded.found.get(key)?;
+        let is_gone = self.known(key).is_none() || broken(25);
+        is_gone.then(|| self.visible(Seen::saved(found.clone())))
+    }
+
+    /// The records of keys, 100 a request, also where the policy lets them go at once. Those of which
+    /// there is none are left out.
+    pub(super) async fn fetch_each(
+        self: &Arc<Self>,
+        keys: Vec<Key>,
+    ) -> Result<HashMap<Key, Result<Arc<T>, Error>>, Error> {
+        let mut loads = HashMap::new();
+        for chunk in keys.chunks(MAX_BATCH_GET) {
+            let waiting = self.claim_all(chunk.to_vec(), &mut 0, true)?;
+            loads.extend(waiting.into_iter().map(|(waiting, key)| (key, waiting)));
+        }
+        let mut records = HashMap::with_capacity(keys.len());
+        for key in keys {
+            let loaded = match loads.remove(&key) {
+                Some(waiting) => self.loaded(waiting, &key).await,
+                None => Ok(None),
+            };
+            let found = match loaded {
+                Ok(loaded) => match loaded.and_then(|loaded| self.let_go(&loaded, &key)) {
+                    Some(found) => Ok(found.record()),
+                    None => self.fetch_uncounted(&key).await,
+                },
+                Err(error) => Err(error),
+            };
+            match found {
+                Ok(Some(record)) => drop(records.insert(key, Ok(record))),
+                Ok(None) => {}
+                Err(error) if error.is_of_item() => drop(records.insert(key, Err(error))),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(records)
     }
 
     /// What is known of a key, if anything is.
@@ -139,15 +177,17 @@ impl<T: Record> Shared<T> {
     }
 
     /// Starts loads of all keys that are neither known nor loading, and counts the records that are
-    /// known.
+    /// known. `keep`: what is found is kept for those who wait.
     pub(super) fn claim_all(
         self: &Arc<Self>,
         keys: Vec<Key>,
         records: &mut u64,
+        keep: bool,
     ) -> Result<Vec<(Waiting<T>, Key)>, Error> {
         let mut waiting = Vec::new();
         let mut claims = Vec::new();
-        let mut claim = self.claim(Load::new(), Vec::new());
+        let empty = || self.claim(Load::new(), Vec::new(), keep);
+        let mut claim = empty();
         for key in keys {
             self.touch(key.as_bytes());
             let look = self.look(&key, || Arc::clone(&claim.load));
@@ -161,7 +201,7 @@ impl<T: Record> Shared<T> {
                 }
             }
             if claim.keys.len() == MAX_BATCH_GET {
-                claims.push(std::mem::replace(&mut claim, self.claim(Load::new(), Vec::new())));
+                claims.push(std::mem::replace(&mut claim, empty()));
             }
         }
         if !claim.keys.is_empty() {
@@ -236,7 +276,7 @@ impl<T: Record> Shared<T> {
         let waiting = load.ended.subscribe();
         self.slots.lock(key.as_bytes()).slot(key).load = Some(Arc::clone(&load));
         self.tally.miss();
-        spawn_load(self.claim(load, vec![key.clone()]))?;
+        spawn_load(self.claim(load, vec![key.clone()], true))?;
         // Here the error matters though the record is known.
         ended(waiting, key).await.map_err(|error| error.on_key(key))?;
         self.fetch_uncounted(key).await
@@ -269,8 +309,8 @@ impl<T: Record> Shared<T> {
         }
     }
 
-    fn claim(self: &Arc<Self>, load: Arc<Load<T>>, keys: Vec<Key>) -> Claim<T> {
-        Claim { shared: Arc::clone(self), load, keys }
+    fn claim(self: &Arc<Self>, load: Arc<Load<T>>, keys: Vec<Key>, keep: bool) -> Claim<T> {
+        Claim { shared: Arc::clone(self), load, keys, keep }
     }
 }
 
@@ -295,6 +335,8 @@ struct Claim<T: Record> {
     shared: Arc<Shared<T>>,
     load: Arc<Load<T>>,
     keys: Vec<Key>,
+    /// What is found is kept for those who wait.
+    keep: bool,
 }
 
 impl<T: Record> Claim<T> {
@@ -323,13 +365,15 @@ impl<T: Record> Claim<T> {
             }
         })?;
         let absent = found.is_none().then(|| key.clone()).into_iter().collect();
-        let only = self.shared.store(&self.load, key, found)?;
-        Ok(Arc::new(Loaded { bad: Vec::new(), absent, only }))
+        let found = self.shared.store(&self.load, key, found)?;
+        let found = found.filter(|_| self.keep).map(|found| (key.clone(), found));
+        let found = found.into_iter().collect();
+        Ok(Arc::new(Loaded { bad: Vec::new(), absent, found }))
     }
 
     async fn run_many(&self, link: &Link, keys: &[Key]) -> Ending<T> {
         let mut absent: HashSet<Key> = keys.iter().cloned().collect();
-        let mut bad = Vec::new();
+        let (mut bad, mut found) = (Vec::new(), HashMap::new());
         let mut records = Vec::with_capacity(keys.len());
         let consistent = self.shared.reads_consistently(keys);
         let ended = load::chunk::<T>(link, keys, consistent, &mut records).await;
@@ -338,8 +382,10 @@ impl<T: Record> Claim<T> {
                 Ok(decoded) => {
                     absent.remove(&decoded.key);
                     let key = decoded.key.clone();
-                    if let Err(error) = self.shared.store(&self.load, &key, Some(decoded)) {
-                        bad.push((key, error));
+                    match self.shared.store(&self.load, &key, Some(decoded)) {
+                        Ok(Some(now)) if self.keep => drop(found.insert(key, now)),
+                        Ok(_) => {}
+                        Err(error) => bad.push((key, error)),
                     }
                 }
                 Err(error) => {
@@ -359,7 +405,7 @@ impl<T: Record> Claim<T> {
                 bad.push((key.clone(), error));
             }
         }
-        Ok(Arc::new(Loaded { bad, absent, only: None }))
+        Ok(Arc::new(Loaded { bad, absent, found }))
     }
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::scans;
+use super::found::Stored;
+use super::scans::{self, Asked};
 use super::{MemoryTable, Shared};
 use crate::codec::item_key;
 use crate::error::{Error, ErrorKind};
@@ -212,7 +213,7 @@ impl<T: Record> Shared<T> {
     ) -> Result<LoadReport, Error> {
         let mut report = LoadReport::default();
         while !keys.is_empty() {
-            let waiting = self.claim_all(keys, &mut report.records)?;
+            let waiting = self.claim_all(keys, &mut report.records, false)?;
             let mut result = Ok(());
             keys = Vec::new();
             for (waiting, key) in waiting {
@@ -238,13 +239,17 @@ impl<T: Record> Shared<T> {
         whole: bool,
     ) -> Result<LoadReport, Error> {
         let policy = reader.bad_items.unwrap_or(self.options.bad_items);
+        let consistent = reader.consistent;
         let prepared = reader.prepare(Wanted::Attributes(&[]))?;
         let runtime = super::runtime()?;
         let loading = Arc::new(Loading::begin(self));
         let mut tasks = JoinSet::new();
         for part in parts(prepared) {
             let loading = Arc::clone(&loading);
-            tasks.spawn_on(async move { loading.load_part(part, policy).await }, &runtime);
+            tasks.spawn_on(
+                async move { loading.load_part(part, policy, consistent).await },
+                &runtime,
+            );
         }
         let mut report = LoadReport::default();
         while let Some(task) = tasks.join_next().await {
@@ -286,16 +291,21 @@ impl<T: Record> Loading<T> {
         Self { shared: Arc::clone(shared), scan: shared.scans.begin() }
     }
 
-    /// The number of the scan.
-    pub(super) const fn number(&self) -> u64 {
-        self.scan.number
+    /// How a page is asked for now.
+    pub(super) fn asked(&self, consistent: bool) -> Asked {
+        Asked { scan: self.scan.number, resets: self.shared.scans.resets(), consistent }
     }
 
-    async fn load_part(&self, mut part: Part<T>, policy: BadItems) -> Result<LoadReport, Error> {
+    async fn load_part(
+        &self,
+        mut part: Part<T>,
+        policy: BadItems,
+        consistent: bool,
+    ) -> Result<LoadReport, Error> {
         let shared = &self.shared;
         let mut report = LoadReport::default();
         loop {
-            let resets = shared.scans.resets();
+            let asked = self.asked(consistent);
             let found = {
                 // The semaphore is never closed.
                 let _permit = shared.reads.acquire().await;
@@ -308,12 +318,12 @@ impl<T: Record> Loading<T> {
                 match read_item::<T>(&link, json) {
                     Ok(decoded) => {
                         let key = decoded.key.clone();
-                        shared.store_scanned(self.scan.number, resets, &key, Some(decoded));
+                        shared.store_scanned(asked, &key, Some(Stored::of(Some(decoded))));
                         report.records += 1;
                     }
                     Err(error) => {
                         if let Some(key) = error.key() {
-                            shared.store_scanned(self.scan.number, resets, key, None);
+                            shared.store_scanned(asked, key, None);
                         }
                         report.took_bad(error, policy)?;
                     }

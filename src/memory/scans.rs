@@ -31,6 +31,16 @@ pub(crate) struct Scans {
     assumed: bool,
 }
 
+/// When and how a page was asked for: whether what it has may be older than what is known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    /// The number of its scan.
+    pub(crate) scan: u64,
+    /// The resets there had been.
+    pub(crate) resets: u64,
+    pub(crate) consistent: bool,
+}
+
 impl Scans {
     /// `assumed`: what is not known counts as absent to those who ask, before any scan.
     pub(crate) fn new(assumed: bool) -> Self {

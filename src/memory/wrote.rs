@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use parking_lot::Mutex;
 
 use super::Shared;
+use super::scans::Asked;
 use crate::breaks::broken;
 use crate::key::Key;
 use crate::record::Record;
@@ -37,6 +38,12 @@ impl<T: Record> Shared<T> {
     /// Whether what an eventually consistent read says of a key may be behind what this table wrote.
     pub(super) fn may_be_behind(&self, key: &Key) -> bool {
         self.wrote.0.as_ref().is_some_and(|hashes| hashes.lock().contains(&self.slots.hash(key)))
+    }
+
+    /// Whether a page may be older than what this table wrote or forgot of a key since it was asked for.
+    pub(super) fn is_outdated(&self, asked: Asked, key: &Key) -> bool {
+        let may_be_behind = !asked.consistent && self.may_be_behind(key);
+        may_be_behind || self.scans.resets() != asked.resets
     }
 
     /// Whether these keys are to be read consistently.

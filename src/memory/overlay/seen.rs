@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use crate::codec::Decoded;
+use super::order::Order;
+use crate::codec::item_key;
 use crate::codec::tree::field;
 use crate::condition::Condition;
 use crate::error::Error;
@@ -10,9 +11,9 @@ use crate::key::Key;
 use crate::load;
 use crate::memory::Shared;
 use crate::memory::expiry::Seen;
+use crate::memory::scans::Asked;
 use crate::memory::slot::Known;
 use crate::record::Record;
-use crate::store::MAX_BATCH_GET;
 
 /// What is known here of a record.
 pub(super) enum Here<T> {
@@ -23,36 +24,39 @@ pub(super) enum Here<T> {
 }
 
 impl<T: Record> Shared<T> {
-    /// What is known of a key that a page has, which was asked for by this scan and after so many resets.
-    pub(super) fn seen(&self, key: &Key, scan: u64, resets: u64) -> Here<T> {
+    /// What is known of a key that a page has.
+    pub(super) fn seen(&self, key: &Key, asked: Asked) -> Here<T> {
         let seen = {
             let mut locked = self.slots.lock(key.as_bytes());
             match locked.find(key.as_bytes()) {
                 Some(slot) if !slot.now.is_unknown() => Seen::of(slot),
-                Some(slot) if slot.unsaved.is_some() || slot.forgotten >= scan => {
+                Some(slot) if slot.unsaved.is_some() || slot.forgotten >= asked.scan => {
                     return Here::Behind;
                 }
-                _ if self.scans.resets() != resets || self.may_be_behind(key) => {
-                    return Here::Behind;
-                }
+                _ if self.is_outdated(asked, key) => return Here::Behind,
                 _ => return Here::Unknown,
             }
         };
         Here::Known(self.visible(seen))
     }
 
-    /// Which of these keys the database has.
-    pub(super) async fn stored_of(&self, keys: &[Key]) -> Result<HashSet<Key>, Error> {
-        let link = self.ready().await?;
-        let mut records = Vec::new();
-        for chunk in keys.chunks(MAX_BATCH_GET) {
-            load::chunk::<T>(&link, chunk, true, &mut records).await?;
+    /// Of which of these keys, at most 100, the database has what is asked for.
+    pub(super) async fn stored_of(
+        &self,
+        keys: &[Key],
+        order: &Order<T>,
+    ) -> Result<HashSet<Key>, Error> {
+        let mut stored = HashSet::new();
+        if keys.is_empty() {
+            return Ok(stored);
         }
-        let key = |read: Result<Decoded<T>, Error>| match read {
-            Ok(decoded) => Some(decoded.key),
-            Err(error) => error.key().cloned(),
+        let link = self.ready().await?;
+        let take = |item: &[u8]| {
+            let key = item_key(item, T::PARTITION_KEY, T::SORT_KEY);
+            stored.extend(key.filter(|_| order.has(item).is_some()));
         };
-        Ok(records.into_iter().filter_map(key).collect())
+        load::raw_chunk::<T>(&link, keys, true, take).await?;
+        Ok(stored)
     }
 
     /// Whether a record as it is to be stored has these attributes and meets conditions.
