@@ -28,8 +28,8 @@ pub use read::{BadItems, Page};
 pub use scan::Scan;
 
 pub(crate) use read::{
-    Overlay, Part, PartPage, Place, Places, RawPage, RawPages, Reader, Walk, Wanted, cursor_keys,
-    parts, skipped,
+    AddedTo, Overlay, Part, PartPage, Place, Places, RawPage, RawPages, Reader, Walk, Wanted,
+    cursor_keys, parts, skipped,
 };
 
 use crate::codec::{EncodedItem, encode};

@@ -19,7 +19,7 @@ use crate::record::Record;
 use crate::spec::{IndexProjection, IndexSpec};
 use crate::store::Reading;
 use cursor::Cursor;
-pub(crate) use cursor::{Place, Places};
+pub(crate) use cursor::{AddedTo, Place, Places};
 use shape::Shape;
 pub(crate) use walk::{Part, PartPage, Walk, cursor_keys, parts};
 
@@ -302,7 +302,7 @@ impl<T: Record> Reader<T> {
         let is_asked = |json: &str| {
             parse_item(json.as_bytes()).is_ok_and(|item| key.evaluate(&item).unwrap_or(false))
         };
-        let added = places.added.as_deref().filter(|place| !place.is_empty());
+        let added = places.added.as_ref().and_then(AddedTo::key);
         added.is_none_or(is_asked)
             && places.parts.iter().all(|place| match place {
                 Place::After(json) => is_asked(json),

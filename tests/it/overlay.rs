@@ -1,5 +1,7 @@
 //! Queries and scans of a memory table: what is unsaved is seen in its place, once.
 
+mod resumed;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@ use super::order::{Order, Position};
 use crate::codec::item_key;
 use crate::key::Key;
 use crate::record::Record;
-use crate::table::{Place, Places};
+use crate::table::{AddedTo, Place, Places};
 
 /// The records that are to be added, the next one first, and which ones of the database they stand for.
 ///
@@ -26,31 +26,9 @@ pub(super) struct Added {
     doubtful: HashSet<Key>,
     is_query: bool,
     /// The place of the last that was returned, if the database has not come behind it.
-    last: Option<Last>,
+    last: Option<AddedTo>,
     /// The same of the read that goes on.
     resumed: Option<Rank>,
-}
-
-/// The last of what was added, as a cursor has it.
-#[derive(Clone)]
-struct Last {
-    place: String,
-    is_late: bool,
-}
-
-impl Last {
-    const LATE: char = '=';
-
-    fn of(text: &str) -> Option<Self> {
-        let place = text.strip_prefix(Self::LATE);
-        let is_late = place.is_some();
-        let place = place.unwrap_or(text).to_owned();
-        (!place.is_empty()).then_some(Self { place, is_late })
-    }
-
-    fn text(&self) -> String {
-        if self.is_late { format!("{}{}", Self::LATE, self.place) } else { self.place.clone() }
-    }
 }
 
 /// Where a record comes among those that are added.
@@ -78,11 +56,14 @@ pub(super) enum Comes {
 impl Added {
     /// Those of the records that are to come in a read that goes on at these places.
     pub(super) fn new<T: Record>(order: &Order<T>, places: &Places) -> Self {
-        let last = places.added.as_deref().and_then(Last::of);
-        let resumed = last.as_ref().map(|last| Rank {
-            position: order.position(last.place.as_bytes()),
-            is_late: last.is_late,
-            key: item_key(last.place.as_bytes(), T::PARTITION_KEY, T::SORT_KEY),
+        let last = places.added.clone().filter(|last| *last != AddedTo::Start);
+        let resumed = last.as_ref().and_then(|last| {
+            let place = last.key()?.as_bytes();
+            Some(Rank {
+                position: order.position(place),
+                is_late: matches!(last, AddedTo::AfterLate(_)),
+                key: item_key(place, T::PARTITION_KEY, T::SORT_KEY),
+            })
         });
         Self {
             waiting: VecDeque::new(),
@@ -250,7 +231,8 @@ impl Added {
             if self.done.contains(&candidate.key) {
                 continue;
             }
-            self.last = Some(Last { place: candidate.place, is_late: candidate.is_late });
+            let to = if candidate.is_late { AddedTo::AfterLate } else { AddedTo::After };
+            self.last = Some(to(candidate.place));
             self.done.insert(candidate.key.clone());
             let is_it = candidate.key == *key;
             if self.is_query {
@@ -270,12 +252,12 @@ impl Added {
     }
 
     /// How far it came, for a cursor at these places.
-    pub(super) fn place(&self, places: &Places) -> Option<String> {
+    pub(super) fn place(&self, places: &Places) -> Option<AddedTo> {
         let ended = places.parts.iter().all(|part| *part == Place::End);
         match &self.last {
             _ if ended && self.rest().is_empty() => None,
-            Some(last) if ended || self.is_query => Some(last.text()),
-            None if ended => Some(String::new()),
+            Some(last) if ended || self.is_query => Some(last.clone()),
+            None if ended => Some(AddedTo::Start),
             _ => None,
         }
     }

@@ -81,18 +81,18 @@ impl<T: Record> Shared<T> {
         keys
     }
 
-    /// What is unsaved of these keys, or was a moment ago. `loaded`: what was not in memory any more.
+    /// What is unsaved of these keys, or was a moment ago. `records`: what may have been let go.
     pub(super) fn unsaved_now(
         &self,
         keys: Vec<Key>,
-        loaded: &HashMap<Key, Arc<T>>,
+        records: &HashMap<Key, Arc<T>>,
     ) -> Vec<Unsaved<T>> {
         let unsaved = |key: Key| {
             let mut locked = self.slots.lock(key.as_bytes());
             let slot = locked.find(key.as_bytes());
             match slot.filter(|slot| slot.unsaved.is_some() || !slot.now.is_unknown()) {
                 Some(slot) => Some(Unsaved::of(key, slot)),
-                None => loaded.get(&key).map(|record| Unsaved::saved(key, record)),
+                None => records.get(&key).map(|record| Unsaved::saved(key, record)),
             }
         };
         keys.into_iter().filter_map(unsaved).collect()

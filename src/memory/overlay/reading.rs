@@ -54,10 +54,10 @@ impl<T: Record> Shared<T> {
         reader.consistent |= index.is_none_or(IndexSpec::is_local) && self.reads_like_loads();
         // Checked as it was said, also where the service is not asked all of it.
         let places = reader.clone().prepare(Wanted::Attributes(&[]))?.places;
-        let loaded = self.load_to_look_at(&reader).await?;
+        let records = self.records_to_look_at(&reader).await?;
         let loading = Loading::begin(&self);
         let asked = loading.asked(reader.consistent);
-        let added = self.to_be_added(&reader, &order, &places, &loaded);
+        let added = self.to_be_added(&reader, &order, &places, &records);
         let projected = index.is_none_or(|it| matches!(it.attributes(), IndexProjection::All));
         if added.expects_any() || !projected {
             // The stored form may not meet what the record here does.
@@ -87,19 +87,26 @@ impl<T: Record> Shared<T> {
         })
     }
 
-    /// The records that an index may not have yet and that are not in memory.
-    async fn load_to_look_at(
+    /// The records that an index may not have yet, also those that are let go while others are loaded.
+    async fn records_to_look_at(
         self: &Arc<Self>,
         reader: &Reader<T>,
     ) -> Result<HashMap<Key, Arc<T>>, Error> {
         if reader.index.is_none() {
             return Ok(HashMap::new());
         }
-        // What is not known of them says whether they are in the index.
-        let unknown = |key: &Key| self.known(key).is_none();
-        let keys = self.keys_to_look_at(reader).into_iter().filter(unknown).collect();
-        let loaded = self.fetch_each(keys).await?;
-        Ok(loaded.into_iter().filter_map(|(key, record)| Some((key, record.ok()?))).collect())
+        let (mut records, mut unknown) = (HashMap::new(), Vec::new());
+        for key in self.keys_to_look_at(reader) {
+            match self.record_here(&key) {
+                Some(record) => drop(records.insert(key, record)),
+                // What is not known of it says whether it is in the index.
+                None if self.known(&key).is_none() => unknown.push(key),
+                None => {}
+            }
+        }
+        let loaded = self.fetch_each(unknown).await?;
+        records.extend(loaded.into_iter().filter_map(|(key, record)| Some((key, record.ok()?))));
+        Ok(records)
     }
 
     /// What is unsaved now, and how it comes.
@@ -108,10 +115,10 @@ impl<T: Record> Shared<T> {
         reader: &Reader<T>,
         order: &Order<T>,
         places: &Places,
-        loaded: &HashMap<Key, Arc<T>>,
+        records: &HashMap<Key, Arc<T>>,
     ) -> Added {
         let (mut added, mut candidates) = (Added::new(order, places), Vec::new());
-        for unsaved in self.unsaved_now(self.keys_to_look_at(reader), loaded) {
+        for unsaved in self.unsaved_now(self.keys_to_look_at(reader), records) {
             if reader.index.is_some() && unsaved.is_for_the_index() {
                 continue;
             }

@@ -1,6 +1,7 @@
 //! What is known here of what a page has.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::order::Order;
 use crate::codec::item_key;
@@ -38,6 +39,11 @@ impl<T: Record> Shared<T> {
             }
         };
         Here::Known(self.visible(seen))
+    }
+
+    /// The record of a key that is in memory.
+    pub(super) fn record_here(&self, key: &Key) -> Option<Arc<T>> {
+        self.slots.lock(key.as_bytes()).find(key.as_bytes())?.now.record()
     }
 
     /// Of which of these keys, at most 100, the database has what is asked for.

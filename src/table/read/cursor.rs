@@ -58,10 +58,32 @@ pub(crate) struct Places {
     /// One for a query, one for each segment of a scan.
     #[serde(rename = "p")]
     pub(crate) parts: Vec<Place>,
-    /// Of what a memory table adds: the key of the last that was returned, which is DynamoDB JSON; empty
-    /// if all of it is still to come.
+    /// How far a memory table came with what it adds.
     #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
-    pub(crate) added: Option<String>,
+    pub(crate) added: Option<AddedTo>,
+}
+
+/// How far a memory table came with what it adds.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) enum AddedTo {
+    /// All of it is still to come.
+    #[serde(rename = "s")]
+    Start,
+    /// The last that was returned has this key, which is DynamoDB JSON.
+    #[serde(rename = "a")]
+    After(String),
+    /// The same, and it came behind all of the database that is in its place.
+    #[serde(rename = "l")]
+    AfterLate(String),
+}
+
+impl AddedTo {
+    pub(crate) fn key(&self) -> Option<&str> {
+        match self {
+            Self::Start => None,
+            Self::After(key) | Self::AfterLate(key) => Some(key),
+        }
+    }
 }
 
 /// How far a part of a read came.
