@@ -5,7 +5,7 @@ mod write;
 use std::fmt;
 use std::sync::Arc;
 
-pub(crate) use write::{Outgoing, Request, Stored, Target};
+pub(crate) use write::{Outgoing, Request, Stored, Target, is_own};
 
 use crate::error::{BoxError, Error, ErrorKind};
 use crate::key::Key;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Guard, Mode};
-use crate::codec::tree::{Fields, Node, field};
+use crate::codec::tree::{Fields, Node, field, same_field};
 use crate::codec::{EncodedItem, key_json};
 use crate::condition::{Changed, Expected, Rendered};
 use crate::error::{Error, ErrorKind};
@@ -200,6 +200,21 @@ impl<'a> Request<'a> {
 fn plain_put<T: Record>(target: Target<'_>) -> Outgoing {
     let action = Action::Put(target.item.clone());
     Outgoing { action, changed: [T::PARTITION_KEY.into()].into(), expects: false }
+}
+
+/// Whether what is stored is what a write of this mode was to store that changed these attributes, as
+/// far as that can be told: others may have changed before it what it did not expect.
+pub(crate) fn is_own<T: Record>(
+    mode: Mode,
+    changed: &[Box<str>],
+    mine: &Fields<'_>,
+    theirs: &Fields<'_>,
+) -> bool {
+    let same = |name: &str| same_field(mine, theirs, name);
+    // Of an item that is made all is ours, and of one that is expected all is as it was.
+    let is_made = changed.iter().any(|name| **name == *T::PARTITION_KEY);
+    let whole = is_made || matches!(mode, Mode::Plain | Mode::Guarded(Guard::Item));
+    changed.iter().all(|name| same(name)) && (!whole || mine.iter().all(|(name, _)| same(name)))
 }
 
 fn is_key<T: Record>(name: &str) -> bool {

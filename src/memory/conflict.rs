@@ -9,10 +9,10 @@ use super::outgoing::operation;
 use super::slot::{Change, Known};
 use super::turn::Turn;
 use crate::breaks::broken;
-use crate::codec::tree::{parse_item, same_field};
+use crate::codec::tree::parse_item;
 use crate::codec::{Decoded, decode, same_items};
 use crate::error::{BoxError, Error, ErrorKind};
-use crate::guard::{Guard, Merge, Mode, OnConflict, Resolution, conflict};
+use crate::guard::{Merge, Mode, OnConflict, Resolution, conflict, is_own};
 use crate::key::Key;
 use crate::record::Record;
 use crate::store::{Operation, Outcome};
@@ -82,10 +82,7 @@ impl<T: Record> Shared<T> {
         };
         let Doubt::Alone(attempt) = doubt else { return same_items(mine, theirs) };
         let (Ok(mine), Ok(theirs)) = (parse_item(mine), parse_item(theirs)) else { return false };
-        let same = |name: &str| same_field(&mine, &theirs, name);
-        let whole = matches!(attempt.mode, Mode::Plain | Mode::Guarded(Guard::Item));
-        attempt.changed.iter().all(|name| same(name))
-            && (!whole || mine.iter().all(|(name, _)| same(name)))
+        is_own::<T>(attempt.mode, &attempt.changed, &mine, &theirs)
     }
 
     /// The next attempt starts from what is stored, if the type can read that.

@@ -3,13 +3,16 @@
 use std::fmt;
 use std::future::IntoFuture;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use super::Table;
 use super::sending::{Sending, Sent};
 use crate::codec::tree::{Fields, parse_item};
 use crate::codec::{CodecError, Decoded, EncodedItem, Kept, decode, encode, same_items};
 use crate::error::{Error, ErrorKind};
-use crate::guard::{Guard, Merge, Mode, OnConflict, Outgoing, Request, Stored, Target, conflict};
+use crate::guard::{
+    Guard, Merge, Mode, OnConflict, Outgoing, Request, Stored, Target, conflict, is_own,
+};
 use crate::key::Key;
 use crate::record::Record;
 use crate::store::{Action, Single};
@@ -172,6 +175,13 @@ struct Writing<'t, T> {
     kept: Option<Kept>,
     /// `None`: it is to be deleted.
     record: Option<T>,
+    /// What was sent last.
+    attempt: Option<Attempt>,
+}
+
+struct Attempt {
+    item: Option<Vec<u8>>,
+    changed: Arc<[Box<str>]>,
 }
 
 /// What is known of the item.
@@ -203,7 +213,17 @@ impl<'t, T: Record> Writing<'t, T> {
             }
             Some(base) => Seen::Item(form(table, base, &key)?.json),
         };
-        Ok(Self { table, key, mode, policy, base, stored, kept: None, record: Some(record) })
+        Ok(Self {
+            table,
+            key,
+            mode,
+            policy,
+            base,
+            stored,
+            kept: None,
+            record: Some(record),
+            attempt: None,
+        })
     }
 
     async fn write(mut self) -> Result<Option<T>, Error> {
@@ -218,7 +238,7 @@ impl<'t, T: Record> Writing<'t, T> {
                 Sent::Again => continue,
                 Sent::Conflict(theirs) => theirs,
             };
-            if sending.is_in_doubt && self.is_as(self.record.as_ref(), theirs.as_deref()) {
+            if sending.is_in_doubt && self.is_own(theirs.as_deref()) {
                 // An attempt of ours whose answer was lost.
                 return Ok(self.record);
             }
@@ -273,7 +293,8 @@ impl<'t, T: Record> Writing<'t, T> {
         };
         let outgoing = request.outgoing::<T>().map_err(|error| self.placed(error))?;
         let version = stored.version::<T>();
-        if let Some(Outgoing { action: Action::Single(single), .. }) = outgoing {
+        if let Some(Outgoing { action: Action::Single(single), changed, .. }) = outgoing {
+            self.attempt = Some(Attempt { item: item.map(|item| item.json), changed });
             self.record = record;
             return Ok(Some(single));
         }
@@ -305,6 +326,16 @@ impl<'t, T: Record> Writing<'t, T> {
             let text = format!("what others stored does not fit the record's type: {why}");
             self.placed(Error::new(ErrorKind::InvalidItem, text)).caused_by_any(why.into_source())
         })
+    }
+
+    /// Whether what is stored is what was sent.
+    fn is_own(&self, theirs: Option<&[u8]>) -> bool {
+        let sent = self.attempt.as_ref().and_then(|it| Some((it.item.as_deref()?, &it.changed)));
+        let (Some((mine, changed)), Some(theirs)) = (sent, theirs) else {
+            return sent.is_none() && theirs.is_none();
+        };
+        let (Ok(mine), Ok(theirs)) = (parse_item(mine), parse_item(theirs)) else { return false };
+        is_own::<T>(self.mode, changed, &mine, &theirs)
     }
 
     /// Whether what is stored is a record, as far as the type knows the item.

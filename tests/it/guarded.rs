@@ -9,7 +9,7 @@ use memory_table::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::support::{Fault, Gate, Stage};
+use crate::support::{Draft, Fault, Gate, Stage};
 
 const BATCH: &str = "BatchWriteItem";
 const PUT: &str = "PutItem";
@@ -778,4 +778,39 @@ async fn a_first_conflict_is_resolved_whatever_patience_says() {
     stage.truth.put(&page("/", 100, 10)).await.unwrap();
     assert_eq!(memory.flush().await.unwrap().written, 1);
     assert_eq!(stored(&stage, "/").await, Some((101, 10)));
+}
+
+/// Both make it, and the answer to one is lost before it is applied: with equal versions, too, what is
+/// stored is not what was to be.
+#[tokio::test]
+async fn a_record_that_others_made_meanwhile_is_a_conflict() {
+    for guard in [Guard::Item, Guard::Fields] {
+        let stage = Stage::<Page>::new().await;
+        let memory = guarded(&stage, guard, OnConflict::Fail);
+        memory.put(page("/", 5, 5)).await.unwrap();
+        made_by_others(&stage, page("/", 1, 1), &memory).await;
+        assert_eq!(stored(&stage, "/").await, Some((1, 1)));
+    }
+    let stage = Stage::<Draft>::new().await;
+    let memory = stage.memory();
+    let draft = |text: &str, version| Draft { id: 1, text: text.into(), version };
+    memory.put(draft("mine", 0)).await.unwrap();
+    made_by_others(&stage, draft("theirs", 1), &memory).await;
+    assert_eq!(stage.truth.get(1).await.unwrap(), Some(draft("theirs", 1)));
+}
+
+async fn made_by_others<T: Record + PartialEq>(
+    stage: &Stage<T>,
+    theirs: T,
+    memory: &MemoryTable<T>,
+) {
+    let truth = stage.truth.clone();
+    let lost = Fault::connection_reset().foreign_write_before(move || {
+        let (truth, theirs) = (truth.clone(), theirs.clone());
+        async move { truth.put(&theirs).await.unwrap() }
+    });
+    stage.faults.next(PUT, lost);
+    let error = memory.flush().await.unwrap_err();
+    assert_eq!((error.cause().kind(), error.report().written), (ErrorKind::Conflict, 0));
+    assert_eq!(memory.unsaved().len(), 1);
 }

@@ -14,7 +14,7 @@ use memory_table::{
 };
 
 pub use memory_table::testing::{Fault, Faults, Gate};
-pub use records::{Player, Team, at, named, player, players};
+pub use records::{Draft, Player, Team, at, named, player, players};
 
 /// Where the DynamoDB server under test is; the embedded database is tested without it.
 const ENDPOINT: &str = "MEMORY_TABLE_TEST_ENDPOINT";

@@ -6,7 +6,7 @@ use memory_table::aws_sdk_dynamodb::types::AttributeValue;
 use memory_table::{ErrorKind, Guard, OnConflict, Record};
 use serde::{Deserialize, Serialize};
 
-use crate::support::{Fault, Stage};
+use crate::support::{Draft, Fault, Stage};
 
 #[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[record(table = "pages")]
@@ -149,17 +149,6 @@ async fn workers_that_merge_or_increment_lose_nothing() {
     assert_eq!(stage.truth.get_consistent("/").await.unwrap(), Some(page(81, 90)));
 }
 
-/// A record that counts its writes.
-#[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[record(table = "drafts")]
-struct Draft {
-    #[record(partition_key)]
-    id: u32,
-    text: String,
-    #[record(version)]
-    version: u32,
-}
-
 #[tokio::test]
 async fn a_version_is_its_own_base() {
     let stage = Stage::<Draft>::new().await;
@@ -196,4 +185,34 @@ async fn to_add_nothing_sends_nothing() {
     stage.table.increment("/new", Page::FIELDS.visits, 0).await.unwrap();
     assert_eq!(stage.faults.count("TransactWriteItems"), 0);
     assert_eq!(stage.truth.get("/new").await.unwrap(), None);
+}
+
+/// Its condition holds only what it changes, so others may have changed the rest behind it.
+#[tokio::test]
+async fn its_own_success_is_met_though_others_changed_something_else_since() {
+    let stage = stage().await;
+    let truth = stage.truth.clone();
+    let lost = Fault::connection_reset().after_applying().foreign_write_after(move || {
+        let truth = truth.clone();
+        async move { truth.put(&page(2, 99)).await.unwrap() }
+    });
+    stage.faults.next("UpdateItem", lost);
+    let write = stage.table.put_guarded(Some(&page(1, 10)), &page(2, 10)).guard(Guard::Fields);
+    assert_eq!(write.on_conflict(added()).await.unwrap(), Some(page(2, 10)));
+    assert_eq!(stage.truth.get("/").await.unwrap(), Some(page(2, 99)), "nothing is added twice");
+}
+
+#[tokio::test]
+async fn a_record_that_others_made_is_not_taken_for_ones_own() {
+    let stage = Stage::<Draft>::new().await;
+    let draft = |text: &str, version| Draft { id: 1, text: text.into(), version };
+    let truth = stage.truth.clone();
+    let lost = Fault::connection_reset().foreign_write_before(move || {
+        let truth = truth.clone();
+        async move { truth.put(&draft("theirs", 1)).await.unwrap() }
+    });
+    stage.faults.next("PutItem", lost);
+    let error = stage.table.put_guarded(None, &draft("mine", 0)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert_eq!(stage.truth.get(1).await.unwrap(), Some(draft("theirs", 1)));
 }

@@ -26,6 +26,17 @@ pub struct Team {
     pub points: u32,
 }
 
+/// A record that counts its writes.
+#[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[record(table = "drafts")]
+pub struct Draft {
+    #[record(partition_key)]
+    pub id: u32,
+    pub text: String,
+    #[record(version)]
+    pub version: u32,
+}
+
 /// The key of a chess player.
 pub fn at(name: &str) -> (&'static str, &str) {
     ("chess", name)
