@@ -47,6 +47,23 @@ impl Sums {
         Ok(sums)
     }
 
+    /// These without others, which are among them.
+    pub(crate) fn minus(&self, others: &Self) -> Self {
+        let zero = Number::default();
+        let less = |(name, number): &(Box<str>, Number)| {
+            let other = others.0.iter().find(|(other, _)| other == name);
+            let left = other.and_then(|(_, other)| number.checked_sub(other));
+            (name.clone(), left.unwrap_or_else(|| number.clone()))
+        };
+        Self(self.0.iter().map(less).filter(|(_, left)| *left != zero).collect())
+    }
+
+    /// Those of attributes of which this holds, and the others.
+    pub(crate) fn partition(self, holds: impl Fn(&str) -> bool) -> (Self, Self) {
+        let (these, others) = self.0.into_iter().partition(|(name, _)| holds(name));
+        (Self(these), Self(others))
+    }
+
     pub(crate) fn negated(&self) -> Self {
         let zero = Number::default();
         let negated = |number: &Number| zero.checked_sub(number).unwrap_or_default();
@@ -55,6 +72,10 @@ impl Sums {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| **known == *name)
     }
 
     /// Whether nothing is changed by it.

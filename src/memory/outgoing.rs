@@ -24,8 +24,10 @@ pub(super) struct Sent<T> {
     pub(super) kept: Option<Arc<Kept>>,
     pub(super) mode: Mode,
     pub(super) doubts: Doubts<T>,
-    /// Increments that go behind the record, which shows them already.
+    /// Increments that the record shows already: they go behind it, or in it.
     pub(super) waiting: Option<Sums>,
+    /// The number of the first of them.
+    pub(super) since: u64,
 }
 
 /// What is to be sent of a slot at once.
@@ -64,7 +66,7 @@ impl<T: Record> Shared<T> {
     /// Notes what is about to be sent, unless it must wait: a newer value than one of unknown outcome
     /// does, and is not in flight meanwhile.
     fn held_or_sent(&self, key: &Key, sent: &Sent<T>, prepared: Send<T>) -> Take {
-        let Send { action, item, now, attempt } = prepared;
+        let Send { action, item, now, attempt, absorbed } = prepared;
         let target = match (&action, &attempt) {
             (Action::Put(item), _) => Some(&*item.json),
             (_, Some(attempt)) => attempt.item.as_deref(),
@@ -74,19 +76,33 @@ impl<T: Record> Shared<T> {
             self.settle(key, Settled::Pending(Outcome::NotWritten));
             return Take::Held(operation(&sent.now), until);
         }
-        self.note_flight(key, |flight| {
+        self.note_flight(key, (sent.since, absorbed), |flight| {
             (flight.sent, flight.attempt, flight.item) = (now, attempt.map(Arc::new), item);
         });
         self.note_write(key);
         Take::Write(action)
     }
 
-    /// Changes what is in flight.
-    fn note_flight(&self, key: &Key, note: impl FnOnce(&mut Flight<T>)) {
+    /// Changes what is in flight. The increments that are in it, of those that wait since a change of
+    /// this number, do not wait any more.
+    fn note_flight(
+        &self,
+        key: &Key,
+        (since, absorbed): (u64, Sums),
+        note: impl FnOnce(&mut Flight<T>),
+    ) {
         let mut locked = self.slots.lock(key.as_bytes());
         let unsaved = locked.find(key.as_bytes()).and_then(|slot| slot.unsaved.as_mut());
-        if let Some(flight) = unsaved.and_then(|unsaved| unsaved.flight.as_mut()) {
+        let Some(unsaved) = unsaved else { return };
+        if let Some(flight) = &mut unsaved.flight {
             note(flight);
+        }
+        let deltas = unsaved.deltas.as_mut().filter(|deltas| deltas.since == since);
+        if let Some(deltas) = deltas.filter(|_| !absorbed.is_empty()) {
+            deltas.waiting = deltas.waiting.minus(&absorbed);
+            if deltas.is_empty() {
+                unsaved.deltas = None;
+            }
         }
     }
 }
@@ -119,8 +135,8 @@ impl<T: Record> Changes for Arc<Shared<T>> {
             };
             match self.prepare(key, &sent) {
                 Ok(Prepared::Send(prepared)) => return self.held_or_sent(key, &sent, *prepared),
-                Ok(Prepared::Unchanged(now)) => {
-                    self.note_flight(key, |flight| flight.sent = now);
+                Ok(Prepared::Unchanged(now, absorbed)) => {
+                    self.note_flight(key, (sent.since, absorbed), |flight| flight.sent = now);
                     if self.settle_unchanged(key) {
                         return Take::Unchanged;
                     }
@@ -190,6 +206,8 @@ impl<T: Record> Shared<T> {
         unsaved.flight = Some(flight);
         let (base, doubts) = (unsaved.base.clone(), unsaved.doubts.clone());
         let waiting = unsaved.deltas.as_ref().map(|deltas| deltas.waiting.clone());
-        Part::Record(Sent { seq, now, base, kept, mode: self.mode_of(unsaved), doubts, waiting })
+        let since = unsaved.deltas.as_ref().map_or(0, |deltas| deltas.since);
+        let mode = self.mode_of(unsaved);
+        Part::Record(Sent { seq, now, base, kept, mode, doubts, waiting, since })
     }
 }

@@ -9,10 +9,10 @@ use super::fence::Expectation;
 use super::outgoing::Sent;
 use super::slot::Known;
 use crate::breaks::broken;
-use crate::codec::tree::{Fields, Node, parse_item, write_fields};
+use crate::codec::tree::{Fields, Node, field, parse_item, same_field, write_fields};
 use crate::codec::{CodecError, EncodedItem, Kept, MAX_ITEM, encode, key_json, same_items};
 use crate::error::{Error, ErrorKind};
-use crate::guard::{Mode, Outgoing, Request, Stored, Target};
+use crate::guard::{self, Mode, Outgoing, Request, Stored};
 use crate::key::Key;
 use crate::record::Record;
 use crate::store::Action;
@@ -21,8 +21,8 @@ use crate::sums::Sums;
 /// What is to be sent for a slot.
 pub(super) enum Prepared<T> {
     Send(Box<Send<T>>),
-    /// Nothing: this is what is stored.
-    Unchanged(Known<T>),
+    /// Nothing: this is what is stored, with these increments in it.
+    Unchanged(Known<T>, Sums),
 }
 
 pub(super) struct Send<T> {
@@ -33,6 +33,16 @@ pub(super) struct Send<T> {
     pub(super) now: Known<T>,
     /// What goes alone.
     pub(super) attempt: Option<Attempt>,
+    /// The increments that are in the item and go by that.
+    pub(super) absorbed: Sums,
+}
+
+/// The item that a record is to be.
+struct Target {
+    /// Without the increments that go on their own.
+    item: EncodedItem,
+    /// Those that are in it.
+    absorbed: Sums,
 }
 
 impl<T: Record> Shared<T> {
@@ -40,10 +50,11 @@ impl<T: Record> Shared<T> {
     pub(super) fn prepare(&self, key: &Key, sent: &Sent<T>) -> Result<Prepared<T>, Error> {
         match sent.mode {
             Mode::Plain => Ok(match self.whole(key, sent)? {
-                None => Prepared::Unchanged(sent.now.clone()),
+                None => Prepared::Unchanged(sent.now.clone(), Sums::default()),
                 Some(action) => {
-                    let now = sent.now.clone();
-                    Prepared::Send(Box::new(Send { action, item: None, now, attempt: None }))
+                    let (now, absorbed) = (sent.now.clone(), Sums::default());
+                    let send = Send { action, item: None, now, attempt: None, absorbed };
+                    Prepared::Send(Box::new(send))
                 }
             }),
             Mode::Guarded(_) | Mode::FieldWise => self.alone(key, sent),
@@ -92,7 +103,11 @@ impl<T: Record> Shared<T> {
             })
         };
         let now = versioned(stored.version::<T>().saturating_add(1))?;
-        let item = self.target(key, sent, &now)?;
+        let target = self.target(key, sent, &now, fields.as_ref())?;
+        let (item, absorbed) = match target {
+            Some(Target { item, absorbed }) => (Some(item), absorbed),
+            None => (None, Sums::default()),
+        };
         let target_fields = item.as_ref().map(|item| self.fields(&item.json, key)).transpose()?;
         let target = item.as_ref().zip(target_fields.as_ref());
         let doubtful = self.doubtful(key, sent, fields.as_ref());
@@ -101,13 +116,13 @@ impl<T: Record> Shared<T> {
             mode: sent.mode,
             stored,
             absence_is_sure: self.options.consistent,
-            target: target.map(|(item, fields)| Target { item, fields }),
+            target: target.map(|(item, fields)| guard::Target { item, fields }),
             replaces: sent.base.replaced,
             doubtful: doubtful.as_deref(),
         };
         let outgoing = request.outgoing::<T>().map_err(|error| self.place(error).on_key(key))?;
         let Some(Outgoing { action, changed, expects }) = outgoing else {
-            return Ok(Prepared::Unchanged(versioned(stored.version::<T>())?));
+            return Ok(Prepared::Unchanged(versioned(stored.version::<T>())?, absorbed));
         };
         let attempt = matches!(action, Action::Single(_)).then(|| Attempt {
             seq: sent.seq,
@@ -120,21 +135,43 @@ impl<T: Record> Shared<T> {
             }),
             changed,
         });
-        let waits = sent.waiting.as_ref().is_some_and(|waiting| !waiting.is_empty());
+        let waits = sent.waiting.as_ref().is_some_and(|waiting| *waiting != absorbed);
         let item = item.filter(|_| waits).map(|item| Arc::from(item.json));
-        Ok(Prepared::Send(Box::new(Send { action, item, now, attempt })))
+        Ok(Prepared::Send(Box::new(Send { action, item, now, attempt, absorbed })))
     }
 
-    /// The item that a record is to be, but for increments that go on their own.
+    /// The item that a record is to be, but for increments that go on their own: those of attributes
+    /// that are otherwise as they are stored. An attribute that is written anyway has them, or it would
+    /// for a moment be what nobody asked for.
     fn target(
         &self,
         key: &Key,
         sent: &Sent<T>,
         now: &Known<T>,
-    ) -> Result<Option<EncodedItem>, Error> {
+        stored: Option<&Fields<'_>>,
+    ) -> Result<Option<Target>, Error> {
         let Known::Record(record) = now else { return Ok(None) };
         let item = self.item(record, key, sent.kept.as_deref())?;
-        self.without(item, key, sent.waiting.as_ref()).map(Some)
+        let waiting = sent.waiting.clone().unwrap_or_default();
+        if waiting.is_empty() || sent.base.replaced {
+            return Ok(Some(Target { item, absorbed: waiting }));
+        }
+        let below = self.without(&item, key, &waiting)?;
+        let below = self.fields(&below, key)?;
+        let is_unchanged = |name: &str| match stored.map(|stored| field(stored, name)) {
+            Some(Some(_)) => stored.is_some_and(|stored| same_field(stored, &below, name)),
+            Some(None) => matches!(field(&below, name), Some(Node::N(number)) if *number == "0"),
+            None => false,
+        };
+        let (alone, absorbed) = waiting.partition(is_unchanged);
+        let json = self.without(&item, key, &alone)?;
+        let mut fields = self.fields(&json, key)?;
+        // What is not stored is not to be made before it is added to.
+        let is_new = |name: &str| stored.is_some_and(|stored| field(stored, name).is_none());
+        fields.retain(|(name, _)| !(is_new(name) && alone.has(name)));
+        let mut json = Vec::with_capacity(item.json.len());
+        write_fields(&mut json, &fields);
+        Ok(Some(Target { item: EncodedItem { json, ..item }, absorbed }))
     }
 
     /// The attributes that attempts without an answer change, each once; `None` if what is stored is
@@ -217,19 +254,10 @@ impl<T: Record> Shared<T> {
         }
     }
 
-    /// An item without the increments that go on their own.
-    fn without(
-        &self,
-        item: EncodedItem,
-        key: &Key,
-        waiting: Option<&Sums>,
-    ) -> Result<EncodedItem, Error> {
-        let Some(waiting) = waiting.filter(|waiting| !waiting.is_empty()) else {
-            return Ok(item);
-        };
-        let json = waiting.negated().added_to(&item.json);
-        let json = json.map_err(|why| self.unstorable(key, why.to_string()))?;
-        Ok(EncodedItem { json, ..item })
+    /// An item without increments.
+    fn without(&self, item: &EncodedItem, key: &Key, sums: &Sums) -> Result<Vec<u8>, Error> {
+        let json = sums.negated().added_to(&item.json);
+        json.map_err(|why| self.unstorable(key, why.to_string()))
     }
 
     fn restored(

@@ -332,3 +332,82 @@ async fn a_versioned_record_can_be_given_another_key() {
     memory.update_existing(2, |draft| draft.text = "b".into()).await.unwrap();
     assert_eq!(memory.flush().await.unwrap().written, 1);
 }
+
+/// What is added and then set is sent as it was set: the sum of both would for a moment be stored as
+/// less than nothing, which nobody can read.
+#[tokio::test]
+async fn an_attribute_that_is_set_has_the_increments_from_before() {
+    let (stage, memory) = loaded().await;
+    for lost in [false, true] {
+        memory.increment(1, Account::FIELDS.logins, 5).await.unwrap();
+        memory.update(1, |account| account.logins = 2).await.unwrap();
+        memory.increment(1, Account::FIELDS.logins, 1).await.unwrap();
+        assert_eq!(memory.get(1).await.unwrap().unwrap().logins, 3);
+        if lost {
+            stage.faults.next(UPDATE, Fault::connection_reset().after_applying());
+            stage.faults.next(UPDATE, Fault::throttled());
+        }
+        memory.update(1, |account| account.email.push('x')).await.unwrap();
+        let report = memory.flush().await.unwrap();
+        assert_eq!((report.written, memory.unsaved().len()), (1, 0));
+        assert_eq!(stage.faults.count("TransactWriteItems"), 0, "it is in the update");
+        assert_eq!(stage.truth.get_consistent(1).await.unwrap().unwrap().logins, 3);
+        set(&stage, "logins", number(3)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_attribute_that_is_set_to_what_is_stored_is_not_added_to() {
+    let (stage, memory) = loaded().await;
+    memory.increment(1, Account::FIELDS.logins, 5).await.unwrap();
+    memory.update(1, |account| account.logins = 3).await.unwrap();
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.unchanged, report.requests), (1, 0));
+    assert_eq!(memory.unsaved(), []);
+    assert_eq!(stage.truth.get_consistent(1).await.unwrap().unwrap().logins, 3);
+    memory.increment(1, Account::FIELDS.logins, 5).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(stage.truth.get_consistent(1).await.unwrap().unwrap().logins, 8);
+}
+
+/// Others add to it meanwhile.
+#[tokio::test]
+async fn increments_of_an_attribute_that_is_not_set_are_added_beside_the_update() {
+    for is_stored in [true, false] {
+        let (stage, memory) = loaded().await;
+        if !is_stored {
+            let client = stage.truth.database().client();
+            let put = client.put_item().table_name(stage.truth.name().unwrap());
+            put.item("id", number(1)).item("email", text("a@b")).send().await.unwrap();
+            memory.reset().await.unwrap();
+            memory.get(1).await.unwrap().unwrap();
+        }
+        memory.increment(1, Account::FIELDS.logins, 2).await.unwrap();
+        memory.update(1, |account| account.email = "c@d".into()).await.unwrap();
+        stage.truth.increment(1, Account::FIELDS.logins, 10).await.unwrap();
+        assert_eq!(memory.flush().await.unwrap().written, 1);
+        let stored = stage.truth.get_consistent(1).await.unwrap().unwrap();
+        let logins = if is_stored { 15 } else { 12 };
+        assert_eq!((stored.logins, &*stored.email), (logins, "c@d"));
+        assert_eq!(stage.faults.count(UPDATE), 1);
+    }
+}
+
+/// The update waits in flight while more is added and set.
+#[tokio::test]
+async fn what_is_added_while_the_update_is_in_flight_is_added_behind_it() {
+    let (stage, memory) = loaded().await;
+    memory.increment(1, Account::FIELDS.logins, 5).await.unwrap();
+    memory.update(1, |account| account.logins = 1).await.unwrap();
+    let gate = stage.faults.hold_next(UPDATE);
+    let (flushed, ()) = tokio::join!(memory.flush(), async {
+        gate.reached().await;
+        memory.increment(1, Account::FIELDS.logins, 7).await.unwrap();
+        gate.open();
+    });
+    assert_eq!(flushed.unwrap().written, 1);
+    assert_eq!(memory.get(1).await.unwrap().unwrap().logins, 8);
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(stage.truth.get_consistent(1).await.unwrap().unwrap().logins, 8);
+    assert_eq!(memory.get(1).await.unwrap().unwrap().logins, 8);
+}
