@@ -76,7 +76,12 @@ impl<T: Record> MemoryTable<T> {
     ///
     /// The index says which records there are, and they are looked up by their keys unless they are in
     /// memory, 100 a request: an index lags behind, and need not have all attributes. What this table
-    /// saved in the last seconds is seen too, though the index may not have it yet.
+    /// saved in the last seconds is seen too, though the index may not have it yet; a query holds it, also
+    /// beyond the capacity of the memory table.
+    ///
+    /// Where several have the same sort key, or the index has none, a query that is
+    /// [resumed](crate::Query::resume) has each record once as long as none that is new there is saved in
+    /// between.
     pub fn index<K, A>(&self, index: Index<T, K, A>) -> CachedIndex<T, K, A> {
         CachedIndex { memory: self.clone(), index }
     }
