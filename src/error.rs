@@ -86,6 +86,12 @@ struct Inner {
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
+/// Code of the user's that runs within a request panicked: an interceptor, a provider of credentials.
+pub(crate) fn panicked() -> Error {
+    Error::new(ErrorKind::Service, "a request panicked")
+        .advise("look at the interceptors, HTTP client and credentials provider of the SDK client")
+}
+
 impl Error {
     /// Whether it is that of one item, and not of the request.
     pub(crate) fn is_of_item(&self) -> bool {

@@ -388,12 +388,6 @@ fn runtime() -> Result<tokio::runtime::Handle, Error> {
     })
 }
 
-/// Code of the user's that runs within a request panicked: an interceptor, a provider of credentials.
-fn panicked() -> Error {
-    Error::new(ErrorKind::Service, "a request panicked")
-        .advise("look at the interceptors, HTTP client and credentials provider of the SDK client")
-}
-
 /// The runtime that the caller is in takes no task any more.
 fn runtime_ended() -> Error {
     Error::new(ErrorKind::Configuration, "the tokio runtime has been shut down")

@@ -41,6 +41,11 @@ impl TableRef {
     }
 }
 
+/// A table's name without what an ARN has in front of it.
+pub(crate) fn short_name(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}
+
 /// What was to be done with an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

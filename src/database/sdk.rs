@@ -21,7 +21,7 @@ use crate::error::{Error, ErrorKind};
 use crate::key::{Key, KeyValue};
 use crate::store::{
     Action, Class, Done, Failure, Form, Found, Outcome, Page, PageRequest, Reading, Single, Store,
-    StoreFuture, TableRef, Wanted, Write, Written,
+    StoreFuture, TableRef, Wanted, Write, Written, short_name,
 };
 
 /// The database through an SDK client of our own, whose retries are off: the engines retry.
@@ -79,9 +79,8 @@ fn key_of(table: &TableRef, item: &SdkItem) -> Option<Key> {
 
 /// The table that is meant by a name, which may be that of an ARN or the other way round.
 fn named<'t>(tables: &'t [TableRef], name: &str) -> Option<&'t TableRef> {
-    let short = |name: &str| name.rsplit('/').next().map(str::to_owned);
     let equal = tables.iter().find(|table| *table.name == *name);
-    equal.or_else(|| tables.iter().find(|table| short(&table.name) == short(name)))
+    equal.or_else(|| tables.iter().find(|table| short_name(&table.name) == short_name(name)))
 }
 
 /// The places of returned keys in the batch that was sent, each with its table.

@@ -50,13 +50,13 @@ type Pause = oneshot::Sender<()>;
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Someone who wants some keys saved.
-struct OfKeys {
+pub(super) struct OfKeys {
     keys: Vec<Key>,
     waiting: oneshot::Sender<Ending>,
 }
 
 /// What is done until the next is begun.
-enum Round {
+pub(super) enum Round {
     Save(Saving),
     /// Nothing by this task: a flush of several tables goes on with it.
     Lease(oneshot::Sender<Box<dyn Lease>>),
@@ -64,7 +64,7 @@ enum Round {
     Pause(oneshot::Sender<Pause>),
 }
 
-enum Saving {
+pub(super) enum Saving {
     /// Every change up to this one.
     All(u64),
     /// What is unsaved of some keys.
@@ -129,7 +129,7 @@ impl<T: Record> Shared<T> {
             return Ok((receiver, true));
         };
         // Not under the lock: a runtime that was shut down drops the task at once, which locks too.
-        let task = runtime.spawn(Rounds { shared: Arc::clone(self), ended: false }.run());
+        let task = runtime.spawn(Rounds { shared: Arc::clone(self), ended: false }.begin());
         Ok((receiver, !task.is_finished()))
     }
 
@@ -212,7 +212,7 @@ impl<T: Record> Shared<T> {
 
     /// The ending of a round that panicked: what is still unsaved of its keys.
     fn panicked(&self, keys: Vec<Key>) -> FlushError {
-        let error = self.place(super::panicked().during("flush"));
+        let error = self.place(crate::error::panicked().during("flush"));
         self.not_saved(keys, &error)
     }
 
@@ -268,8 +268,15 @@ impl<T: Record> Rounds<T> {
         &self.shared
     }
 
-    pub(super) async fn run(mut self) {
-        while let Some(round) = self.next_round() {
+    async fn begin(mut self) {
+        if let Some(round) = self.next_round() {
+            self.run(round).await;
+        }
+    }
+
+    pub(super) async fn run(mut self, first: Round) {
+        let mut next = Some(first);
+        while let Some(round) = next {
             match round {
                 Round::Save(what) => self.save(what).await,
                 Round::Pause(waiting) => self.pause(waiting).await,
@@ -281,6 +288,7 @@ impl<T: Record> Rounds<T> {
                     return;
                 }
             }
+            next = self.next_round();
         }
     }
 
@@ -324,7 +332,7 @@ impl<T: Record> Rounds<T> {
     }
 
     /// The next round, or the end if nobody waits for one.
-    fn next_round(&mut self) -> Option<Round> {
+    pub(super) fn next_round(&mut self) -> Option<Round> {
         let mut state = self.shared.flushes.0.lock();
         if broken(6) {
             state.next.retain(|caller| !caller.is_closed());

@@ -343,7 +343,7 @@ impl<T: Record> Claim<T> {
     /// Loads, and tells all who wait.
     async fn finish(self) {
         let ran = AssertUnwindSafe(self.run()).catch_unwind().await;
-        let ending = ran.unwrap_or_else(|_| Err(self.shared.place(super::panicked())));
+        let ending = ran.unwrap_or_else(|_| Err(self.shared.place(crate::error::panicked())));
         self.load.ended.send_replace(Some(ending));
     }
 

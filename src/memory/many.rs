@@ -255,7 +255,7 @@ impl<T: Record> Shared<T> {
         while let Some(task) = tasks.join_next().await {
             let part = task.map_err(|error| {
                 let ended = error.is_cancelled().then(super::runtime_ended);
-                self.place(ended.unwrap_or_else(super::panicked))
+                self.place(ended.unwrap_or_else(crate::error::panicked))
             });
             report.add(part??);
         }

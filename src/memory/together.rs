@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::flush::Rounds;
 use super::{MemoryTable, Shared};
-use crate::error::Error;
+use crate::error::{Error, panicked};
 use crate::key::Key;
 use crate::link::Link;
 use crate::record::Record;
@@ -58,6 +58,8 @@ pub(crate) trait Member: Send + Sync {
 pub(crate) trait Lease: Send + Sync {
     /// What is unsaved now, which the flush is to save.
     fn begin(&self) -> Vec<Key>;
+    /// What is the same for tables of one database.
+    fn database(&self) -> usize;
     fn ready(&self) -> BoxFuture<'_, Result<Link, Error>>;
     fn changes(&self) -> &dyn Changes;
     fn limits(&self) -> Limits;
@@ -88,6 +90,10 @@ impl<T: Record> Lease for Rounds<T> {
         self.shared().slots.unsaved_keys(newest)
     }
 
+    fn database(&self) -> usize {
+        Arc::as_ptr(self.shared().table.database().store()).cast::<()>().addr()
+    }
+
     fn ready(&self) -> BoxFuture<'_, Result<Link, Error>> {
         Box::pin(self.shared().ready())
     }
@@ -105,7 +111,11 @@ impl<T: Record> Lease for Rounds<T> {
     }
 
     fn give_back(self: Box<Self>) {
-        tokio::spawn(self.run());
+        let mut rounds = *self;
+        // Nobody finds it running when there is nothing to be done.
+        if let Some(round) = rounds.next_round() {
+            tokio::spawn(rounds.run(round));
+        }
     }
 }
 
@@ -122,8 +132,9 @@ impl<T: Record> Lease for Rounds<T> {
 ///
 /// What is wrong with one table stops nothing of the others: a request that is refused as a whole is
 /// taken apart by tables first. It is no transaction: what is saved of one table says nothing about
-/// another. Where two memory tables are of one table of the database and both changed an item, the one
-/// named last is saved last. A flush of one of the tables that is under way is waited for, and one that is asked for
+/// another. All of them are held until those of one database are done: a flush of one alone, and changes that
+/// wait for room, wait for that too. Where two memory tables are of one table of the database and both changed an item, the one
+/// named last is saved last, as long as every request is answered. A flush of one of the tables that is under way is waited for, and one that is asked for
 /// meanwhile follows. A table that is named twice is flushed once.
 ///
 /// # Example
@@ -198,6 +209,7 @@ async fn in_a_task(members: &[Arc<dyn Member>]) -> Result<FlushReport, FlushErro
         let is_taken = !task.is_finished();
         match task.await {
             Ok(report) => return FlushError::check(names(members), report),
+            Err(error) if error.is_panic() => return Err(refused(panicked().during("flush"))),
             Err(_) if !is_taken => return Err(refused(super::runtime_ended())),
             // The runtime of the task has ended: go on with this one.
             Err(_) => {}
@@ -207,25 +219,22 @@ async fn in_a_task(members: &[Arc<dyn Member>]) -> Result<FlushReport, FlushErro
 
 async fn flush_together(members: Vec<Arc<dyn Member>>) -> FlushReport {
     let started = Instant::now();
-    let leases = lease_all(members).await;
-    let parts = join_all(leases.iter().map(|lease| Part::of(&**lease))).await;
-    let mut report = FlushReport::default();
-    let mut groups: Vec<Vec<Part<'_>>> = Vec::new();
-    for part in parts.into_iter().filter(|part| !part.keys.is_empty()) {
-        if let Err(error) = &part.link {
-            report.add(part.lease.not_saved(part.keys, error));
+    let mut groups: Vec<Vec<Part>> = Vec::new();
+    for lease in lease_all(members).await {
+        let keys = lease.begin();
+        if keys.is_empty() {
+            lease.give_back();
             continue;
         }
-        match groups.iter_mut().find(|group| group[0].shares_requests_with(&part)) {
+        let part = Part { lease, keys };
+        match groups.iter_mut().find(|group| group[0].lease.database() == part.lease.database()) {
             Some(group) => group.push(part),
             None => groups.push(vec![part]),
         }
     }
+    let mut report = FlushReport::default();
     for done in join_all(groups.into_iter().map(flush_group)).await {
         report.add(done);
-    }
-    for lease in leases {
-        lease.give_back();
     }
     report.elapsed = started.elapsed();
     report
@@ -245,47 +254,37 @@ async fn lease_all(members: Vec<Arc<dyn Member>>) -> Vec<Box<dyn Lease>> {
 }
 
 /// What is to be saved of a table.
-struct Part<'l> {
-    lease: &'l dyn Lease,
+struct Part {
+    lease: Box<dyn Lease>,
     keys: Vec<Key>,
-    link: Result<Link, Error>,
-}
-
-impl<'l> Part<'l> {
-    async fn of(lease: &'l dyn Lease) -> Self {
-        let keys = lease.begin();
-        Self { lease, keys, link: lease.ready().await }
-    }
-
-    fn shares_requests_with(&self, other: &Self) -> bool {
-        let store =
-            |part: &Self| part.link.as_ref().ok().map(|link| Arc::as_ptr(&link.store).cast::<()>());
-        store(self) == store(other)
-    }
 }
 
 /// Flushes tables of one database.
-async fn flush_group(parts: Vec<Part<'_>>) -> FlushReport {
-    let sources: Vec<Source<'_>> = parts
-        .iter()
-        .filter_map(|part| {
-            Some(Source { link: part.link.as_ref().ok()?, changes: part.lease.changes() })
-        })
-        .collect();
-    let keys = parts.iter().enumerate().flat_map(|(table, part)| {
-        part.keys.iter().map(move |key| TableKey { table, key: key.clone() })
-    });
-    let limits = parts.iter().map(|part| part.lease.limits());
-    let limits = limits.min_by_key(|limits| limits.requests_in_flight).unwrap_or_default();
-    let run = write::run(&sources, keys.collect(), limits);
-    match AssertUnwindSafe(run).catch_unwind().await {
-        Ok(report) => report,
-        Err(_) => {
-            let mut report = FlushReport::default();
-            for Part { lease, keys, .. } in parts {
-                report.add(lease.not_saved(keys, &super::panicked().during("flush")));
+async fn flush_group(parts: Vec<Part>) -> FlushReport {
+    let links = join_all(parts.iter().map(|part| ready(&*part.lease))).await;
+    let (mut report, mut keys) = (FlushReport::default(), Vec::new());
+    let mut sources = Vec::with_capacity(parts.len());
+    for (part, link) in parts.iter().zip(&links) {
+        match link {
+            Ok(link) => {
+                let at = |key: &Key| TableKey { table: sources.len(), key: key.clone() };
+                keys.extend(part.keys.iter().map(at));
+                sources.push(Source { link, changes: part.lease.changes() });
             }
-            report
+            Err(error) => report.add(part.lease.not_saved(part.keys.clone(), error)),
         }
     }
+    let limits = parts.iter().map(|part| part.lease.limits());
+    let limits = limits.min_by_key(|limits| limits.requests_in_flight).unwrap_or_default();
+    report.add(write::run(&sources, keys, limits).await);
+    for part in parts {
+        part.lease.give_back();
+    }
+    report
+}
+
+/// What the user made of the SDK may panic.
+async fn ready(lease: &dyn Lease) -> Result<Link, Error> {
+    let ready = AssertUnwindSafe(lease.ready()).catch_unwind().await;
+    ready.unwrap_or_else(|_| Err(panicked().during("flush")))
 }

@@ -1,10 +1,11 @@
 //! Sends requests, several at once, until everything is written, refused, or patience ends.
 
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
 
@@ -12,7 +13,7 @@ use super::plan::Plan;
 use super::report::{FlushReport, NotSaved, Report};
 use super::schedule::Schedule;
 use super::sources::{Source, Sources};
-use super::trial::Trial;
+use super::trial::{Ended, Trial};
 use super::window::Window;
 use super::{Limits, Met, Settled};
 use crate::breaks::broken;
@@ -53,9 +54,10 @@ pub(crate) async fn run(
     while !left.is_empty() {
         let (first, later) = engine.changes.each_item_once(left);
         engine.plan.push(first);
-        // Of a table that was stopped before.
-        (0..sources.len()).for_each(|table| engine.give_up(table));
-        engine.drain().await;
+        engine.give_up_all();
+        if AssertUnwindSafe(engine.drain()).catch_unwind().await.is_err() {
+            engine.panicked();
+        }
         left = later;
     }
     engine.report.finish()
@@ -78,6 +80,8 @@ pub(super) struct Engine<'e> {
 /// How it goes with a table. One that fails stops nothing of the others.
 pub(super) struct State {
     pub(super) trial: Trial,
+    /// How many requests with something of it are in flight.
+    pub(super) requests: usize,
     /// When an item was last written, by any request of this flush.
     progress: Instant,
     /// Why nothing more is sent: the table, the credentials.
@@ -88,7 +92,7 @@ impl State {
     fn of(keys: usize) -> Self {
         // A key alone can be compared with nothing: what is refused is its own account.
         let trial = if keys == 1 { Trial::Passed } else { Trial::Open };
-        Self { trial, progress: Instant::now(), stopped: None }
+        Self { trial, requests: 0, progress: Instant::now(), stopped: None }
     }
 }
 
@@ -150,7 +154,7 @@ impl<'e> Engine<'e> {
                     None => break,
                 }
             }
-            if requests.is_empty() && self.end_trials() {
+            if self.end_trials() {
                 continue;
             }
             let wake = self.schedule.next().filter(|_| self.window.is_open(requests.len()));
@@ -164,15 +168,25 @@ impl<'e> Engine<'e> {
         }
     }
 
+    /// A request panicked: nothing is sent any more, and what was in flight may be stored.
+    fn panicked(&mut self) {
+        for state in &mut self.states {
+            let Ended { waiting, aside, .. } = state.trial.pass();
+            self.plan.push(waiting.into_iter().flatten().chain(aside));
+            state.stopped = Some(crate::error::panicked());
+        }
+        for at in std::mem::take(&mut self.flights.keys) {
+            self.come_back(&at, Outcome::OutcomeUnknown);
+            self.plan.push([at]);
+        }
+        self.give_up_all();
+    }
+
     fn next_request(&mut self) -> Option<BoxFuture<'e, Answer>> {
         if self.plan.is_empty() {
             return None;
         }
-        let batch = if self.is_any_on_trial() {
-            self.plan.next_suspects(&self.changes, &mut self.report)
-        } else {
-            self.plan.next(&self.changes, &mut self.report)
-        };
+        let batch = self.plan.next(&self.changes, &mut self.report);
         for (at, until) in self.plan.take_held() {
             let wait = until.saturating_duration_since(Instant::now());
             self.schedule.add(vec![at], wait);
@@ -184,7 +198,9 @@ impl<'e> Engine<'e> {
         let sizes = batch.iter().map(|write| (&write.at, bytes(write, &tables[write.at.table])));
         self.report.sending(sizes);
         for part in by_table(&batch) {
-            Counters::add(&self.link(&part[0].at).counters.write_requests, 1);
+            let at = &part[0].at;
+            self.states[at.table].requests += 1;
+            Counters::add(&self.link(at).counters.write_requests, 1);
         }
         let (store, tables) = (&self.links[first].store, Arc::clone(&self.tables));
         Some(Box::pin(async move {
@@ -199,6 +215,9 @@ impl<'e> Engine<'e> {
 
     fn take_in(&mut self, answer: Answer) {
         let Answer { batch, on_trial, result } = answer;
+        for part in by_table(&batch) {
+            self.states[part[0].at.table].requests -= 1;
+        }
         match result {
             Ok(Reply::Batch(written)) => {
                 self.report.done.consumed_capacity += written.capacity;

@@ -39,6 +39,16 @@ impl Plan {
 
     /// Takes out all keys of a table.
     pub(super) fn extract(&mut self, table: usize) -> Vec<TableKey> {
+        let mut taken = self.extract_ready(table);
+        self.suspects.retain_mut(|part| {
+            taken.extend(part.extract_if(.., |at| at.table == table));
+            !part.is_empty()
+        });
+        taken
+    }
+
+    /// Takes out the keys of a table that are no parts of a refused batch.
+    pub(super) fn extract_ready(&mut self, table: usize) -> Vec<TableKey> {
         let mut taken = Vec::new();
         for queue in [&mut self.ready, &mut self.alone] {
             let (of_table, others) =
@@ -46,10 +56,6 @@ impl Plan {
             taken.extend(of_table);
             *queue = others;
         }
-        self.suspects.retain_mut(|part| {
-            taken.extend(part.extract_if(.., |at| at.table == table));
-            !part.is_empty()
-        });
         taken
     }
 
@@ -78,18 +84,6 @@ impl Plan {
         self.suspects.iter().any(|part| part.iter().any(|at| at.table == table))
     }
 
-    /// Makes one more key of a table a part of its trial; whether there is one.
-    pub(super) fn suspect_another(&mut self, table: usize) -> bool {
-        for queue in [&mut self.ready, &mut self.alone] {
-            let at = queue.iter().position(|at| at.table == table);
-            if let Some(at) = at.and_then(|at| queue.remove(at)) {
-                self.suspects.push_back(vec![at]);
-                return true;
-            }
-        }
-        false
-    }
-
     /// The writes of the next request: at most 25 and 16 MB, each item once, in the order of tables; or
     /// one that goes alone. Empty at the end.
     pub(super) fn next(&mut self, sources: &Sources<'_>, report: &mut Report) -> Vec<Write> {
@@ -106,11 +100,7 @@ impl Plan {
     }
 
     /// The writes of the next part of a refused batch. Empty if there is none.
-    pub(super) fn next_suspects(
-        &mut self,
-        sources: &Sources<'_>,
-        report: &mut Report,
-    ) -> Vec<Write> {
+    fn next_suspects(&mut self, sources: &Sources<'_>, report: &mut Report) -> Vec<Write> {
         let mut batch = Vec::new();
         while batch.is_empty() {
             let Some(part) = self.suspects.pop_front() else {

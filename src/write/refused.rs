@@ -1,8 +1,9 @@
 //! What becomes of a request that the service refuses: halved, tried, parked, or the end of a table.
 
 use super::Settled;
-use super::engine::{Engine, OPERATION, by_table, call};
+use super::engine::{Engine, OPERATION, State, by_table, call};
 use super::plan::take_left;
+use super::trial::Ended;
 use crate::store::{Failure, Outcome, TableKey, Write};
 
 impl Engine<'_> {
@@ -10,13 +11,8 @@ impl Engine<'_> {
     /// wrong with one says nothing about another.
     pub(super) fn send_tables_apart(&mut self, batch: &[Write], failure: &Failure) {
         for part in by_table(batch) {
-            let table = part[0].at.table;
             let keys = self.all_come_back(part, failure.outcome);
-            if self.states[table].trial.is_on() {
-                self.states[table].trial.wait(keys);
-            } else {
-                self.plan.suspect_together(keys);
-            }
+            self.plan.suspect_together(keys);
         }
     }
 
@@ -25,16 +21,17 @@ impl Engine<'_> {
         let Some(table) = batch.first().map(|write| write.at.table) else { return };
         let trial = &mut self.states[table].trial;
         let waits = trial.is_on() && !on_trial;
+        if trial.is_open() {
+            trial.begin(self.plan.extract_ready(table));
+        }
         match batch {
             [write] if trial.has_passed() => self.park(write, failure),
-            [write] if !waits => trial.refuse(Some((write.clone(), failure.clone()))),
+            [write] if !waits => trial.refuse((write.clone(), failure.clone())),
             _ => {
                 let keys = self.all_come_back(batch, failure.outcome);
-                let trial = &mut self.states[table].trial;
                 if waits {
-                    trial.wait(keys);
+                    self.states[table].trial.wait(keys);
                 } else {
-                    trial.refuse(None);
                     self.plan.split(keys);
                 }
             }
@@ -55,47 +52,46 @@ impl Engine<'_> {
         self.report.parked(&write.at, not_saved);
     }
 
-    pub(super) fn is_any_on_trial(&self) -> bool {
-        self.states.iter().any(|state| state.trial.is_on())
-    }
-
     /// Something of a table was written: what was refused was refused on its own account.
     pub(super) fn pass_trial(&mut self, table: usize) {
-        let (refused, waiting) = self.states[table].trial.pass();
+        let Ended { refused, waiting, aside } = self.states[table].trial.pass();
         for (write, failure) in &refused {
             self.park(write, failure);
         }
         for part in waiting {
             self.plan.suspect(part);
         }
+        self.plan.push(aside);
     }
 
     /// Ends the trials all of whose parts are answered; whether there was one.
     pub(super) fn end_trials(&mut self) -> bool {
-        let ended = |engine: &mut Self, table: usize| {
-            let is_over = engine.states[table].trial.is_on() && !engine.schedule.has(table);
-            is_over && !engine.plan.has_suspects_of(table) && engine.end_trial(table)
+        let is_over = |engine: &Self, table: usize| {
+            let State { trial, requests, .. } = &engine.states[table];
+            let waits = engine.plan.has_suspects_of(table) || engine.schedule.has(table);
+            trial.is_on() && *requests == 0 && !waits
         };
-        // All of them, not only the first.
-        (0..self.states.len()).filter(|&table| ended(self, table)).count() > 0
+        let over: Vec<usize> = (0..self.states.len()).filter(|&at| is_over(self, at)).collect();
+        over.iter().for_each(|&table| self.end_trial(table));
+        !over.is_empty()
     }
 
-    /// Ends a trial, unless one more key can tell more. There is something new to be done either way.
-    fn end_trial(&mut self, table: usize) -> bool {
-        if self.states[table].trial.has_one_alone() && self.plan.suspect_another(table) {
-            return true;
+    /// Ends a trial, unless something more can tell more.
+    fn end_trial(&mut self, table: usize) {
+        let state = &mut self.states[table];
+        if let Some(another) = state.trial.another() {
+            return self.plan.suspect(another);
         }
-        let Some((refused, waiting)) = self.states[table].trial.condemn() else {
-            self.pass_trial(table);
-            return true;
-        };
-        self.plan.push(waiting);
+        if !state.trial.is_condemned() {
+            return self.pass_trial(table);
+        }
+        let Ended { refused, waiting, aside } = state.trial.pass();
+        state.stopped = refused.first().map(|(_, failure)| failure.error.clone());
+        self.plan.push(waiting.into_iter().flatten().chain(aside));
         for (write, failure) in &refused {
             self.fail(write, failure);
         }
-        self.states[table].stopped = refused.into_iter().next().map(|(_, failure)| failure.error);
         self.give_up(table);
-        true
     }
 
     /// Keys whose time has come. During a trial of their table they are parts of it.
@@ -109,17 +105,21 @@ impl Engine<'_> {
         }
     }
 
+    pub(super) fn give_up_all(&mut self) {
+        (0..self.states.len()).for_each(|table| self.give_up(table));
+    }
+
     /// If nothing can be sent of a table any more, what was not is reported with the same cause.
     pub(super) fn give_up(&mut self, table: usize) {
         let Some(error) = self.states[table].stopped.clone() else { return };
         // A trial that was under way has no end any more.
-        let (refused, waiting) = self.states[table].trial.pass();
+        let Ended { refused, waiting, aside } = self.states[table].trial.pass();
         for (write, failure) in &refused {
             self.fail(write, failure);
         }
         let mut left = self.plan.extract(table);
         left.extend(self.schedule.extract(table));
-        left.extend(waiting.into_iter().flatten());
+        left.extend(waiting.into_iter().flatten().chain(aside));
         for at in left {
             let Some(operation) = take_left(&at, &self.changes, &mut self.report) else { continue };
             self.come_back(&at, Outcome::NotWritten);

@@ -1,6 +1,6 @@
 //! When keys are sent again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -17,16 +17,21 @@ pub(super) struct Schedule {
     start: Instant,
     /// By number of ticks since the start.
     due: BTreeMap<u128, Vec<TableKey>>,
+    /// How many of each table there are.
+    counts: HashMap<usize, usize>,
 }
 
 impl Schedule {
     pub(super) fn new() -> Self {
-        Self { start: Instant::now(), due: BTreeMap::new() }
+        Self { start: Instant::now(), due: BTreeMap::new(), counts: HashMap::new() }
     }
 
     pub(super) fn add(&mut self, keys: Vec<TableKey>, delay: Duration) {
         let at = self.start.elapsed().saturating_add(delay);
         let tick = at.as_nanos().div_ceil(TICK.as_nanos());
+        for at in &keys {
+            *self.counts.entry(at.table).or_default() += 1;
+        }
         self.due.entry(tick).or_default().extend(keys);
     }
 
@@ -35,7 +40,11 @@ impl Schedule {
         let now = self.start.elapsed().as_nanos() / TICK.as_nanos();
         let later = self.due.split_off(&(now + 1));
         let due = std::mem::replace(&mut self.due, later);
-        due.into_values().flatten().collect()
+        let due: Vec<TableKey> = due.into_values().flatten().collect();
+        for at in &due {
+            *self.counts.entry(at.table).or_default() -= 1;
+        }
+        due
     }
 
     /// When the next keys are due.
@@ -47,7 +56,7 @@ impl Schedule {
 
     /// Whether keys of a table wait.
     pub(super) fn has(&self, table: usize) -> bool {
-        self.due.values().flatten().any(|at| at.table == table)
+        self.counts.get(&table).is_some_and(|count| *count > 0)
     }
 
     /// Takes out all keys of a table, due or not.
@@ -57,6 +66,7 @@ impl Schedule {
             taken.extend(keys.extract_if(.., |at| at.table == table));
         }
         self.due.retain(|_, keys| !keys.is_empty());
+        self.counts.remove(&table);
         taken
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Changes, Met, Settled, Take};
 use crate::link::Link;
-use crate::store::{Outcome, TableKey};
+use crate::store::{Outcome, TableKey, short_name};
 
 /// A table that is flushed, of the database that the others are of.
 #[derive(Clone, Copy)]
@@ -26,7 +26,7 @@ impl<'e> Sources<'e> {
     pub(super) fn new(tables: impl IntoIterator<Item = (Arc<str>, &'e dyn Changes)>) -> Self {
         let tables: Vec<_> = tables.into_iter().collect();
         let mut names = HashSet::new();
-        let has_twins = !tables.iter().all(|(name, _)| names.insert(Arc::clone(name)));
+        let has_twins = !tables.iter().all(|(name, _)| names.insert(short_name(name).to_owned()));
         Self { tables, has_twins }
     }
 
@@ -44,7 +44,8 @@ impl<'e> Sources<'e> {
             return (keys, Vec::new());
         }
         let mut items = HashSet::new();
-        keys.into_iter().partition(|at| items.insert((Arc::clone(self.name(at)), at.key.clone())))
+        let item = |at: &TableKey| (short_name(self.name(at)).to_owned(), at.key.clone());
+        keys.into_iter().partition(|at| items.insert(item(at)))
     }
 
     pub(super) fn goes_alone(&self, at: &TableKey) -> bool {

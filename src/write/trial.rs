@@ -3,13 +3,23 @@
 //! A batch that the service refuses is halved until the bad item is alone. But where the table or
 //! the request itself is wrong, every part is refused, and to park every record for it would keep
 //! all of them from ever being sent again. So the first refusal of a table's puts one batch on trial
-//! while everything else waits: with the first item that is written the items are to blame; if all
+//! while everything else of the table waits: with the first item that is written the items are to blame; if all
 //! parts are refused alike, the table is, and the flush stops with nothing parked.
+
+use std::collections::VecDeque;
 
 use crate::store::{Failure, TableKey, Write};
 
-/// Items that were refused alone; they stay in flight until the trial ends.
-pub(super) type Refused = Vec<(Write, Failure)>;
+/// What a trial was about.
+#[derive(Debug, Default)]
+pub(super) struct Ended {
+    /// Items that were refused alone; they stay in flight until the trial ends.
+    pub(super) refused: Vec<(Write, Failure)>,
+    /// Batches that were refused while another one was on trial.
+    pub(super) waiting: Vec<Vec<TableKey>>,
+    /// What is not to be sent before the end.
+    pub(super) aside: VecDeque<TableKey>,
+}
 
 #[derive(Debug, Default)]
 pub(super) enum Trial {
@@ -17,69 +27,67 @@ pub(super) enum Trial {
     #[default]
     Open,
     /// A batch is being halved; nothing was written yet.
-    On {
-        refused: Refused,
-        /// Other batches that were refused meanwhile.
-        waiting: Vec<Vec<TableKey>>,
-    },
+    On(Ended),
     /// Something was written: what is refused is refused on its own account.
     Passed,
 }
 
 impl Trial {
+    pub(super) const fn is_open(&self) -> bool {
+        matches!(self, Self::Open)
+    }
+
     pub(super) const fn is_on(&self) -> bool {
-        matches!(self, Self::On { .. })
+        matches!(self, Self::On(_))
     }
 
     pub(super) const fn has_passed(&self) -> bool {
         matches!(self, Self::Passed)
     }
 
-    /// Whether all that is known is that one item was refused: the next one says more.
-    pub(super) fn has_one_alone(&self) -> bool {
-        matches!(self, Self::On { refused, waiting } if refused.len() == 1 && waiting.is_empty())
+    /// Begins; `aside` waits for the end.
+    pub(super) fn begin(&mut self, aside: Vec<TableKey>) {
+        *self = Self::On(Ended { aside: aside.into(), ..Ended::default() });
     }
 
-    /// Begins, or notes an item that was refused alone.
-    pub(super) fn refuse(&mut self, alone: Option<(Write, Failure)>) {
-        if let Self::Open = self {
-            *self = Self::On { refused: Vec::new(), waiting: Vec::new() };
-        }
-        if let Self::On { refused, .. } = self {
-            refused.extend(alone);
+    /// Notes an item that was refused alone.
+    pub(super) fn refuse(&mut self, alone: (Write, Failure)) {
+        if let Self::On(trial) = self {
+            trial.refused.push(alone);
         }
     }
 
     /// Notes a batch that is not on trial and has to wait for its end.
     pub(super) fn wait(&mut self, keys: Vec<TableKey>) {
-        if let Self::On { waiting, .. } = self {
-            waiting.push(keys);
+        if let Self::On(trial) = self {
+            trial.waiting.push(keys);
         }
+    }
+
+    /// What to send as well, where all that is known is that one item was refused: the next one says
+    /// more.
+    pub(super) fn another(&mut self) -> Option<Vec<TableKey>> {
+        let Self::On(trial) = self else { return None };
+        if trial.refused.len() != 1 {
+            return None;
+        }
+        trial.waiting.pop().or_else(|| Some(vec![trial.aside.pop_front()?]))
     }
 
     /// Something was written: what was refused alone is to be parked, what waited to be halved.
-    pub(super) fn pass(&mut self) -> (Refused, Vec<Vec<TableKey>>) {
+    pub(super) fn pass(&mut self) -> Ended {
         match std::mem::replace(self, Self::Passed) {
-            Self::On { refused, waiting } => (refused, waiting),
-            Self::Open | Self::Passed => Default::default(),
+            Self::On(trial) => trial,
+            Self::Open | Self::Passed => Ended::default(),
         }
     }
 
-    /// All parts were sent: if they were refused alike, the refused items and the keys that waited.
-    pub(super) fn condemn(&mut self) -> Option<(Refused, Vec<TableKey>)> {
-        let Self::On { refused, waiting } = self else {
-            return None;
-        };
-        if refused.len() == 1 && waiting.is_empty() {
-            // It can be compared with nothing: what is refused is its own account.
-            return None;
-        }
+    /// Whether all parts were sent and refused alike. One alone can be compared with nothing: what is
+    /// refused is its own account.
+    pub(super) fn is_condemned(&self) -> bool {
+        let Self::On(Ended { refused, .. }) = self else { return false };
         let mut codes = refused.iter().map(|(_, failure)| failure.error.code());
-        let first = codes.next()?;
-        if !codes.all(|code| code == first) {
-            return None;
-        }
-        let waiting = std::mem::take(waiting).into_iter().flatten().collect();
-        Some((std::mem::take(refused), waiting))
+        let first = codes.next();
+        refused.len() > 1 && codes.all(|code| Some(code) == first)
     }
 }

@@ -35,6 +35,12 @@ impl Two {
         Self { truth, scripted, faults }
     }
 
+    /// The same tables, as they are to one who has asked nothing yet.
+    fn unasked(self) -> Self {
+        let (scripted, faults) = faulty(&self.truth);
+        Self { scripted, faults, ..self }
+    }
+
     fn builder<T: Record>(&self) -> MemoryTableBuilder<T> {
         let quickly = RetryPolicy::new(Duration::from_millis(1), Duration::from_millis(5));
         let table = self.scripted.table::<T>();
@@ -463,14 +469,18 @@ async fn increments_and_conflicts_of_several_tables_are_in_one_report() {
         version: u64,
     }
     let two = Two::new().await;
-    let record = |points| Versioned { team: "red".into(), points, version: 0 };
-    two.truth.table::<Versioned>().put(&record(1)).await.unwrap();
-    let (players, teams) = (two.memory::<Player>(), two.memory::<Versioned>());
-    teams.put(record(2)).await.unwrap();
+    let record = |team: &str, points| Versioned { team: team.into(), points, version: 0 };
+    two.truth.table::<Versioned>().put(&record("red", 1)).await.unwrap();
+    let players = two.builder::<Player>().field_wise().build().unwrap();
+    let teams = two.memory::<Versioned>();
+    teams.put(record("red", 2)).await.unwrap();
+    teams.increment("blue", Versioned::FIELDS.points, 3).await.unwrap();
     players.put(player("ada", 1.0)).await.unwrap();
     let error = flush_all(&[&players, &teams]).await.unwrap_err();
     let report = error.report();
-    assert_eq!((report.written, report.failed.len(), report.conflicts.len()), (1, 1, 1));
+    assert_eq!((report.written, report.failed.len(), report.conflicts.len()), (2, 1, 1));
+    let blue = two.truth.table::<Versioned>().get("blue").await.unwrap().unwrap();
+    assert_eq!((blue.points, two.writes()), (3, 0), "each went alone");
     let conflict = &report.conflicts[0];
     assert!(conflict.table.ends_with("teams"), "{}", conflict.table);
     assert_eq!(
@@ -508,4 +518,108 @@ async fn a_panic_within_a_shared_request_is_an_error_of_all_tables() {
     assert!(error.report().failed.iter().all(|failed| failed.outcome == Outcome::OutcomeUnknown));
     two.faults.heal();
     assert_eq!(flush_all(&[&players, &teams]).await.unwrap().written, 2);
+}
+
+#[tokio::test]
+async fn a_panic_before_the_first_request_of_a_table_is_an_error_of_that_table() {
+    let two = Two::new().await.unasked();
+    let (players, teams) = (two.memory::<Player>(), two.memory::<Team>());
+    players.get(at("nobody")).await.unwrap();
+    change(&players, &teams, 1).await;
+    two.faults.script("DescribeTable", |_| panic!("on purpose"));
+    let error = flush_all(&[&players, &teams]).await.unwrap_err();
+    assert!(error.to_string().contains("a request panicked"), "{error}");
+    assert_eq!((error.report().written, error.report().failed.len()), (1, 1));
+    two.faults.heal();
+    assert_eq!(flush_all(&[&players, &teams]).await.unwrap().written, 1);
+}
+
+#[tokio::test]
+async fn a_table_with_nothing_unsaved_is_not_asked_for() {
+    let two = Two::new().await.unasked();
+    let (players, teams) = (two.memory::<Player>(), two.memory::<Team>());
+    players.put(player("ada", 1.0)).await.unwrap();
+    two.faults.script("DescribeTable", |request| {
+        request.body["TableName"].as_str().unwrap().ends_with("teams").then(Fault::access_denied)
+    });
+    assert_eq!(flush_all(&[&teams, &players]).await.unwrap().written, 1);
+}
+
+/// The last team is refused alone while a request is under way that is refused for a player: what is
+/// wrong there says nothing about the other teams in it.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_another_table_is_to_blame_for_is_no_evidence() {
+    let two = Two::on(embedded()).await;
+    let (memory, teams) = (two.memory::<Player>(), two.memory::<Team>());
+    for player in players(20) {
+        memory.put(player).await.unwrap();
+    }
+    for number in 0..6 {
+        teams.put(team(number)).await.unwrap();
+    }
+    two.faults.script(WRITE, |request| {
+        let has = |name: &str, value: String| {
+            request.entries().iter().any(|(_, item)| item[name]["S"] == value.as_str())
+        };
+        match (has("name", named(1)), has("team", named(5)), has("team", named(0))) {
+            (true, _, true) => Some(Fault::invalid().delayed(Duration::from_secs(1))),
+            (true, ..) | (_, true, _) => Some(Fault::invalid()),
+            _ => None,
+        }
+    });
+    let error = flush_all(&[&memory, &teams]).await.unwrap_err();
+    let report = error.report();
+    assert_eq!((report.written, report.failed.len()), (24, 0), "{error}");
+    assert_eq!(failed_keys(&report.parked), [r#""p0005""#, r#"("chess", "p0001")"#]);
+}
+
+/// The 26th is refused alone, then the 25 before it for a bad one among them.
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_waited_for_a_trial_is_tried_before_the_table_is_to_blame() {
+    let two = Two::on(embedded()).await;
+    let memory = two.memory::<Player>();
+    for player in players(26) {
+        memory.put(player).await.unwrap();
+    }
+    two.faults.script(WRITE, |request| {
+        let has = |number| {
+            request.entries().iter().any(|(_, item)| item["name"]["S"] == named(number).as_str())
+        };
+        match (has(3), has(25)) {
+            (true, false) => Some(Fault::invalid().delayed(Duration::from_secs(1))),
+            (_, true) => Some(Fault::invalid()),
+            _ => None,
+        }
+    });
+    let error = memory.flush().await.unwrap_err();
+    assert_eq!((error.report().written, error.report().failed.len()), (24, 0), "{error}");
+    assert_eq!(failed_keys(&error.report().parked).len(), 2);
+}
+
+/// Players were refused and the search for the bad one is throttled; teams go on meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_trial_of_one_table_holds_up_no_other() {
+    let two = Two::on(embedded()).await;
+    let slowly = RetryPolicy::new(Duration::from_millis(200), Duration::from_secs(1));
+    let players = two.builder().retry(slowly).build().unwrap();
+    let teams = two.builder().retry(slowly).patience(Duration::from_secs(5)).build().unwrap();
+    change(&players, &teams, 40).await;
+    let begun = tokio::time::Instant::now();
+    two.faults.script(WRITE, move |request| {
+        let has_players = tables(request).contains(&"players");
+        let is_late = begun.elapsed() > Duration::from_secs(30);
+        match (has_players, request.entries().len() >= 15) {
+            (true, true) => Some(Fault::invalid()),
+            (true, false) if !is_late => Some(Fault::throttled()),
+            (false, _) if begun.elapsed() < Duration::from_secs(2) => Some(Fault::throttled()),
+            _ => None,
+        }
+    });
+    let flush = tokio::spawn({
+        let (players, teams) = (players.clone(), teams.clone());
+        async move { flush_all(&[&players, &teams]).await }
+    });
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!((players.unsaved().len(), teams.unsaved().len()), (40, 0));
+    assert_eq!(flush.await.unwrap().unwrap().written, 80);
 }
