@@ -74,8 +74,12 @@ impl Sums {
         self.0.is_empty()
     }
 
+    pub(crate) fn get(&self, name: &str) -> Option<&Number> {
+        self.0.iter().find(|(known, _)| **known == *name).map(|(_, number)| number)
+    }
+
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(known, _)| **known == *name)
+        self.get(name).is_some()
     }
 
     /// Whether nothing is changed by it.

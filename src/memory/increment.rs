@@ -45,7 +45,8 @@ impl<T: Record> MemoryTable<T> {
     ///
     /// A record with another unsaved change has the increment as part of that, and a `put`, `update` or
     /// `delete` that comes after makes it part of itself; where records are written
-    /// [field by field](crate::MemoryTableBuilder::field_wise), it goes on its own unless its attribute is set. `before_store` does
+    /// [field by field](crate::MemoryTableBuilder::field_wise), it goes on its own unless its attribute is
+    /// set. `before_store` does
     /// not see increments. With `#[record(version)]` they raise the version, unguarded. One on a record that
     /// has expired, hidden or not, adds to what is still stored.
     ///

@@ -137,6 +137,10 @@ impl<T: Record> Shared<T> {
         self: &Arc<Self>,
         keys: Vec<Key>,
     ) -> Result<HashMap<Key, Result<Arc<T>, Error>>, Error> {
+        for key in &keys {
+            // What is read meanwhile may have the increments or not.
+            self.until_landed_unread(key).await;
+        }
         let mut loads = HashMap::new();
         for chunk in keys.chunks(MAX_BATCH_GET) {
             let waiting = self.claim_all(chunk.to_vec(), &mut 0, true)?;

@@ -77,7 +77,9 @@ impl<T: Record> MemoryTable<T> {
     /// The index says which records there are, and they are looked up by their keys unless they are in
     /// memory, 100 a request: an index lags behind, and need not have all attributes. What this table
     /// saved in the last seconds is seen too, though the index may not have it yet; a query holds it, also
-    /// beyond the capacity of the memory table.
+    /// beyond the capacity of the memory table. (In a read that is resumed or by segments that cannot be told
+    /// from what has come, so there only the index says.) Each query and each page that is resumed looks at
+    /// all that is unsaved or was saved in the last 5 s, and loads what of that is not in memory.
     ///
     /// Where several have the same sort key, or the index has none, a query that is
     /// [resumed](crate::Query::resume) has each record once as long as none that is new there is saved in

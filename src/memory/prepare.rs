@@ -9,7 +9,7 @@ use super::fence::Expectation;
 use super::outgoing::Sent;
 use super::slot::Known;
 use crate::breaks::broken;
-use crate::codec::tree::{Fields, Node, field, parse_item, same_field, write_fields};
+use crate::codec::tree::{Fields, Node, field, parse_item, write_fields};
 use crate::codec::{CodecError, EncodedItem, Kept, MAX_ITEM, encode, key_json, same_items};
 use crate::error::{Error, ErrorKind};
 use crate::guard::{self, Mode, Outgoing, Request, Stored};
@@ -17,6 +17,7 @@ use crate::key::Key;
 use crate::record::Record;
 use crate::store::Action;
 use crate::sums::Sums;
+use crate::types::Number;
 
 /// What is to be sent for a slot.
 pub(super) enum Prepared<T> {
@@ -156,19 +157,27 @@ impl<T: Record> Shared<T> {
         if waiting.is_empty() || sent.base.replaced {
             return Ok(Some(Target { item, absorbed: waiting }));
         }
-        let below = self.without(&item, key, &waiting)?;
-        let below = self.fields(&below, key)?;
-        let is_unchanged = |name: &str| match stored.map(|stored| field(stored, name)) {
-            Some(Some(_)) => stored.is_some_and(|stored| same_field(stored, &below, name)),
-            Some(None) => matches!(field(&below, name), Some(Node::N(number)) if *number == "0"),
-            None => false,
+        let shown = self.fields(&item.json, key)?;
+        let number = |node: &Node<'_>| match node {
+            Node::N(text) => text.parse::<Number>().ok(),
+            _ => None,
         };
-        let (alone, absorbed) = waiting.partition(is_unchanged);
+        let below = |name: &str| number(field(&shown, name)?)?.checked_sub(waiting.get(name)?);
+        let is_unchanged = |name: &str| match stored.map(|stored| field(stored, name)) {
+            Some(Some(before)) => number(before).is_some_and(|it| Some(it) == below(name)),
+            Some(None) => below(name) == Some(Number::default()),
+            // Nothing is known of what is stored, and nothing is set.
+            None => field(&shown, name).is_none(),
+        };
+        let (alone, absorbed) = waiting.clone().partition(is_unchanged);
         let json = self.without(&item, key, &alone)?;
         let mut fields = self.fields(&json, key)?;
         // What is not stored is not to be made before it is added to.
-        let is_new = |name: &str| stored.is_some_and(|stored| field(stored, name).is_none());
-        fields.retain(|(name, _)| !(is_new(name) && alone.has(name)));
+        let is_set = |name: &str| {
+            let is_stored = stored.is_none_or(|stored| field(stored, name).is_some());
+            is_stored && field(&shown, name).is_some()
+        };
+        fields.retain(|(name, _)| is_set(name) || !alone.has(name));
         let mut json = Vec::with_capacity(item.json.len());
         write_fields(&mut json, &fields);
         Ok(Some(Target { item: EncodedItem { json, ..item }, absorbed }))

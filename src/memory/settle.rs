@@ -62,6 +62,7 @@ impl<T: Record> Shared<T> {
         self.slots.lock(key.as_bytes()).transition(key, |slot| {
             let saved = slot.unchanged();
             all = saved || !self.has_more(slot);
+            self.note_forgotten(slot);
             saved
         });
         self.register(key);

@@ -300,6 +300,10 @@ impl<T: Record> Slot<T> {
     ) -> bool {
         let newly = self.become_unsaved(shown, size, seq);
         if let Some(unsaved) = &mut self.unsaved {
+            if unsaved.image {
+                // What is sent of the record may have them, and is not what was sent before.
+                unsaved.seq = seq;
+            }
             let deltas = unsaved.deltas.get_or_insert_default();
             if deltas.waiting.is_empty() {
                 deltas.since = seq;
@@ -436,6 +440,12 @@ impl<T: Record> Slot<T> {
             Some(unsaved) if unsaved.deltas.is_some() => {
                 unsaved.image = false;
                 false
+            }
+            Some(unsaved) if unsaved.base.partial => {
+                // What is stored is not all of it: loaded when somebody asks.
+                (self.now, self.kept) = (Known::Unknown, None);
+                self.unsaved = None;
+                true
             }
             _ => {
                 self.unsaved = None;

@@ -1,10 +1,12 @@
 //! Field-wise writes: the attributes that changed, and no others.
 
+use std::time::Duration;
+
 use memory_table::aws_sdk_dynamodb::types::AttributeValue;
-use memory_table::{Attributes, ErrorKind, MemoryTable, Record, Resolution};
+use memory_table::{Attributes, ErrorKind, MemoryTable, Number, Record, Resolution};
 use serde::{Deserialize, Serialize};
 
-use crate::support::{Fault, Stage};
+use crate::support::{Fault, Gate, Stage};
 
 const UPDATE: &str = "UpdateItem";
 
@@ -410,4 +412,88 @@ async fn what_is_added_while_the_update_is_in_flight_is_added_behind_it() {
     assert_eq!(memory.flush().await.unwrap().written, 1);
     assert_eq!(stage.truth.get_consistent(1).await.unwrap().unwrap().logins, 8);
     assert_eq!(memory.get(1).await.unwrap().unwrap().logins, 8);
+}
+
+/// The first request lands after what was added since: what holds that is another value.
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_with_an_increment_waits_for_a_lost_request_without_it() {
+    let stage = Stage::embedded().await;
+    stage.truth.put(&account(1, "a@b", 3)).await.unwrap();
+    let window = Duration::from_secs(5);
+    let memory = stage.builder().field_wise().late_write_window(window).build().unwrap();
+    memory.update(1, |account| account.logins = 1).await.unwrap();
+    let gate = Gate::new();
+    let late = Fault::connection_reset().applied_late(Duration::from_secs(2)).held_at(&gate);
+    stage.faults.next(UPDATE, late);
+    let (flushed, ()) = tokio::join!(memory.flush(), async {
+        gate.reached().await;
+        memory.increment(1, Account::FIELDS.logins, 7).await.unwrap();
+        gate.open();
+    });
+    assert_eq!(flushed.unwrap().failed.len(), 0);
+    let _rest = memory.flush().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(stage.truth.get_consistent(1).await.unwrap().unwrap().logins, 8);
+    assert_eq!((memory.get(1).await.unwrap().unwrap().logins, memory.unsaved()), (8, vec![]));
+}
+
+/// Of a record that was never seen only what was merged is known, also when it is merged once more.
+#[tokio::test]
+async fn what_was_never_seen_stays_when_it_is_merged_again_in_flight() {
+    let stage = Stage::<Account>::new().await;
+    stage.truth.put(&account(1, "a@b", 3)).await.unwrap();
+    set(&stage, "owner", text("bob")).await;
+    let memory = stage.memory();
+    memory.merge(account(1, "c@d", 4)).await.unwrap();
+    let gate = stage.faults.hold_next(UPDATE);
+    let (flushed, ()) = tokio::join!(memory.flush(), async {
+        gate.reached().await;
+        memory.merge(account(1, "c@d", 4)).await.unwrap();
+        gate.open();
+    });
+    assert_eq!(flushed.unwrap().failed.len(), 0);
+    let _rest = memory.flush().await.unwrap();
+    memory.update_existing(1, |account| account.logins = 9).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    let item = stage.truth.get_item(1).await.unwrap().unwrap();
+    assert_eq!((&item["owner"], &item["logins"]), (&text("bob"), &number(9)));
+}
+
+/// Amounts that may be absent, and of any number of digits.
+#[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[record(table = "amounts")]
+struct Amount {
+    #[record(partition_key)]
+    id: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wins: Option<u32>,
+    #[serde(default)]
+    exact: Number,
+}
+
+#[tokio::test]
+async fn an_increment_of_what_is_not_set_goes_on_its_own() {
+    let stage = Stage::<Amount>::new().await;
+    let exact = Number::from(1);
+    let amount = |wins| Amount { id: 1, wins, exact: exact.clone() };
+    stage.truth.put(&amount(Some(10))).await.unwrap();
+    let memory = stage.builder().field_wise().build().unwrap();
+    memory.increment(1, Amount::FIELDS.wins, 5).await.unwrap();
+    memory.put(amount(None)).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(stage.truth.get_consistent(1).await.unwrap().unwrap().wins, Some(15));
+}
+
+#[tokio::test]
+async fn an_attribute_that_is_set_far_from_what_was_added_is_stored() {
+    let stage = Stage::<Amount>::new().await;
+    let amount = |exact: &str| Amount { id: 1, wins: None, exact: exact.parse().unwrap() };
+    stage.truth.put(&amount("0")).await.unwrap();
+    let memory = stage.builder().field_wise().build().unwrap();
+    memory.get(1).await.unwrap();
+    let small: Number = "1E-30".parse().unwrap();
+    memory.increment(1, Amount::FIELDS.exact, small).await.unwrap();
+    memory.put(amount("1E20")).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(stage.truth.get_consistent(1).await.unwrap(), Some(amount("1E20")));
 }

@@ -15,6 +15,8 @@ use crate::table::{AddedTo, Place, Places};
 /// Invariant: what is returned of those that wait is the next ones that have not come, in their order.
 pub(super) struct Added {
     waiting: VecDeque<Candidate>,
+    /// Those that wait for the end of what is at their position.
+    late: VecDeque<Candidate>,
     /// These come where they are here, not where the database has them.
     hidden: HashSet<Key>,
     /// These come where the database has them, in a query only if it is here, and are added only if it
@@ -67,6 +69,7 @@ impl Added {
         });
         Self {
             waiting: VecDeque::new(),
+            late: VecDeque::new(),
             hidden: HashSet::new(),
             expected: HashMap::new(),
             done: HashSet::new(),
@@ -105,7 +108,7 @@ impl Added {
             candidate.is_doubtful || (candidate.is_late && is_tied())
         });
         self.doubtful = doubtful.map(|candidate| candidate.key.clone()).collect();
-        self.waiting = candidates.into();
+        (self.late, self.waiting) = candidates.into_iter().partition(|candidate| candidate.is_late);
     }
 
     /// Where a candidate is, seen from where a query goes on.
@@ -131,6 +134,9 @@ impl Added {
         places: &Places,
     ) -> bool {
         let behind_last = self.resumed.as_ref().is_none_or(|last| {
+            if last.key.as_ref() == Some(&candidate.key) {
+                return false;
+            }
             let by_position = order.compare(&candidate.position, &last.position);
             let by_kind = by_position.then(candidate.is_late.cmp(&last.is_late));
             by_kind.then_with(|| Some(candidate.key.as_bytes()).cmp(&last.key_bytes())).is_gt()
@@ -186,38 +192,63 @@ impl Added {
         if !there.as_ref().is_none_or(is_there) {
             return Comes::Elsewhere;
         }
-        self.done.insert(key.clone());
+        self.skip(key);
         Comes::Unsaved
+    }
+
+    /// A record has come, here or before.
+    pub(super) fn skip(&mut self, key: &Key) {
+        self.done.insert(key.clone());
+        for queue in [&mut self.waiting, &mut self.late] {
+            while queue.front().is_some_and(|first| self.done.contains(&first.key)) {
+                queue.pop_front();
+            }
+        }
     }
 
     /// What comes before an item of the database.
     pub(super) fn up_to<T: Record>(&self, order: &Order<T>, item: &[u8]) -> Vec<Key> {
-        if self.waiting.is_empty() || order.sort.is_none() {
+        if order.sort.is_none() || (self.waiting.is_empty() && self.late.is_empty()) {
             return Vec::new();
         }
         let end = order.position(item);
-        let comes = |candidate: &&Candidate| match order.compare(&candidate.position, &end) {
-            Ordering::Less => true,
-            Ordering::Equal => !candidate.is_late,
-            Ordering::Greater => false,
-        };
-        self.keys(self.waiting.iter().take_while(comes))
+        let against = |candidate: &Candidate| order.compare(&candidate.position, &end);
+        let waiting = self.waiting.iter().take_while(|candidate| against(candidate).is_le());
+        let late = self.late.iter().take_while(|candidate| against(candidate).is_lt());
+        self.merged(order, waiting, late)
     }
 
     /// What comes at the end of a part.
-    pub(super) fn of_part(&self) -> Vec<Key> {
+    pub(super) fn of_part<T: Record>(&self, order: &Order<T>) -> Vec<Key> {
         // A scan may have others.
-        if self.is_query { self.rest() } else { Vec::new() }
+        if self.is_query { self.rest(order) } else { Vec::new() }
     }
 
     /// What comes at the end of all parts.
-    pub(super) fn rest(&self) -> Vec<Key> {
-        self.keys(self.waiting.iter())
+    pub(super) fn rest<T: Record>(&self, order: &Order<T>) -> Vec<Key> {
+        self.merged(order, self.waiting.iter(), self.late.iter())
     }
 
-    fn keys<'c>(&self, candidates: impl Iterator<Item = &'c Candidate>) -> Vec<Key> {
+    /// Those that have not come, in their order.
+    fn merged<'c, T: Record>(
+        &self,
+        order: &Order<T>,
+        waiting: impl Iterator<Item = &'c Candidate>,
+        late: impl Iterator<Item = &'c Candidate>,
+    ) -> Vec<Key> {
         let waits = |candidate: &&Candidate| !self.done.contains(&candidate.key);
-        candidates.filter(waits).map(|candidate| candidate.key.clone()).collect()
+        let mut late = late.filter(waits).peekable();
+        let mut keys = Vec::new();
+        for candidate in waiting.filter(waits) {
+            let before =
+                |late: &&Candidate| order.compare(&late.position, &candidate.position).is_lt();
+            while let Some(late) = late.next_if(before) {
+                keys.push(late.key.clone());
+            }
+            keys.push(candidate.key.clone());
+        }
+        keys.extend(late.map(|late| late.key.clone()));
+        keys
     }
 
     /// Those of some keys that the database may have all the same, where it was not asked.
@@ -227,20 +258,18 @@ impl Added {
 
     /// The next one has been looked at, and does not come any more where the database has it.
     pub(super) fn returned(&mut self, key: &Key) {
-        while let Some(candidate) = self.waiting.pop_front() {
-            if self.done.contains(&candidate.key) {
-                continue;
+        for (queue, to) in [
+            (&self.waiting, AddedTo::After as fn(String) -> AddedTo),
+            (&self.late, AddedTo::AfterLate),
+        ] {
+            let next = queue.iter().find(|candidate| !self.done.contains(&candidate.key));
+            if let Some(next) = next.filter(|next| next.key == *key) {
+                self.last = Some(to(next.place.clone()));
             }
-            let to = if candidate.is_late { AddedTo::AfterLate } else { AddedTo::After };
-            self.last = Some(to(candidate.place));
-            self.done.insert(candidate.key.clone());
-            let is_it = candidate.key == *key;
-            if self.is_query {
-                self.hidden.insert(candidate.key);
-            }
-            if is_it {
-                return;
-            }
+        }
+        self.skip(key);
+        if self.is_query {
+            self.hidden.insert(key.clone());
         }
     }
 
@@ -254,8 +283,9 @@ impl Added {
     /// How far it came, for a cursor at these places.
     pub(super) fn place(&self, places: &Places) -> Option<AddedTo> {
         let ended = places.parts.iter().all(|part| *part == Place::End);
+        let waits = |candidate: &Candidate| !self.done.contains(&candidate.key);
         match &self.last {
-            _ if ended && self.rest().is_empty() => None,
+            _ if ended && !self.waiting.iter().chain(&self.late).any(waits) => None,
             Some(last) if ended || self.is_query => Some(last.clone()),
             None if ended => Some(AddedTo::Start),
             _ => None,

@@ -44,7 +44,8 @@ impl<T: Record> Unsaved<T> {
             let base = Base::new(now.clone(), slot.kept.clone());
             return Self { key, now, base, is_in_doubt: false, is_saved: true };
         };
-        let is_in_doubt = !unsaved.base.exact || slot.is_flying() || unsaved.doubt;
+        let increments = slot.frozen().is_some_and(|frozen| frozen.doubt);
+        let is_in_doubt = !unsaved.base.exact || slot.is_flying() || unsaved.doubt || increments;
         Self { key, now, base: unsaved.base.clone(), is_in_doubt, is_saved: false }
     }
 
@@ -151,7 +152,8 @@ impl<T: Record> Shared<T> {
         }
         match (&unsaved.base.item, &unsaved.base.known) {
             (None, Known::Unknown) => None,
-            (None, Known::Absent) => Some(false),
+            // An absence that was read eventually may be none.
+            (None, Known::Absent) => self.options.consistent.then_some(false),
             // What an index has is in the item; what it had before came from it, or will.
             _ if reader.index.is_some() && unsaved.is_saved => Some(true),
             _ => {

@@ -28,8 +28,9 @@ pub(super) struct Seeing<T: Record> {
     shared: Arc<Shared<T>>,
     walk: Walk,
     /// While it is held, what is let go leaves traces, so that no page brings back what is older.
-    _loading: Loading<T>,
-    asked: Asked,
+    _loading: Option<Loading<T>>,
+    /// How a page is asked for that has whole records.
+    asked: Option<Asked>,
     added: Added,
     order: Order<T>,
     filter: Option<Condition>,
@@ -55,8 +56,9 @@ impl<T: Record> Shared<T> {
         // Checked as it was said, also where the service is not asked all of it.
         let places = reader.clone().prepare(Wanted::Attributes(&[]))?.places;
         let records = self.records_to_look_at(&reader).await?;
-        let loading = Loading::begin(&self);
-        let asked = loading.asked(reader.consistent);
+        // What an index finds is loaded by its keys.
+        let loading = index.is_none().then(|| Loading::begin(&self));
+        let asked = loading.as_ref().map(|loading| loading.asked(reader.consistent));
         let added = self.to_be_added(&reader, &order, &places, &records);
         let projected = index.is_none_or(|it| matches!(it.attributes(), IndexProjection::All));
         if added.expects_any() || !projected {
@@ -155,7 +157,7 @@ impl<T: Record> Seeing<T> {
 
     /// What comes behind everything that the database has.
     async fn end(&mut self) -> Result<Option<RawPage<Arc<T>>>, Error> {
-        let rest = self.added.rest();
+        let rest = self.added.rest(&self.order);
         if rest.is_empty() {
             return Ok(None);
         }
@@ -181,7 +183,7 @@ impl<T: Record> Seeing<T> {
                 let chunk = page.items.iter().skip(number).take(MAX_BATCH_GET);
                 known = self.look_up(chunk.map(Vec::as_slice).collect()).await?;
             }
-            let is_passed = self.added.is_passed(&self.order, &key, json);
+            let is_passed = self.is_passed(json);
             if !is_passed
                 && let Some(found) = self.stored(&link, &key, json, known.remove(&key)).await?
             {
@@ -189,7 +191,9 @@ impl<T: Record> Seeing<T> {
                 items.push(found);
             }
             self.walk.reached(at, Place::After(self.order.place(json)?));
-            if !is_passed {
+            if is_passed {
+                self.added.skip(&key);
+            } else {
                 self.added.passed();
             }
             // Behind the last of a page is where the page ends.
@@ -199,15 +203,23 @@ impl<T: Record> Seeing<T> {
         }
         let up_to = match &place {
             Place::After(last) => self.added.up_to(&self.order, last.as_bytes()),
-            Place::Start | Place::End => self.added.of_part(),
+            Place::Start | Place::End => self.added.of_part(&self.order),
         };
         if self.add(up_to, &mut items).await? {
-            if matches!(place, Place::After(_)) {
+            if let Place::After(last) = &place
+                && !self.is_passed(last.as_bytes())
+            {
                 self.added.passed();
             }
             self.walk.reached(at, place);
         }
         Ok(self.page(items, page.scanned))
+    }
+
+    /// Whether an item was returned before, as one that was added.
+    fn is_passed(&self, item: &[u8]) -> bool {
+        let key = item_key(item, T::PARTITION_KEY, T::SORT_KEY);
+        key.is_some_and(|key| self.added.is_passed(&self.order, &key, item))
     }
 
     fn page(&mut self, items: Vec<Found<T>>, scanned: u64) -> RawPage<Arc<T>> {
@@ -260,31 +272,31 @@ impl<T: Record> Seeing<T> {
             Comes::Unsaved => true,
             Comes::Here => false,
         };
-        if self.by_key {
+        let Some(asked) = self.asked else {
             return Ok(known.and_then(|found| self.checked_if_read(key, found)));
-        }
-        match self.shared.seen(key, self.asked) {
+        };
+        match self.shared.seen(key, asked) {
             Here::Known(Known::Record(record)) => Ok(self.checked(key, &record)),
             Here::Known(_) => Ok(None),
             // What was read may be older than what was saved or forgotten since.
             Here::Behind => self.fetched(key).await,
             Here::Unknown if is_unsaved => self.fetched(key).await,
-            Here::Unknown => Ok(self.read(link, key, json)),
+            Here::Unknown => Ok(self.read(link, key, json, asked)),
         }
     }
 
     /// Reads an item that is not in memory, and caches it.
-    fn read(&self, link: &Link, key: &Key, json: &[u8]) -> Option<Found<T>> {
+    fn read(&self, link: &Link, key: &Key, json: &[u8], asked: Asked) -> Option<Found<T>> {
         let decoded = match read_item::<T>(link, json) {
             Ok(decoded) => decoded,
             Err(error) => {
-                self.shared.store_scanned(self.asked, key, None);
+                self.shared.store_scanned(asked, key, None);
                 return Some(Err(error));
             }
         };
         let found = Stored::of(Some(decoded));
         let now = found.now.clone();
-        self.shared.store_scanned(self.asked, key, Some(found));
+        self.shared.store_scanned(asked, key, Some(found));
         let record = self.shared.visible(Seen::saved(now)).record()?;
         if self.asks_all { self.checked(key, &record) } else { Some(Ok(record)) }
     }

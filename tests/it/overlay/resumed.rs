@@ -255,3 +255,95 @@ async fn what_was_saved_a_moment_ago_and_let_go_is_seen_in_an_index_that_lags_be
     let after = stage.faults.count("GetItem") + stage.faults.count("BatchGetItem");
     assert!(after - loads <= 4, "{} loads, 100 keys each", after - loads);
 }
+
+/// Nothing ties: what was returned as new is known to the index and was saved a moment ago.
+#[tokio::test]
+async fn a_query_of_an_index_goes_on_behind_what_was_new_and_is_saved() {
+    for changes_again in [false, true] {
+        let stage = Stage::<Visit>::new().await;
+        for spent in [10, 20, 30] {
+            stage.truth.put(&bought("ada", spent, spent, "x")).await.unwrap();
+        }
+        let memory = stage.memory();
+        memory.put(bought("ada", 15, 15, "x")).await.unwrap();
+        memory.put(bought("ada", 25, 25, "x")).await.unwrap();
+        let between = async |_: usize, _: &Page<Arc<Visit>>| {
+            assert_eq!(saved(&memory).await.failed.len(), 0);
+            if changes_again {
+                let note = |visit: &mut Visit| visit.note = Some("again".into());
+                memory.update_existing(("ada", 15), note).await.unwrap();
+            }
+        };
+        let query = || memory.index(Visit::INDEXES.by_shop).query("x");
+        assert_eq!(by_two(query, between).await, [10, 15, 20, 25, 30]);
+    }
+}
+
+/// A page may have nothing but what was returned before.
+#[tokio::test]
+async fn a_page_of_what_has_come_keeps_the_place_of_what_was_new() {
+    let stage = Stage::<Visit>::new().await;
+    for age in [10, 60] {
+        stage.truth.put(&visit("ada", age, 0)).await.unwrap();
+    }
+    let memory = stage.memory();
+    for age in [20, 30, 40, 50] {
+        memory.put(visit("ada", age, 0)).await.unwrap();
+    }
+    let (mut seen, mut cursor) = (Vec::new(), None::<Cursor>);
+    for limit in [2, 2, 1, 2, 2, 2, 2] {
+        let query = memory.query("ada").limit(limit);
+        let query = match cursor.take() {
+            Some(cursor) => query.resume(cursor),
+            None => query,
+        };
+        let mut pages = query.pages();
+        let page = pages.try_next().await.unwrap().unwrap();
+        drop(pages);
+        seen.extend(ages(&page.items));
+        if seen.len() == 5 {
+            assert_eq!(saved(&memory).await.failed.len(), 0);
+        }
+        cursor = page.cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!((seen, cursor), (vec![10, 20, 30, 40, 50, 60], None));
+}
+
+#[tokio::test]
+async fn an_increment_in_doubt_comes_once_in_the_segments_of_a_scan() {
+    let stage = Stage::<Visit>::new().await;
+    let memory = stage.impatient();
+    for age in 0..8 {
+        assert!(memory.get(("ada", age)).await.unwrap().is_none());
+        memory.increment(("ada", age), Visit::FIELDS.spent, 1).await.unwrap();
+    }
+    stage.faults.always("TransactWriteItems", Fault::connection_reset().after_applying());
+    assert_eq!(memory.flush().await.unwrap_err().report().failed.len(), 8);
+    let mut seen = Vec::new();
+    for segment in 0..3 {
+        seen.extend(ages(&memory.scan().segment(segment, 3).all().await.unwrap()));
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, (0..8).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_query_during_the_flight_of_an_increment_has_it() {
+    let (stage, memory) = stage().await;
+    memory.increment(("ada", 2), Visit::FIELDS.spent, 10).await.unwrap();
+    let gate = stage.faults.hold_next("TransactWriteItems");
+    let (flushed, found) = tokio::join!(memory.flush(), async {
+        gate.reached().await;
+        let query = memory.query("ada").sort_key().eq(2).all();
+        let open = async {
+            // The query has read by then, if it does not wait.
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            gate.open();
+        };
+        tokio::join!(query, open).0.unwrap()
+    });
+    assert_eq!((flushed.unwrap().written, found[0].spent), (1, 11));
+}
