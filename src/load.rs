@@ -81,7 +81,9 @@ pub(crate) async fn raw_chunk<T: Record>(
         let failure = match answer {
             Ok(Found { items, unprocessed }) => {
                 Counters::add(&link.counters.items_read, items.len());
-                items.iter().for_each(|json| take(json));
+                for json in &items {
+                    take(json);
+                }
                 if unprocessed.len() < left.len() {
                     attempts.progressed();
                 }

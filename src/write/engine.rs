@@ -37,7 +37,9 @@ pub(crate) async fn run(
     let named = |source: &Source<'_>| Arc::clone(&source.link.table.name);
     let changes = Sources::new(sources.iter().map(|source| (named(source), source.changes)));
     let mut counts = vec![0_usize; sources.len()];
-    keys.iter().for_each(|at| counts[at.table] += 1);
+    for at in &keys {
+        counts[at.table] += 1;
+    }
     let mut engine = Engine {
         links: sources.iter().map(|source| source.link).collect(),
         tables: sources.iter().map(|source| source.link.table.clone()).collect::<Vec<_>>().into(),

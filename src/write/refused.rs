@@ -72,7 +72,9 @@ impl Engine<'_> {
             trial.is_on() && *requests == 0 && !waits
         };
         let over: Vec<usize> = (0..self.states.len()).filter(|&at| is_over(self, at)).collect();
-        over.iter().for_each(|&table| self.end_trial(table));
+        for &table in &over {
+            self.end_trial(table);
+        }
         !over.is_empty()
     }
 
