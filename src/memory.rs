@@ -181,8 +181,8 @@ pub(crate) struct Shared<T: Record> {
     counters: Arc<Counters>,
 }
 
-/// How long a change waits for room: what the default patience is, after which a flush says why.
-const PUT_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a change waits for room at least, unless it is told otherwise.
+const PUT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest default of the late-write window.
 const LATE_WRITE_WINDOW: Duration = Duration::from_secs(5);
 
@@ -203,7 +203,7 @@ struct Options {
     /// The most that may be unsaved.
     most_unsaved: Mark,
     /// How long a change waits for room.
-    put_timeout: Duration,
+    put_timeout: Option<Duration>,
     /// How much is kept in memory.
     capacity: Option<Capacity>,
     /// How records are written that nothing else is said of.
@@ -224,7 +224,7 @@ impl Options {
             late_write_window: table.database().attempt_timeout().min(LATE_WRITE_WINDOW),
             when: When::default(),
             most_unsaved: Mark::default(),
-            put_timeout: PUT_TIMEOUT,
+            put_timeout: None,
             capacity: None,
             mode: if T::VERSION.is_some() { Mode::Guarded(Guard::Version) } else { Mode::Plain },
         }
@@ -332,7 +332,8 @@ impl<T: Record> Shared<T> {
             return Ok(());
         }
         self.flush_soon();
-        let timeout = self.options.put_timeout;
+        let patience = self.options.patience.patience;
+        let timeout = self.options.put_timeout.unwrap_or(patience.max(PUT_TIMEOUT));
         tokio::time::timeout(timeout, take).await.map_err(|_| self.no_room(timeout))
     }
 

@@ -6,7 +6,7 @@ use std::{fmt, io};
 
 use memory_table::{Error, FlushError, Outcome};
 
-use crate::common::Chain;
+use crate::common::{Chain, INTERRUPTED};
 use crate::goals::BadInput;
 
 /// What went wrong.
@@ -18,11 +18,15 @@ pub enum Failure {
     File { path: PathBuf, cause: io::Error },
     /// The database cannot be opened; nothing was added.
     Database(Error),
+    /// The database named by the options cannot be opened; nothing was sent.
+    Options(Error),
     /// The database failed while the row of this line was to be added.
     Stopped { line: u64, error: Error },
     /// The file of goals cannot be read on.
     Unreadable(BadInput),
-    /// Ctrl-C behind this line.
+    /// The file of refused rows cannot be written while the row of this line was to be added to it.
+    NotRefused { line: u64, path: PathBuf, cause: io::Error },
+    /// Ctrl-C before the row of this line.
     Interrupted { line: u64 },
     /// Some scorers could not be saved; the error names them.
     NotSaved(FlushError),
@@ -39,9 +43,8 @@ impl Failure {
 
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Failure::Input(_) | Failure::File { .. } => 2,
-            // What a shell reports for a program that Ctrl-C ended.
-            Failure::Interrupted { .. } => 130,
+            Failure::Input(_) | Failure::File { .. } | Failure::Options(_) => 2,
+            Failure::Interrupted { .. } => INTERRUPTED,
             _ => 1,
         })
     }
@@ -58,14 +61,17 @@ impl fmt::Display for Failure {
                 writeln!(f, "error: {}\nnothing was added", Chain(error))
             }
             Failure::Stopped { line, error } => {
-                writeln!(f, "error: line {line}: {}\n{}", Chain(error), added_before(*line))
+                writeln!(f, "error: line {line}: {}\n{}", Chain(error), read_before(*line))
             }
+            Failure::Options(error) => writeln!(f, "error: {}", Chain(error)),
             Failure::Unreadable(error) => {
-                writeln!(f, "error: {}\nthe rows that were read are added", Chain(error))
+                writeln!(f, "error: {}\nthe rows before it are {TAKEN}", Chain(error))
             }
-            Failure::Interrupted { line } => {
-                writeln!(f, "interrupted: the rows up to line {line} were added")
+            Failure::NotRefused { line, path, cause } => {
+                let (path, before) = (path.display(), read_before(*line));
+                writeln!(f, "error: {path}: the file cannot be written: {cause}\n{before}")
             }
+            Failure::Interrupted { line } => writeln!(f, "interrupted: {}", read_before(*line)),
             Failure::NotSaved(error) => write_unsaved(f, error),
             Failure::Unwritten { path, cause } => {
                 writeln!(f, "error: {}: the file cannot be written: {cause}", path.display())
@@ -77,8 +83,12 @@ impl fmt::Display for Failure {
     }
 }
 
-fn added_before(line: u64) -> String {
-    format!("the rows before line {line} were added, and count twice if they are added again")
+/// What became of rows, whether or not all of it could be saved.
+const TAKEN: &str =
+    "added, but for what is said below not to be saved, and count twice if they are added again";
+
+fn read_before(line: u64) -> String {
+    format!("the rows before line {line} are {TAKEN}")
 }
 
 /// Names every scorer that was not saved, one a line.

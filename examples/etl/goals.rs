@@ -100,6 +100,12 @@ impl Goals {
         &self.header
     }
 
+    /// The line behind the last row that was read.
+    pub fn line(&mut self) -> u64 {
+        let next = self.csv.position().byte();
+        self.csv.get_mut().line_of(next)
+    }
+
     /// The next row; `None` at the end of the file.
     pub fn next(&mut self) -> Result<Option<Row>, BadInput> {
         let mut fields = ByteRecord::new();
@@ -172,15 +178,10 @@ fn checked_scorer(scorer: &str) -> Result<String, String> {
 
 /// Dates are compared as text, so they all have one form.
 fn checked_date(date: &str) -> Result<String, String> {
-    let is_date = date.len() == 10
-        && date.bytes().enumerate().all(|(at, byte)| match at {
-            4 | 7 => byte == b'-',
-            _ => byte.is_ascii_digit(),
-        });
-    if is_date {
-        Ok(date.to_owned())
-    } else {
-        Err(format!("the date {date:?} is no year-month-day"))
+    match date.parse::<jiff::civil::Date>() {
+        // It reads other forms too.
+        Ok(known) if known.to_string() == date => Ok(date.to_owned()),
+        _ => Err(format!("the date {date:?} is no year-month-day")),
     }
 }
 

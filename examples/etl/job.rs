@@ -1,10 +1,11 @@
 //! The job itself: look up the scorers and teams of some rows, add the goals, flush as it goes.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use memory_table::{BadItems, Error, ErrorKind, MemoryTable, Number};
+use memory_table::{BadItems, Error, ErrorKind, Guard, MemoryTable, Number, OnConflict, Table};
+use tokio::sync::watch;
 
-use crate::common;
+use crate::common::{self, Interrupt};
 use crate::failure::Failure;
 use crate::goals::{Goal, Row};
 use crate::options::Options;
@@ -18,8 +19,10 @@ pub struct Job {
     teams: Option<MemoryTable<Team>>,
     /// Those to whom something was added.
     added: HashSet<String>,
-    /// The line of the last row that was added or refused.
-    line: u64,
+    /// Scorers and teams whose stored items do not fit, and why: each is read once.
+    unfit: [HashMap<String, String>; 2],
+    /// Why nothing can be saved any more.
+    ended: watch::Receiver<Option<Error>>,
 }
 
 /// A row that is refused, and why.
@@ -27,44 +30,74 @@ type Refusal = Result<(), String>;
 
 impl Job {
     /// Opens the tables; that of the scorers is made if it is missing.
-    pub async fn open(options: &Options) -> Result<Self, Error> {
-        let mut database = common::connect(options.endpoint.as_deref(), options.db.as_deref())?;
+    pub async fn open(options: &Options) -> Result<Self, Failure> {
+        let database = common::connect(options.endpoint.as_deref(), options.db.as_deref());
+        let mut database = database.map_err(Failure::Options)?;
         if let Some(patience) = options.patience {
             database = database.with_patience(patience);
         }
         let scorers = database.table_named::<Scorer>(&options.table);
-        scorers.create_if_missing().await?;
+        scorers.create_if_missing().await.map_err(Failure::Database)?;
+        Self::with(scorers, database.table_named(&options.teams), options)
+            .map_err(Failure::Database)
+    }
+
+    fn with(scorers: Table<Scorer>, teams: Table<Team>, options: &Options) -> Result<Self, Error> {
+        let (end, ended) = watch::channel(None);
         // A change waits until a flush in the background has made room for it.
-        let scorers = MemoryTable::builder(scorers)
+        let mut scorers = MemoryTable::builder(scorers)
             .max_unsaved_records(options.max_unsaved)
             .bad_items(BadItems::Skip)
-            .build()?;
-        let teams = MemoryTable::builder(database.table_named::<Team>(&options.teams));
-        let teams = teams.bad_items(BadItems::Skip).build()?;
-        Ok(Self { scorers, teams: Some(teams), added: HashSet::new(), line: 1 })
+            .on_background_error(move |error| {
+                if is_final(error.cause()) {
+                    end.send_replace(Some(error.cause().clone()));
+                }
+            });
+        if options.guarded {
+            scorers =
+                scorers.guarded(Guard::Item).on_conflict(OnConflict::try_merge(Scorer::merged));
+        }
+        let teams = MemoryTable::builder(teams).bad_items(BadItems::Skip).build()?;
+        let (teams, unfit) = (Some(teams), Default::default());
+        Ok(Self { scorers: scorers.build()?, teams, added: HashSet::new(), unfit, ended })
     }
 
-    /// The line of the last row that was added or refused.
-    pub fn line(&self) -> u64 {
-        self.line
-    }
-
-    /// Adds the goals of some rows, in their order.
-    pub async fn add(&mut self, rows: &[Row], output: &mut Output) -> Result<(), Failure> {
+    /// Adds the goals of some rows, in their order, until it is interrupted.
+    pub async fn add(
+        &mut self,
+        rows: &[Row],
+        output: &mut Output,
+        interrupt: &Interrupt,
+    ) -> Result<(), Failure> {
+        let Some(first) = rows.first() else { return Ok(()) };
         let goals: Vec<&Goal> = rows.iter().filter_map(|row| row.goal.as_ref().ok()).collect();
         let stopped = |line, error| Failure::Stopped { line, error };
-        let first = rows.first().map_or(self.line, |row| row.line);
-        self.look_up(&goals).await.map_err(|error| stopped(first, error))?;
+        let mut ended = self.ended.clone();
+        let mut end = async |line| {
+            tokio::select! {
+                () = interrupt.pressed() => Failure::Interrupted { line },
+                error = until_ended(&mut ended) => stopped(line, error),
+            }
+        };
+        tokio::select! {
+            biased;
+            end = end(first.line) => return Err(end),
+            found = self.look_up(&goals) => found.map_err(|error| stopped(first.line, error))?,
+        }
         for row in rows {
             let added = match &row.goal {
-                Ok(goal) => self.add_one(goal).await.map_err(|error| stopped(row.line, error))?,
+                // Dropped while it waits, nothing of the row is added.
+                Ok(goal) => tokio::select! {
+                    biased;
+                    end = end(row.line) => return Err(end),
+                    added = self.add_one(goal) => added.map_err(|error| stopped(row.line, error))?,
+                },
                 Err(reason) => Err(reason.clone()),
             };
             output.summary.rows += 1;
             if let Err(reason) = added {
                 output.refuse(row.line, &reason, &row.fields)?;
             }
-            self.line = row.line;
         }
         Ok(())
     }
@@ -89,19 +122,25 @@ impl Job {
     }
 
     async fn add_one(&mut self, goal: &Goal) -> Result<Refusal, Error> {
+        let [scorers, teams] = &self.unfit;
+        let opponent = Some(&goal.opponent).filter(|_| !goal.own_goal);
+        let unfit = scorers.get(&goal.scorer).or_else(|| teams.get(opponent?));
+        if let Some(reason) = unfit {
+            return Ok(Err(reason.clone()));
+        }
         let rating = match self.rating_against(goal).await {
             Ok(rating) => rating,
-            Err(error) => return refused(error),
+            Err(error) => return refused(error, &mut self.unfit[1], &goal.opponent),
         };
         let mut added = Ok(());
         let update = self.scorers.update(goal.scorer.as_str(), |scorer| {
             added = scorer.add(goal, &rating);
         });
         if let Err(error) = update.await {
-            return refused(error);
+            return refused(error, &mut self.unfit[0], &goal.scorer);
         }
-        if added.is_err() {
-            return Ok(Err("the sum of the opponents' ratings would not be exact".to_owned()));
+        if let Err(inexact) = added {
+            return Ok(Err(inexact.to_string()));
         }
         if !self.added.contains(&goal.scorer) {
             self.added.insert(goal.scorer.clone());
@@ -122,7 +161,8 @@ impl Job {
     pub async fn close(self, summary: &mut Summary) -> Result<(), Failure> {
         let closed = self.scorers.close().await;
         let stats = self.scorers.stats();
-        summary.scorers = self.added.len() as u64;
+        let not_saved = closed.as_ref().err().map_or(0, |error| error.report().not_saved().count());
+        summary.scorers = self.added.len().saturating_sub(not_saved) as u64;
         summary.write_requests = stats.write_requests;
         summary.items_written = stats.items_written;
         summary.items_failed = stats.unsaved;
@@ -136,11 +176,31 @@ impl Job {
 }
 
 /// A stored item that does not fit concerns its rows alone; any other error concerns all.
-fn refused(error: Error) -> Result<Refusal, Error> {
+fn refused(
+    error: Error,
+    unfit: &mut HashMap<String, String>,
+    name: &str,
+) -> Result<Refusal, Error> {
     match error.kind() {
         ErrorKind::InvalidItem | ErrorKind::InvalidKey | ErrorKind::InvalidRecord => {
-            Ok(Err(error.to_string()))
+            let reason = error.to_string();
+            unfit.insert(name.to_owned(), reason.clone());
+            Ok(Err(reason))
         }
         _ => Err(error),
+    }
+}
+
+/// Whether nothing can be saved until somebody does something about it.
+fn is_final(error: &Error) -> bool {
+    use ErrorKind::{AccessDenied, Credentials, TableMismatch, TableNotFound};
+    matches!(error.kind(), AccessDenied | Credentials | TableMismatch | TableNotFound)
+}
+
+async fn until_ended(ended: &mut watch::Receiver<Option<Error>>) -> Error {
+    match ended.wait_for(Option::is_some).await.map(|error| error.clone()) {
+        Ok(Some(error)) => error,
+        // Nobody is left to say so.
+        _ => std::future::pending().await,
     }
 }

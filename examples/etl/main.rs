@@ -25,14 +25,12 @@ mod output;
 mod scorer;
 
 use std::io::{self, Write};
-use std::pin::pin;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
-use futures::FutureExt;
 use indicatif::ProgressBar;
 
+use crate::common::Interrupt;
 use crate::failure::Failure;
 use crate::goals::{BadInput, Goals, Row};
 use crate::job::Job;
@@ -42,9 +40,18 @@ use crate::output::Output;
 /// Rows that are looked up together: keys are read by 100 a request.
 const ROWS: usize = 1_000;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let failures = run(&Options::parse()).await;
+fn main() -> ExitCode {
+    let options = Options::read();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(cause) => {
+            let _ = writeln!(io::stderr(), "error: the program cannot be started: {cause}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let failures = runtime.block_on(run(&options));
+    // A read of a pipe may be under way that has no end.
+    runtime.shutdown_background();
     for failure in &failures {
         // Nothing is left to be done if standard error is closed too.
         let _ = write!(io::stderr(), "{failure}");
@@ -57,13 +64,13 @@ async fn run(options: &Options) -> Vec<Failure> {
     let started = Instant::now();
 
     // Whatever can be wrong with the options or the header shows before the first request.
-    let (mut goals, mut output) = match open(options) {
+    let (goals, mut output) = match open(options) {
         Ok(opened) => opened,
         Err(failure) => return vec![failure],
     };
     let mut failures = match Job::open(options).await {
-        Ok(job) => add_all(job, &mut goals, &mut output).await,
-        Err(error) => vec![Failure::Database(error)],
+        Ok(job) => add_all(job, goals, &mut output).await,
+        Err(failure) => vec![failure],
     };
     output.summary.seconds = started.elapsed().as_secs_f64();
     // The files are written also after a failure, when they matter most.
@@ -83,35 +90,54 @@ fn open(options: &Options) -> Result<(Goals, Output), Failure> {
 }
 
 /// Streams the rows through the job, then saves what is not saved yet.
-async fn add_all(mut job: Job, goals: &mut Goals, output: &mut Output) -> Vec<Failure> {
+async fn add_all(mut job: Job, goals: Goals, output: &mut Output) -> Vec<Failure> {
+    let interrupt = Interrupt::listen();
     let bar = ProgressBar::new_spinner();
     bar.enable_steady_tick(Duration::from_millis(100));
-    let mut interrupt = pin!(common::interrupt());
     let mut failures = Vec::new();
-    loop {
-        let (rows, end) = read(goals);
-        failures.extend(job.add(&rows, output).await.err());
-        bar.set_message(format!("{} rows", output.summary.rows));
-        // Rows that were read together are added together, also when Ctrl-C is pressed meanwhile.
-        let interrupted = interrupt.as_mut().now_or_never().is_some();
-        match end {
-            _ if !failures.is_empty() => break,
-            End::OfRows if interrupted => {
-                failures.push(Failure::Interrupted { line: job.line() });
-                break;
-            }
-            End::OfRows => {}
-            End::OfFile => break,
-            End::Error(error) => {
-                failures.push(Failure::Unreadable(error));
-                break;
-            }
-        }
-    }
+    failures.extend(stream(&mut job, goals, output, &interrupt, &bar).await.err());
     bar.set_message("saving");
+    if let Some(Failure::Interrupted { .. }) = failures.first() {
+        let text = "interrupted: saving what was added; pressed again, Ctrl-C ends without";
+        let _ = bar.suspend(|| writeln!(io::stderr(), "{text}"));
+    }
     failures.extend(job.close(&mut output.summary).await.err());
     bar.finish_and_clear();
     failures
+}
+
+/// Adds the rows to the end.
+async fn stream(
+    job: &mut Job,
+    mut goals: Goals,
+    output: &mut Output,
+    interrupt: &Interrupt,
+    bar: &ProgressBar,
+) -> Result<(), Failure> {
+    loop {
+        let next = goals.line();
+        // Where the input is a pipe, it may have nothing to be read for long.
+        let reading = tokio::task::spawn_blocking(move || {
+            let read = read(&mut goals);
+            (goals, read)
+        });
+        let (rows, end);
+        (goals, (rows, end)) = tokio::select! {
+            biased;
+            () = interrupt.pressed() => return Err(Failure::Interrupted { line: next }),
+            read = reading => match read {
+                Ok(read) => read,
+                Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+            },
+        };
+        job.add(&rows, output, interrupt).await?;
+        bar.set_message(format!("{} rows", output.summary.rows));
+        match end {
+            End::OfRows => {}
+            End::OfFile => return Ok(()),
+            End::Error(error) => return Err(Failure::Unreadable(error)),
+        }
+    }
 }
 
 /// Why no more rows were read.

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
 use crate::common::options::{endpoint, seconds, table_name};
 
@@ -32,6 +33,11 @@ pub struct Options {
         allow_negative_numbers = true)]
     pub max_unsaved: usize,
 
+    /// Let other jobs add to the same table at the same time: each scorer is written under the
+    /// condition that nobody else did, one a request, and merged where somebody did
+    #[arg(long)]
+    pub guarded: bool,
+
     /// Also write what the job cost to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -52,7 +58,7 @@ pub struct Options {
 const MORE_HELP: &str = "\
 Without options it adds the goals of the 2022 World Cup on an embedded database in memory, and
 needs neither a server nor an account. What it adds is added: run twice on one table, the totals
-are twice as high.
+are twice as high. Two jobs at the same time lose goals of each other unless both are --guarded.
 
 A file of goals has a header with at least date, home_team, away_team, team, scorer, own_goal and
 penalty. Rows without a scorer (empty or NA), with a team that did not play, or with anything else
@@ -67,7 +73,19 @@ Exit codes:
   0    done; rows may have been refused
   1    the database failed, or some scorers could not be saved: they are named
   2    wrong options or input: nothing was sent
-  130  interrupted: what was read until then is added";
+  130  interrupted: what was read until then is added; pressed twice, what is not saved is lost";
+
+impl Options {
+    /// The options of this process; what is wrong with them ends it.
+    pub fn read() -> Self {
+        let options = Self::parse();
+        if options.table == options.teams {
+            let text = "--table and --teams name the same table";
+            Self::command().error(ErrorKind::ArgumentConflict, text).exit();
+        }
+        options
+    }
+}
 
 fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
@@ -78,9 +96,6 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-    use clap::error::ErrorKind;
-
     use super::*;
 
     fn parse(arguments: &[&str]) -> Result<Options, ErrorKind> {
@@ -98,6 +113,7 @@ mod tests {
         assert_eq!((options.table.as_str(), options.teams.as_str()), ("scorers", "teams"));
         assert_eq!((options.max_unsaved, options.patience), (10_000, None));
         assert_eq!((options.endpoint, options.db, options.json), (None, None, None));
+        assert!(!options.guarded);
     }
 
     #[test]

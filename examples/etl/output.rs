@@ -83,9 +83,14 @@ impl Output {
         let Some((path, rows)) = &mut self.refused else {
             return Ok(());
         };
-        let line = line.to_string();
-        let written = rows.write_record(row(line.as_bytes(), reason.as_bytes(), fields));
-        written.map_err(|error| Failure::unwritten(path, error.into()))
+        let text = line.to_string();
+        // Each at once: a row that is set aside is in the file when the next one is added.
+        let written = rows.write_record(row(text.as_bytes(), reason.as_bytes(), fields));
+        let written = written.map_err(io::Error::from).and_then(|()| rows.flush());
+        let Err(cause) = written else { return Ok(()) };
+        let path = path.clone();
+        self.refused = None;
+        Err(Failure::NotRefused { line, path, cause })
     }
 
     /// Ends the files, and prints the summary if the job went well.

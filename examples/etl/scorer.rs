@@ -1,6 +1,8 @@
 //! What the job keeps of a scorer, and how a goal is added to it.
 
-use memory_table::{Number, Record, Set};
+use std::fmt;
+
+use memory_table::{BoxError, Number, Record, Set};
 use serde::{Deserialize, Serialize};
 
 use crate::goals::Goal;
@@ -50,15 +52,16 @@ pub fn first_rating() -> Number {
 }
 
 impl Scorer {
-    /// Adds a goal against an opponent of this rating. If the sum of the ratings would not be exact,
-    /// says so and adds nothing.
+    /// Adds a goal against an opponent of this rating. If a sum would not be exact, says so and adds
+    /// nothing.
     pub fn add(&mut self, goal: &Goal, rating: &Number) -> Result<(), Inexact> {
+        let plus = |sum: u64, one: bool| sum.checked_add(one.into()).ok_or(Inexact);
         if goal.own_goal {
-            self.own_goals += 1;
+            self.own_goals = plus(self.own_goals, true)?;
         } else {
-            self.opponents = self.opponents.checked_add(rating).ok_or(Inexact)?;
-            self.goals += 1;
-            self.penalties += u64::from(goal.penalty);
+            let opponents = self.opponents.checked_add(rating).ok_or(Inexact)?;
+            let (goals, penalties) = (plus(self.goals, true)?, plus(self.penalties, goal.penalty)?);
+            (self.opponents, self.goals, self.penalties) = (opponents, goals, penalties);
             self.teams.insert(goal.team.clone());
         }
         // Dates stand as year, month, day, so that text sorts as they do.
@@ -72,11 +75,46 @@ impl Scorer {
         }
         Ok(())
     }
+
+    /// What two jobs added to the totals that both loaded.
+    pub fn merged(
+        base: Option<&Self>,
+        mine: Option<&Self>,
+        theirs: Option<&Self>,
+    ) -> Result<Option<Self>, BoxError> {
+        let (Some(mine), Some(theirs)) = (mine, theirs) else { return Ok(mine.cloned()) };
+        let sum = |of: fn(&Self) -> u64| {
+            let added = of(mine).checked_sub(base.map_or(0, of)).ok_or(Inexact)?;
+            of(theirs).checked_add(added).ok_or(Inexact)
+        };
+        let before = base.map(|base| base.opponents.clone()).unwrap_or_default();
+        let added = mine.opponents.checked_sub(&before).ok_or(Inexact)?;
+        let dates = [&mine.first, &theirs.first, &mine.last, &theirs.last];
+        let dates = || dates.into_iter().flatten().cloned();
+        Ok(Some(Self {
+            scorer: mine.scorer.clone(),
+            goals: sum(|scorer| scorer.goals)?,
+            penalties: sum(|scorer| scorer.penalties)?,
+            own_goals: sum(|scorer| scorer.own_goals)?,
+            opponents: theirs.opponents.checked_add(&added).ok_or(Inexact)?,
+            teams: mine.teams.iter().chain(theirs.teams.iter()).cloned().collect(),
+            first: dates().min(),
+            last: dates().max(),
+        }))
+    }
 }
 
-/// The sum of the ratings has more digits than DynamoDB keeps.
+/// A sum has more digits than DynamoDB or its type keeps.
 #[derive(Debug, PartialEq)]
 pub struct Inexact;
+
+impl fmt::Display for Inexact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the sum of the goals or of the opponents' ratings would not be exact")
+    }
+}
+
+impl std::error::Error for Inexact {}
 
 #[cfg(test)]
 mod tests {

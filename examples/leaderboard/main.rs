@@ -160,13 +160,13 @@ async fn flush(memory: &MemoryTable<Team>) -> Result<FlushReport, Failure> {
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let mut flush = pin!(memory.flush());
     // Before the flush nothing is at stake, so nobody waits for it.
-    let mut interrupt = pin!(common::interrupt());
+    let interrupt = common::Interrupt::listen();
     let mut tick = tokio::time::interval(Duration::from_millis(100));
 
     let result = loop {
         tokio::select! {
             result = &mut flush => break result.map_err(Failure::NotSaved),
-            () = &mut interrupt => break Err(Failure::Interrupted(memory.unsaved())),
+            () = interrupt.pressed() => break Err(Failure::Interrupted(memory.unsaved())),
             _ = tick.tick() => bar.set_position(unsaved.saturating_sub(memory.stats().unsaved)),
         }
     };

@@ -308,9 +308,10 @@ impl<T: Record> MemoryTableBuilder<T> {
     /// How long a change waits for room before it is an error of kind [`ErrorKind::Timeout`] and
     /// changes nothing.
     ///
-    /// Default: 60 s, as the default patience of a flush, which knows by then why nothing is saved.
+    /// Default: the [patience](Self::patience) of a flush, which knows by then why nothing is saved, but
+    /// 5 s at least, which a flush needs to make room.
     pub fn put_timeout(mut self, timeout: Duration) -> Self {
-        self.options.put_timeout = timeout;
+        self.options.put_timeout = Some(timeout);
         self
     }
 

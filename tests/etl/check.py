@@ -97,7 +97,7 @@ def arguments():
     source.add_argument("--endpoint", metavar="URL")
     source.add_argument("--sqlite", metavar="PATH")
     parser.add_argument("--table", default="scorers", metavar="NAME")
-    parser.add_argument("--teams", default="teams", metavar="NAME")
+    parser.add_argument("--teams", default="teams", metavar="NAME", help="'' if there is none")
     parser.add_argument("--access-key", default="local", metavar="KEY")
     return parser.parse_args()
 
@@ -112,9 +112,8 @@ def main():
         return list(tables.items_from_endpoint(options.endpoint, table, options.access_key))
 
     try:
-        ratings = {
-            item["team"]["S"]: decimal.Decimal(item["rating"]["N"]) for item in items(options.teams)
-        }
+        teams = items(options.teams) if options.teams else []
+        ratings = {team["team"]["S"]: decimal.Decimal(team["rating"]["N"]) for team in teams}
         expected = expected_scorers(options.goals, ratings, options.times)
         found = list(differences(expected, items(options.table)))
     except urllib.error.HTTPError as error:

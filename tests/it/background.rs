@@ -202,6 +202,20 @@ async fn a_change_that_finds_no_room_in_time_is_an_error_and_changes_nothing() {
     memory.put(player("bob", 1.0)).await.unwrap();
 }
 
+/// As long as a flush has patience, and long enough for one to make room.
+#[tokio::test(start_paused = true)]
+async fn a_change_waits_for_room_as_long_as_a_flush_has_patience() {
+    for (patience, waits) in [(0, 5), (9, 9)] {
+        let patience = Duration::from_secs(patience);
+        let (stage, memory) = built(|b| b.max_unsaved_records(1).patience(patience)).await;
+        stage.faults.always("BatchWriteItem", Fault::access_denied());
+        memory.put(player("ada", 1.0)).await.unwrap();
+        let before = Instant::now();
+        let error = memory.put(player("bob", 1.0)).await.unwrap_err();
+        assert_eq!((error.kind(), before.elapsed().as_secs()), (ErrorKind::Timeout, waits));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_change_that_was_given_up_takes_no_room() {
     let (stage, memory) = built(|b| b.max_unsaved_records(2)).await;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use memory_table::testing::{Chaos, Faults};
 use memory_table::{Attributes, Database, Number, Record, Table};
@@ -216,6 +217,7 @@ async fn wrong_input_ends_with_2_before_anything_is_sent() {
     let job = Job::new();
     job.goals("");
     std::fs::write(job.path("header.csv"), "date,team\n").unwrap();
+    std::fs::hard_link(job.path("goals.csv"), job.path("linked.csv")).unwrap();
     for (args, expected) in [
         (&["--goals", "none.csv"][..], "none.csv: the file cannot be read"),
         (&["--goals", "header.csv"], "header.csv, line 1, column home_team: the header lacks it"),
@@ -225,6 +227,8 @@ async fn wrong_input_ends_with_2_before_anything_is_sent() {
         ),
         (&["--refused", "no/such/folder.csv"], "the file cannot be created"),
         (&["--max-unsaved", "0"], "--max-unsaved"),
+        (&["--goals", "goals.csv", "--refused", "linked.csv"], "linked.csv: the file cannot be"),
+        (&["--table", "same", "--teams", "same"], "name the same table"),
     ] {
         let output = job.run(args).await;
         assert_eq!(output.status.code(), Some(2), "{args:?}");
@@ -233,4 +237,153 @@ async fn wrong_input_ends_with_2_before_anything_is_sent() {
     let tables = job.database.client().list_tables().send().await.unwrap();
     assert!(tables.table_names().is_empty());
     assert!(Path::new(&job.path("goals.csv")).exists());
+}
+
+/// Runs the job without a server, on what the options say.
+async fn run_alone(job: &Job, args: &[&str]) -> Output {
+    let mut command = crate::support::example("etl");
+    command.current_dir(job.folder.path()).stdin(Stdio::null()).args(args);
+    tokio::task::spawn_blocking(move || command.output().expect("the example starts"))
+        .await
+        .expect("the program ends")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_cannot_be_opened_or_would_be_overwritten_is_a_wrong_option() {
+    let job = Job::new();
+    std::fs::write(job.path("no.db"), "no database, but long enough to be one").unwrap();
+    for (args, expected) in [
+        (&["--db", "no/such/folder/x.db"][..], "could not be opened"),
+        (&["--db", "no.db"], "could not be opened"),
+        (&["--db", "new.db", "--json", "./new.db"], "the job reads or writes this file already"),
+    ] {
+        let output = run_alone(&job, args).await;
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(expected), "{}", text(&output.stderr));
+    }
+    assert!(!job.path("new.db").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_guarded_jobs_at_the_same_time_lose_nothing_of_each_other() {
+    let expected = Job::new();
+    for _ in 0..2 {
+        assert_ok(&expected.run(&[]).await);
+    }
+    let job = Job::new();
+    let args = ["--guarded", "--max-unsaved", "20"];
+    let (one, other) = tokio::join!(job.run(&args), async {
+        let mut command = crate::support::example("etl");
+        let server = Server::start(&job.database, Arc::new(|_: &str, _| Answer::Run)).await;
+        command.args(["--endpoint", &server.url()]).args(args).stdin(Stdio::null());
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    });
+    assert_ok(&one);
+    assert_ok(&other);
+    assert_eq!(job.table().await, expected.table().await);
+}
+
+/// What cannot be read is read once, however many rows are refused for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn items_that_do_not_fit_are_read_once() {
+    let job = Job::new();
+    let teams = job.database.table::<Odd>();
+    teams.create_if_missing().await.unwrap();
+    teams.put(&Odd { team: "B".into(), rating: "best".into() }).await.unwrap();
+    let row = |name: usize| format!("2001-02-03,A,B,A,s{name},1,FALSE,FALSE\n");
+    job.goals(&(0..300).map(row).collect::<String>());
+    let output = job.run(&["--goals", "goals.csv"]).await;
+    assert_ok(&output);
+    let json = job.json();
+    assert_eq!((&json["rows"], &json["refused"]), (&300.into(), &300.into()));
+    // The scorers, 100 a request, the team, and once more for the reason.
+    assert!(json["read_requests"].as_u64().unwrap() <= 5, "{json}");
+}
+
+#[derive(Record, Serialize, Deserialize, Clone, Debug)]
+#[record(table = "teams")]
+struct Odd {
+    #[record(partition_key)]
+    team: String,
+    rating: String,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sums_that_overflow_and_dates_that_are_none_are_refused() {
+    let job = Job::new();
+    let table = job.database.table::<Scorer>();
+    table.create_if_missing().await.unwrap();
+    let full: Attributes = serde_json::from_str(r#"{"goals":18446744073709551615}"#).unwrap();
+    table.put(&Scorer { scorer: "Full".into(), rest: full }).await.unwrap();
+    job.goals(
+        "2001-02-03,A,B,A,Full,1,FALSE,FALSE\n\
+         2001-02-30,A,B,A,Ada,1,FALSE,FALSE\n\
+         2001-02-28,A,B,A,Ada,1,FALSE,FALSE\n",
+    );
+    assert_ok(&job.run(&["--goals", "goals.csv", "--refused", "refused.csv"]).await);
+    let refused = std::fs::read_to_string(job.path("refused.csv")).unwrap();
+    assert!(refused.contains("2,the sum of the goals"), "{refused}");
+    assert!(refused.contains("is no year-month-day"), "{refused}");
+    assert_eq!(job.scorer("Full").await["goals"].to_string(), "18446744073709551615");
+    assert_eq!(job.scorer("Ada").await["last"], "2001-02-28");
+}
+
+/// A server that takes nothing more for want of permission: nobody waits for room that never comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_can_save_nothing_any_more_ends_at_once_and_says_where() {
+    let job = Job::new();
+    let (scripted, faults) = Faults::around(&job.database);
+    faults.always("BatchWriteItem", memory_table::testing::Fault::access_denied());
+    let output = job.run_on(&scripted, &["--max-unsaved", "10"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr);
+    assert!(told.contains("AccessDenied") && !told.contains("there was no room"), "{told}");
+    assert!(told.contains("but for what is said below not to be saved"), "{told}");
+    assert_eq!(told.lines().filter(|line| line.starts_with("not saved: ")).count(), 10, "{told}");
+    assert_eq!((&job.json()["items_failed"], &job.json()["scorers"]), (&10.into(), &0.into()));
+}
+
+/// Ctrl-C while the input has nothing to read: what was read is saved.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_interrupted_saves_what_was_read() {
+    use std::io::Write;
+    let job = Job::new();
+    let pipe = job.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let loads = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&loads);
+    let rule = move |operation: &str, _| {
+        counted.fetch_add(usize::from(operation == "BatchGetItem"), Ordering::SeqCst);
+        Answer::Run
+    };
+    let server = Server::start(&job.database, Arc::new(rule)).await;
+    let mut command = crate::support::example("etl");
+    command.current_dir(job.folder.path()).stdin(Stdio::null()).stderr(Stdio::piped());
+    command.args(["--endpoint", &server.url(), "--json", "out.json", "--goals", "pipe"]);
+    let child = command.spawn().unwrap();
+    let written = tokio::task::spawn_blocking(move || {
+        let mut input = std::fs::File::options().write(true).open(pipe).unwrap();
+        let row = |name: usize| format!("2001-02-03,A,B,A,s{name},1,FALSE,FALSE\n");
+        let rows: String = (0..2_500).map(row).collect();
+        input.write_all(format!("{HEADER}{rows}").as_bytes()).unwrap();
+        input
+    });
+    let input = written.await.unwrap();
+    // Two thousand rows are looked up; what is left waits for more.
+    while loads.load(Ordering::SeqCst) < 20 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let id = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await;
+    let output = output.unwrap();
+    drop(input);
+    assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
+    let json = job.json();
+    let rows = json["rows"].as_u64().unwrap();
+    assert!((1..=2_500).contains(&rows), "{json}");
+    let told = text(&output.stderr);
+    assert!(told.contains(&format!("the rows before line {} are added", rows + 2)), "{told}");
+    assert_eq!(job.table().await.len() as u64, rows);
 }
