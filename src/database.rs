@@ -217,6 +217,29 @@ impl Database {
         Self { inner: Arc::new(inner), prefix: Arc::from(""), patience: DEFAULT_PATIENCE }
     }
 
+    /// A database that is this store, with these tables; nothing else of it can be asked.
+    #[cfg(test)]
+    pub(crate) fn simulated(store: Arc<dyn Store>, tables: &[&str]) -> Self {
+        static CLIENT: std::sync::OnceLock<Client> = std::sync::OnceLock::new();
+        let client = CLIENT.get_or_init(|| {
+            Client::from_conf(builder::local_config("http://simulated.invalid").build())
+        });
+        let inner = Inner {
+            client: client.clone(),
+            single: client.clone(),
+            store,
+            contact: Arc::new(Contact::answered()),
+            embedded: false,
+            schemas: Mutex::default(),
+        };
+        let database =
+            Self { inner: Arc::new(inner), prefix: Arc::from(""), patience: DEFAULT_PATIENCE };
+        for table in tables {
+            database.schema(&Arc::from(*table)).trust();
+        }
+        database
+    }
+
     /// Whether both send to the same service by the same client.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)

@@ -123,6 +123,8 @@ pub use write::{Failed, FlushError, FlushReport};
 
 #[cfg(test)]
 mod promises;
+#[cfg(test)]
+mod simulation;
 
 // Lets the derives' `::memory_table` paths resolve in this crate's own tests.
 #[cfg(test)]

@@ -28,26 +28,50 @@ pub fn create<'p>(
     path: &Path,
     others: impl IntoIterator<Item = Option<&'p Path>>,
 ) -> io::Result<File> {
-    // A file that is not there yet is told by its folder; hard links are one file.
-    let same = |other: &Path| {
-        let linked = same_file::is_same_file(path, other).unwrap_or_default();
-        linked || whole(path) == whole(other)
-    };
-    if others.into_iter().flatten().any(same) {
+    if others.into_iter().flatten().any(|other| is_same(path, other)) {
         return Err(io::Error::other("the job reads or writes this file already"));
     }
     File::create(path)
 }
 
+/// The files of an embedded database: its own, and those that SQLite keeps beside it.
+pub fn database_files(path: Option<&Path>) -> Vec<PathBuf> {
+    let beside = |path: &Path| {
+        ["", "-wal", "-shm", "-journal"].map(|suffix| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(suffix);
+            PathBuf::from(name)
+        })
+    };
+    path.map(beside).into_iter().flatten().collect()
+}
+
+/// Whether both are one file, be it that it is not there yet, or has two names. What is no file, such
+/// as a device or a pipe, may be used twice.
+fn is_same(path: &Path, other: &Path) -> bool {
+    match (std::fs::metadata(path), std::fs::metadata(other)) {
+        (Ok(one), _) | (_, Ok(one)) if !one.is_file() => false,
+        // Opened to be compared, but only what is a file.
+        (Ok(_), Ok(_)) => same_file::is_same_file(path, other).unwrap_or(true),
+        _ => whole(path) == whole(other),
+    }
+}
+
 /// The one path of a file, whether it exists or not.
 fn whole(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    // Links to what is not there yet; more of them than this are a circle.
+    for _ in 0..40 {
+        let Ok(target) = path.read_link() else { break };
+        path = path.parent().map_or(target.clone(), |folder| folder.join(&target));
+    }
     let folder = match path.parent() {
         Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
         Some(folder) => folder,
-        None => return path.to_owned(),
+        None => return path,
     };
     let in_folder = || Some(folder.canonicalize().ok()?.join(path.file_name()?));
-    path.canonicalize().ok().or_else(in_folder).unwrap_or_else(|| path.to_owned())
+    path.canonicalize().ok().or_else(in_folder).unwrap_or(path)
 }
 
 /// Whether Ctrl-C was pressed. The first asks the job to end, the second ends the program.

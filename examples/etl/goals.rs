@@ -100,12 +100,6 @@ impl Goals {
         &self.header
     }
 
-    /// The line behind the last row that was read.
-    pub fn line(&mut self) -> u64 {
-        let next = self.csv.position().byte();
-        self.csv.get_mut().line_of(next)
-    }
-
     /// The next row; `None` at the end of the file.
     pub fn next(&mut self) -> Result<Option<Row>, BadInput> {
         let mut fields = ByteRecord::new();
@@ -179,8 +173,8 @@ fn checked_scorer(scorer: &str) -> Result<String, String> {
 /// Dates are compared as text, so they all have one form.
 fn checked_date(date: &str) -> Result<String, String> {
     match date.parse::<jiff::civil::Date>() {
-        // It reads other forms too.
-        Ok(known) if known.to_string() == date => Ok(date.to_owned()),
+        // It reads other forms too, years of more digits among them.
+        Ok(known) if known.to_string() == date && date.len() == 10 => Ok(date.to_owned()),
         _ => Err(format!("the date {date:?} is no year-month-day")),
     }
 }

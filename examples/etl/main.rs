@@ -97,11 +97,16 @@ async fn add_all(mut job: Job, goals: Goals, output: &mut Output) -> Vec<Failure
     let mut failures = Vec::new();
     failures.extend(stream(&mut job, goals, output, &interrupt, &bar).await.err());
     bar.set_message("saving");
-    if let Some(Failure::Interrupted { .. }) = failures.first() {
+    let say = async {
+        interrupt.pressed().await;
         let text = "interrupted: saving what was added; pressed again, Ctrl-C ends without";
         let _ = bar.suspend(|| writeln!(io::stderr(), "{text}"));
-    }
-    failures.extend(job.close(&mut output.summary).await.err());
+        std::future::pending().await
+    };
+    failures.extend(tokio::select! {
+        closed = job.close(&mut output.summary) => closed.err(),
+        never = say => never,
+    });
     bar.finish_and_clear();
     failures
 }
@@ -114,8 +119,9 @@ async fn stream(
     interrupt: &Interrupt,
     bar: &ProgressBar,
 ) -> Result<(), Failure> {
+    // The line behind the last row that was added or refused.
+    let mut next = 2;
     loop {
-        let next = goals.line();
         // Where the input is a pipe, it may have nothing to be read for long.
         let reading = tokio::task::spawn_blocking(move || {
             let read = read(&mut goals);
@@ -131,6 +137,7 @@ async fn stream(
             },
         };
         job.add(&rows, output, interrupt).await?;
+        next = rows.last().map_or(next, |row| row.line + 1);
         bar.set_message(format!("{} rows", output.summary.rows));
         match end {
             End::OfRows => {}

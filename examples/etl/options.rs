@@ -58,7 +58,9 @@ pub struct Options {
 const MORE_HELP: &str = "\
 Without options it adds the goals of the 2022 World Cup on an embedded database in memory, and
 needs neither a server nor an account. What it adds is added: run twice on one table, the totals
-are twice as high. Two jobs at the same time lose goals of each other unless both are --guarded.
+are twice as high. Two jobs at the same time lose goals of each other unless both are --guarded;
+even so a goal may be missing or count twice where the answer to a write is lost and another job
+writes the same scorer before it is sent again.
 
 A file of goals has a header with at least date, home_team, away_team, team, scorer, own_goal and
 penalty. Rows without a scorer (empty or NA), with a team that did not play, or with anything else
@@ -73,7 +75,8 @@ Exit codes:
   0    done; rows may have been refused
   1    the database failed, or some scorers could not be saved: they are named
   2    wrong options or input: nothing was sent
-  130  interrupted: what was read until then is added; pressed twice, what is not saved is lost";
+  130  interrupted: the rows before the line that it names are added; pressed twice, what is not
+       saved is lost";
 
 impl Options {
     /// The options of this process; what is wrong with them ends it.

@@ -56,20 +56,24 @@ pub struct Output {
 impl Output {
     /// Creates the files, so that none is missing after hours of work.
     pub fn open(options: &Options, header: &ByteRecord) -> Result<Self, Failure> {
-        let paths = [&options.goals, &options.db, &options.refused].map(|path| path.as_deref());
-        let [goals, db, _] = paths;
-        let create = |path: &Path, others: &[Option<&Path>]| {
-            common::create(path, others.iter().copied())
+        let database = common::database_files(options.db.as_deref());
+        let create = |path: &Path, other: Option<&Path>| {
+            let others = [options.goals.as_deref(), other].into_iter();
+            let others = others.chain(database.iter().map(|file| Some(file.as_path())));
+            common::create(path, others)
                 .map_err(|cause| Failure::File { path: path.to_owned(), cause })
         };
         let refused = options.refused.as_ref().map(|path| {
             let mut rows =
-                csv::WriterBuilder::new().flexible(true).from_writer(create(path, &[goals, db])?);
+                csv::WriterBuilder::new().flexible(true).from_writer(create(path, None)?);
             let written = rows.write_record(row(b"line", b"reason", header));
             written.map_err(|error| Failure::unwritten(path, error.into()))?;
             Ok((path.clone(), rows))
         });
-        let json = options.json.as_ref().map(|path| Ok((path.clone(), create(path, &paths)?)));
+        let json = options
+            .json
+            .as_ref()
+            .map(|path| Ok((path.clone(), create(path, options.refused.as_deref())?)));
         Ok(Self {
             summary: Summary::default(),
             refused: refused.transpose()?,

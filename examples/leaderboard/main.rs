@@ -96,7 +96,9 @@ fn read_matches(options: &Options) -> Result<Matches, Failure> {
 
 /// Creates the file for the JSON, unless it would overwrite what the job reads or writes.
 fn create(path: &Path, options: &Options) -> Result<File, Failure> {
-    common::create(path, [options.matches.as_deref(), options.db.as_deref()])
+    let database = common::database_files(options.db.as_deref());
+    let others = database.iter().map(|file| Some(file.as_path()));
+    common::create(path, others.chain([options.matches.as_deref()]))
         .map_err(|cause| Failure::Json { path: path.to_owned(), cause })
 }
 

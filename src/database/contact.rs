@@ -31,6 +31,12 @@ pub(crate) struct Contact {
 }
 
 impl Contact {
+    /// Of an endpoint that has answered.
+    #[cfg(test)]
+    pub(crate) fn answered() -> Self {
+        Self { answered: AtomicBool::new(true), endpoint: OnceLock::new() }
+    }
+
     /// The endpoint that requests go to, for errors; unknown before the first request.
     pub(crate) fn endpoint(&self) -> Option<&str> {
         self.endpoint.get().map(String::as_str)

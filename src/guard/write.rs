@@ -60,6 +60,8 @@ pub(crate) struct Request<'a> {
     pub(crate) target: Option<Target<'a>>,
     /// The record was deleted since: nothing of what is stored is to stay.
     pub(crate) replaces: bool,
+    /// What is stored as the type would write it, where that has attributes more.
+    pub(crate) written: Option<&'a Fields<'a>>,
     /// What is stored may be another item: the attributes of attempts whose answers are missing.
     pub(crate) doubtful: Option<&'a [Box<str>]>,
 }
@@ -166,7 +168,10 @@ impl<'a> Request<'a> {
             Stored::Absent | Stored::Unknown { .. } => (&none, Vec::new()),
         };
         let doubtful = self.doubtful.unwrap_or_default();
-        let changed = changed::<T>(item, target.fields, doubtful);
+        let mut changed = changed::<T>(item, target.fields, doubtful);
+        if let Some(written) = self.written {
+            keep_what_was_changed(&mut changed, item, written, doubtful);
+        }
         if changed.is_empty() && self.doubtful.is_none() && matches!(self.stored, Stored::Item(_)) {
             return Ok(None);
         }
@@ -238,6 +243,24 @@ fn changed<'a, T: Record>(
     let known = |name: &&str| field(from, name).is_none();
     remove.extend(also.iter().map(|name| &**name).filter(|name| gone(name) && known(name)));
     Changed { set: set.map(|(name, value)| (&**name, value)).collect(), remove }
+}
+
+/// What the type adds when it writes was changed by nobody, and others may have set it. Where an item
+/// has another form, it is written as a whole.
+fn keep_what_was_changed(
+    changed: &mut Changed<'_>,
+    stored: &Fields<'_>,
+    written: &Fields<'_>,
+    doubtful: &[Box<str>],
+) {
+    if changed.remove.iter().any(|name| field(written, name).is_none()) {
+        return;
+    }
+    let is_doubtful = |name: &str| doubtful.iter().any(|other| **other == *name);
+    changed.set.retain(|(name, value)| {
+        let is_added = || field(written, name).is_some_and(|written| written.same(value));
+        field(stored, name).is_some() || is_doubtful(name) || !is_added()
+    });
 }
 
 /// The attributes of an item that are to be as they were.

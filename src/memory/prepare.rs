@@ -10,7 +10,7 @@ use super::outgoing::Sent;
 use super::slot::Known;
 use crate::breaks::broken;
 use crate::codec::tree::{Fields, Node, field, parse_item, write_fields};
-use crate::codec::{CodecError, EncodedItem, Kept, MAX_ITEM, encode, key_json, same_items};
+use crate::codec::{CodecError, EncodedItem, Kept, MAX_ITEM, decode, encode, key_json, same_items};
 use crate::error::{Error, ErrorKind};
 use crate::guard::{self, Mode, Outgoing, Request, Stored};
 use crate::key::Key;
@@ -112,6 +112,8 @@ impl<T: Record> Shared<T> {
         let target_fields = item.as_ref().map(|item| self.fields(&item.json, key)).transpose()?;
         let target = item.as_ref().zip(target_fields.as_ref());
         let doubtful = self.doubtful(key, sent, fields.as_ref());
+        let written = self.as_written(key, sent.mode, base.as_deref(), target);
+        let written = written.as_deref().map(|item| self.fields(item, key)).transpose()?;
         let request = Request {
             key,
             mode: sent.mode,
@@ -119,6 +121,7 @@ impl<T: Record> Shared<T> {
             absence_is_sure: self.options.consistent,
             target: target.map(|(item, fields)| guard::Target { item, fields }),
             replaces: sent.base.replaced,
+            written: written.as_ref(),
             doubtful: doubtful.as_deref(),
         };
         let outgoing = request.outgoing::<T>().map_err(|error| self.place(error).on_key(key))?;
@@ -181,6 +184,23 @@ impl<T: Record> Shared<T> {
         let mut json = Vec::with_capacity(item.json.len());
         write_fields(&mut json, &fields);
         Ok(Some(Target { item: EncodedItem { json, ..item }, absorbed }))
+    }
+
+    /// What is stored as the type would write it, where a field-wise write would add to it.
+    fn as_written(
+        &self,
+        key: &Key,
+        mode: Mode,
+        stored: Option<&[u8]>,
+        target: Option<(&EncodedItem, &Fields<'_>)>,
+    ) -> Option<Vec<u8>> {
+        let (stored, (_, target)) = (stored.filter(|_| mode == Mode::FieldWise)?, target?);
+        let fields = parse_item(stored).ok()?;
+        if target.iter().all(|(name, _)| field(&fields, name).is_some()) {
+            return None;
+        }
+        let record = decode::<T>(stored).ok()?.record;
+        Some(self.encoded_form(&record, key).ok()?.json)
     }
 
     /// The attributes that attempts without an answer change, each once; `None` if what is stored is

@@ -289,6 +289,7 @@ impl<'t, T: Record> Writing<'t, T> {
                 .zip(item_fields.as_ref())
                 .map(|(item, fields)| Target { item, fields }),
             replaces: false,
+            written: None,
             doubtful: None,
         };
         let outgoing = request.outgoing::<T>().map_err(|error| self.placed(error))?;

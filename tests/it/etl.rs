@@ -249,13 +249,17 @@ async fn run_alone(job: &Job, args: &[&str]) -> Output {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg(unix)]
 async fn a_database_that_cannot_be_opened_or_would_be_overwritten_is_a_wrong_option() {
     let job = Job::new();
     std::fs::write(job.path("no.db"), "no database, but long enough to be one").unwrap();
+    std::os::unix::fs::symlink("new.db", job.path("link.json")).unwrap();
     for (args, expected) in [
         (&["--db", "no/such/folder/x.db"][..], "could not be opened"),
         (&["--db", "no.db"], "could not be opened"),
         (&["--db", "new.db", "--json", "./new.db"], "the job reads or writes this file already"),
+        (&["--db", "new.db", "--json", "new.db-wal"], "the job reads or writes this file already"),
+        (&["--db", "new.db", "--json", "link.json"], "the job reads or writes this file already"),
     ] {
         let output = run_alone(&job, args).await;
         assert_eq!(output.status.code(), Some(2), "{args:?}: {}", text(&output.stderr));
@@ -338,7 +342,7 @@ async fn a_job_that_can_save_nothing_any_more_ends_at_once_and_says_where() {
     assert_eq!(output.status.code(), Some(1));
     let told = text(&output.stderr);
     assert!(told.contains("AccessDenied") && !told.contains("there was no room"), "{told}");
-    assert!(told.contains("but for what is said below not to be saved"), "{told}");
+    assert!(told.contains("but for scorers listed as not saved"), "{told}");
     assert_eq!(told.lines().filter(|line| line.starts_with("not saved: ")).count(), 10, "{told}");
     assert_eq!((&job.json()["items_failed"], &job.json()["scorers"]), (&10.into(), &0.into()));
 }

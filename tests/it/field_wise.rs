@@ -497,3 +497,17 @@ async fn an_attribute_that_is_set_far_from_what_was_added_is_stored() {
     assert_eq!(memory.flush().await.unwrap().written, 1);
     assert_eq!(stage.truth.get_consistent(1).await.unwrap(), Some(amount("1E20")));
 }
+
+/// The stored item lacks an attribute that the type writes: others may set it meanwhile.
+#[tokio::test]
+async fn what_the_type_adds_when_it_writes_is_no_change() {
+    let (stage, memory) = loaded().await;
+    let client = stage.truth.database().client();
+    let put = client.put_item().table_name(stage.truth.name().unwrap());
+    put.item("id", number(1)).item("email", text("a@b")).send().await.unwrap();
+    memory.reset().await.unwrap();
+    memory.update(1, |account| account.email = "c@d".into()).await.unwrap();
+    set(&stage, "logins", number(7)).await;
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(stage.truth.get_consistent(1).await.unwrap(), Some(account(1, "c@d", 7)));
+}

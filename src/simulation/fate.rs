@@ -1,0 +1,107 @@
+//! What becomes of a request, as a seed draws it.
+
+use std::time::Duration;
+
+use super::store::drawn;
+use crate::store::{Class, Failure, Outcome};
+
+/// How late an answer that was given up may still land; what the memory tables are told.
+pub(super) const LATE_WRITE_WINDOW: Duration = Duration::from_secs(5);
+
+/// What becomes of a request.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fate {
+    /// How long it takes to arrive, and its answer to come back.
+    pub(super) before: Duration,
+    pub(super) after: Duration,
+    fault: Option<Fault>,
+    /// The places of those that are left.
+    pub(super) unprocessed: Vec<usize>,
+    /// It lands this long after it has failed.
+    pub(super) late: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    Throttled,
+    /// Not applied, and that is said.
+    Refused,
+    /// Not applied, which nobody knows.
+    LostBefore,
+    /// Applied, which nobody knows.
+    LostAfter,
+    FailedAfter,
+}
+
+impl Fate {
+    pub(super) fn failure_before(&self) -> Option<Failure> {
+        match self.fault? {
+            Fault::Throttled => Some(drawn(Class::Throttled, Outcome::NotWritten)),
+            Fault::Refused => Some(drawn(Class::Transient, Outcome::NotWritten)),
+            Fault::LostBefore => Some(drawn(Class::Transient, Outcome::OutcomeUnknown)),
+            Fault::LostAfter | Fault::FailedAfter => None,
+        }
+    }
+
+    pub(super) fn failure_after(&self) -> Option<Failure> {
+        let lost = matches!(self.fault, Some(Fault::LostAfter | Fault::FailedAfter));
+        lost.then(|| drawn(Class::Transient, Outcome::OutcomeUnknown))
+    }
+}
+
+/// Draws fates. How likely each is differs from seed to seed.
+pub(super) struct Fates {
+    random: fastrand::Rng,
+    /// Of 1,000 requests so many fail, and of those that do not so many leave something.
+    failing: u32,
+    leaving: u32,
+    slowest: Duration,
+    healed: bool,
+}
+
+impl Fates {
+    pub(super) fn new(seed: u64) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let failing = if random.u8(..4) == 0 { 0 } else { random.u32(..600) };
+        let leaving = if random.bool() { 0 } else { random.u32(..700) };
+        let slowest = Duration::from_millis(random.u64(1..2_000));
+        Self { random, failing, leaving, slowest, healed: false }
+    }
+
+    pub(super) fn heal(&mut self) {
+        self.healed = true;
+    }
+
+    pub(super) fn draw(&mut self, keys: usize) -> Fate {
+        let mut fate = Fate { before: self.time(), after: self.time(), ..Fate::default() };
+        if self.healed {
+            return fate;
+        }
+        if self.random.u32(..1_000) < self.failing {
+            let fault = match self.random.u8(..5) {
+                0 => Fault::Throttled,
+                1 => Fault::Refused,
+                2 => Fault::LostBefore,
+                3 => Fault::LostAfter,
+                _ => Fault::FailedAfter,
+            };
+            fate.fault = Some(fault);
+            if fault == Fault::LostBefore && self.random.bool() {
+                // It lands within the window of those who wait for it.
+                let window = LATE_WRITE_WINDOW.as_micros() - 1;
+                let late = self.random.u64(..u64::try_from(window).expect("a time"));
+                fate.late = Some(Duration::from_micros(late));
+            }
+        } else if self.random.u32(..1_000) < self.leaving {
+            fate.unprocessed = (0..keys).filter(|_| self.random.bool()).collect();
+            if keys == 1 {
+                fate.unprocessed.clear();
+            }
+        }
+        fate
+    }
+
+    fn time(&mut self) -> Duration {
+        self.slowest.mul_f64(self.random.f64())
+    }
+}

@@ -1,0 +1,392 @@
+//! A database in memory behind the engines' seam, whose requests meet what the seed draws for them.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::expressions::{Item, holds, updated};
+use super::fate::{Fate, Fates};
+use crate::codec::EncodedItem;
+use crate::codec::tree::{Node, field, parse_item};
+use crate::error::{Error, ErrorKind};
+use crate::key::Key;
+use crate::store::{
+    Action, Class, Done, Failure, Form, Found, Outcome, Page, PageRequest, Single, Store,
+    StoreFuture, TableRef, Wanted, Write, Written,
+};
+
+/// Where a record is: its table and its key.
+type At = (Arc<str>, Key);
+
+/// The store, and all that is known of what was done to it.
+#[derive(Clone)]
+pub(crate) struct SimStore(Arc<Mutex<State>>);
+
+struct State {
+    /// By the bytes of the key, so that the order is the same in every run.
+    items: BTreeMap<(Arc<str>, Vec<u8>), Vec<u8>>,
+    fates: Fates,
+    /// The items whose writes wait for an answer.
+    in_flight: HashSet<At>,
+    /// The highest step that was ever stored of a record.
+    steps: BTreeMap<(Arc<str>, Vec<u8>), u64>,
+    /// Tokens of transactions that were applied.
+    tokens: HashSet<Arc<str>>,
+    began: Instant,
+    trace: Vec<String>,
+    violations: Vec<String>,
+}
+
+/// A write that waits for an answer; dropped with its request.
+struct Flight {
+    state: Arc<Mutex<State>>,
+    of: Vec<At>,
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        let mut state = self.state.lock();
+        for at in &self.of {
+            state.in_flight.remove(at);
+        }
+    }
+}
+
+impl State {
+    fn note(&mut self, text: &str) {
+        let at = self.began.elapsed().as_micros();
+        self.trace.push(format!("{at:>12} {text}"));
+    }
+
+    fn violated(&mut self, what: String) {
+        self.note(&format!("VIOLATION {what}"));
+        self.violations.push(what);
+    }
+
+    fn item(&self, table: &Arc<str>, key: &Key) -> Item {
+        self.items.get(&(Arc::clone(table), key.as_bytes().to_vec())).cloned()
+    }
+
+    fn set(&mut self, table: &Arc<str>, key: &Key, item: Item) {
+        let at = (Arc::clone(table), key.as_bytes().to_vec());
+        let shown = item.as_deref().map(String::from_utf8_lossy);
+        let shown = shown.map_or_else(|| "nothing".to_owned(), std::borrow::Cow::into_owned);
+        self.note(&format!("  stored {key}: {shown}"));
+        let Some(item) = item else {
+            self.items.remove(&at);
+            return;
+        };
+        let step = step_of(&item);
+        let highest = self.steps.entry(at.clone()).or_default();
+        if step < *highest {
+            let text = format!("{key} went back from step {highest} to {step}");
+            self.violated(text);
+        } else {
+            *highest = step;
+        }
+        self.items.insert(at, item);
+    }
+
+    fn apply(&mut self, table: &Arc<str>, key: &Key, action: &Action) -> Done {
+        match action {
+            Action::Put(item) => self.set(table, key, Some(item.json.clone())),
+            Action::Delete(_) => self.set(table, key, None),
+            Action::Single(single) => return self.apply_single(table, key, single),
+        }
+        Done::Written { capacity: 1.0 }
+    }
+
+    fn apply_single(&mut self, table: &Arc<str>, key: &Key, single: &Single) -> Done {
+        let stored = self.item(table, key);
+        if !holds(&single.expressions, &stored) {
+            self.note(&format!("  the condition of {key} does not hold"));
+            return Done::Conflict { theirs: stored };
+        }
+        let item = match &single.form {
+            Form::Put(item) => Some(item.json.clone()),
+            Form::Delete(_) => None,
+            Form::Update(json) => Some(updated(&single.expressions, json, &stored)),
+            Form::Add { key: json, token } => {
+                if !self.tokens.insert(Arc::clone(token)) {
+                    return Done::Written { capacity: 0.0 };
+                }
+                Some(updated(&single.expressions, json, &stored))
+            }
+        };
+        self.set(table, key, item);
+        Done::Written { capacity: 1.0 }
+    }
+}
+
+/// The step of a record, which its owner raises with each change.
+fn step_of(item: &[u8]) -> u64 {
+    let fields = parse_item(item).expect("an item");
+    match field(&fields, "step") {
+        Some(Node::N(text)) => text.parse().expect("a step"),
+        _ => 0,
+    }
+}
+
+fn is_poison(item: &[u8]) -> bool {
+    let fields = parse_item(item).expect("an item");
+    matches!(field(&fields, "poison"), Some(Node::Bool(true)))
+}
+
+fn failure(class: Class, outcome: Outcome, text: &str) -> Failure {
+    let (kind, code) = match class {
+        Class::Throttled => (ErrorKind::Throttled, "ThrottlingException"),
+        Class::Transient => (ErrorKind::Service, "InternalServerError"),
+        Class::Refused => (ErrorKind::Refused, "ValidationException"),
+        Class::Fatal => (ErrorKind::AccessDenied, "AccessDeniedException"),
+    };
+    let error = Error::new(kind, text).with_code(Some(code.to_owned()), None);
+    Failure { class, outcome, error }
+}
+
+impl SimStore {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            items: BTreeMap::new(),
+            fates: Fates::new(seed),
+            in_flight: HashSet::new(),
+            steps: BTreeMap::new(),
+            tokens: HashSet::new(),
+            began: Instant::now(),
+            trace: Vec::new(),
+            violations: Vec::new(),
+        })))
+    }
+
+    /// Nothing fails any more, but for what is refused for good reason.
+    pub(crate) fn heal(&self) {
+        let mut state = self.0.lock();
+        state.note("healed");
+        state.fates.heal();
+    }
+
+    pub(crate) fn note(&self, text: &str) {
+        self.0.lock().note(text);
+    }
+
+    pub(crate) fn violated(&self, what: String) {
+        self.0.lock().violated(what);
+    }
+
+    /// What was not as promised.
+    pub(crate) fn violations(&self) -> Vec<String> {
+        self.0.lock().violations.clone()
+    }
+
+    pub(crate) fn trace(&self) -> Vec<String> {
+        self.0.lock().trace.clone()
+    }
+
+    /// All items of a table.
+    pub(crate) fn items(&self, table: &str) -> Vec<Vec<u8>> {
+        let state = self.0.lock();
+        let items = state.items.iter().filter(|((name, _), _)| **name == *table);
+        items.map(|(_, item)| item.clone()).collect()
+    }
+
+    /// Draws what becomes of a request.
+    fn fate(&self, operation: &str, keys: &[String]) -> Fate {
+        let mut state = self.0.lock();
+        let fate = state.fates.draw(keys.len());
+        state.note(&format!("{operation} {} -> {fate:?}", keys.join(" ")));
+        fate
+    }
+
+    /// Notes the writes of a request until it is answered.
+    fn fly(&self, of: Vec<At>) -> Flight {
+        let mut state = self.0.lock();
+        for (table, key) in &of {
+            if !state.in_flight.insert((Arc::clone(table), key.clone())) {
+                state.violated(format!("{key} of {table} is in flight twice"));
+            }
+        }
+        drop(state);
+        Flight { state: Arc::clone(&self.0), of }
+    }
+
+    /// Applies writes as their fate says, and returns what of them is left and what came of the last.
+    async fn write(
+        &self,
+        operation: &str,
+        writes: Vec<(At, Action)>,
+    ) -> Result<(Vec<usize>, Done), Failure> {
+        let keys: Vec<String> = writes.iter().map(|((_, key), _)| key.to_string()).collect();
+        let fate = self.fate(operation, &keys);
+        let _flight = self.fly(writes.iter().map(|(at, _)| at.clone()).collect());
+        tokio::time::sleep(fate.before).await;
+        if let Some(failure) = fate.failure_before() {
+            if let Some(late) = fate.late {
+                self.apply_late(late, writes);
+            }
+            return Err(failure);
+        }
+        if writes.iter().any(|(_, action)| action_item(action).is_some_and(is_poison)) {
+            return Err(failure(Class::Refused, Outcome::NotWritten, "an item is poisonous"));
+        }
+        let mut done = Done::Written { capacity: 0.0 };
+        {
+            let mut state = self.0.lock();
+            for (place, ((table, key), action)) in writes.iter().enumerate() {
+                if !fate.unprocessed.contains(&place) {
+                    done = state.apply(table, key, action);
+                }
+            }
+        }
+        tokio::time::sleep(fate.after).await;
+        fate.failure_after().map_or(Ok((fate.unprocessed, done)), Err)
+    }
+
+    fn apply_late(&self, late: Duration, writes: Vec<(At, Action)>) {
+        let store = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(late).await;
+            let mut state = store.0.lock();
+            state.note("late:");
+            for ((table, key), action) in &writes {
+                let _done = state.apply(table, key, action);
+            }
+        });
+    }
+
+    /// Reads what the fate leaves of keys.
+    async fn read(
+        &self,
+        operation: &str,
+        table: &TableRef,
+        keys: &[Wanted],
+    ) -> Result<Found, Failure> {
+        let named: Vec<String> = keys.iter().map(|wanted| wanted.key.to_string()).collect();
+        let fate = self.fate(operation, &named);
+        tokio::time::sleep(fate.before).await;
+        if let Some(failure) = fate.failure_before() {
+            return Err(failure);
+        }
+        let left = |place: &usize| keys.len() > 1 && fate.unprocessed.contains(place);
+        let items = {
+            let state = self.0.lock();
+            let read = keys.iter().enumerate().filter(|(place, _)| !left(place));
+            read.filter_map(|(_, wanted)| state.item(&table.name, &wanted.key)).collect()
+        };
+        tokio::time::sleep(fate.after).await;
+        let unprocessed = (0..keys.len()).filter(left).collect();
+        fate.failure_after().map_or(Ok(Found { items, unprocessed }), Err)
+    }
+}
+
+fn action_item(action: &Action) -> Option<&[u8]> {
+    match action {
+        Action::Put(item) => Some(&item.json),
+        Action::Single(single) => match &single.form {
+            Form::Put(item) => Some(&item.json),
+            Form::Update(_) | Form::Delete(_) | Form::Add { .. } => None,
+        },
+        Action::Delete(_) => None,
+    }
+}
+
+impl Store for SimStore {
+    fn batch_write<'a>(
+        &'a self,
+        tables: &'a [TableRef],
+        batch: &'a [Write],
+    ) -> StoreFuture<'a, Written> {
+        Box::pin(async move {
+            let at =
+                |write: &Write| (Arc::clone(&tables[write.at.table].name), write.at.key.clone());
+            if batch.len() > 25 {
+                self.violated(format!("a batch of {}", batch.len()));
+            }
+            let writes = batch.iter().map(|write| (at(write), write.action.clone())).collect();
+            let (unprocessed, _) = self.write("BatchWriteItem", writes).await?;
+            Ok(Written { unprocessed, capacity: 1.0 })
+        })
+    }
+
+    fn write_single<'a>(
+        &'a self,
+        table: &'a TableRef,
+        single: &'a Single,
+    ) -> StoreFuture<'a, Done> {
+        Box::pin(async move {
+            let json = match &single.form {
+                Form::Put(item) => &item.json,
+                Form::Update(key) | Form::Delete(key) | Form::Add { key, .. } => key,
+            };
+            let key = crate::codec::item_key(json, table.partition_key, table.sort_key);
+            let at = (Arc::clone(&table.name), key.expect("a key"));
+            let action = Action::Single(Box::new(single.clone()));
+            self.write(single.form.name(), vec![(at, action)]).await.map(|(_, done)| done)
+        })
+    }
+
+    fn batch_get<'a>(
+        &'a self,
+        table: &'a TableRef,
+        keys: &'a [Wanted],
+        _consistent: bool,
+    ) -> StoreFuture<'a, Found> {
+        Box::pin(self.read("BatchGetItem", table, keys))
+    }
+
+    fn get<'a>(
+        &'a self,
+        table: &'a TableRef,
+        key: &'a Wanted,
+        _consistent: bool,
+    ) -> StoreFuture<'a, Option<Vec<u8>>> {
+        Box::pin(async move {
+            let found = self.read("GetItem", table, std::slice::from_ref(key)).await?;
+            Ok(found.items.into_iter().next())
+        })
+    }
+
+    fn put<'a>(&'a self, table: &'a TableRef, item: &'a EncodedItem) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            let key = crate::codec::item_key(&item.json, table.partition_key, table.sort_key);
+            let at = (Arc::clone(&table.name), key.expect("a key"));
+            self.write("PutItem", vec![(at, Action::Put(item.clone()))]).await.map(drop)
+        })
+    }
+
+    fn delete<'a>(
+        &'a self,
+        table: &'a TableRef,
+        key: &'a Wanted,
+    ) -> StoreFuture<'a, Option<Vec<u8>>> {
+        Box::pin(async move {
+            let at = (Arc::clone(&table.name), key.key.clone());
+            let before = self.0.lock().item(&table.name, &key.key);
+            let delete = Action::Delete(key.json.clone());
+            self.write("DeleteItem", vec![(at, delete)]).await.map(|_| before)
+        })
+    }
+
+    fn page<'a>(&'a self, table: &'a TableRef, page: &'a PageRequest) -> StoreFuture<'a, Page> {
+        Box::pin(async move {
+            assert!(page.reading.expressions.filter.is_none(), "filters are not simulated");
+            assert!(page.reading.index.is_none(), "indexes are not simulated");
+            let fate = self.fate(page.reading.operation(), &[]);
+            tokio::time::sleep(fate.before).await;
+            if let Some(failure) = fate.failure_before() {
+                return Err(failure);
+            }
+            let items = self.items(&table.name);
+            let count = u64::try_from(items.len()).expect("a count");
+            tokio::time::sleep(fate.after).await;
+            let page = Page { items, count, scanned: count, next: None };
+            fate.failure_after().map_or(Ok(page), Err)
+        })
+    }
+}
+
+/// A failure that the fate says.
+pub(super) fn drawn(class: Class, outcome: Outcome) -> Failure {
+    failure(class, outcome, "the seed says so")
+}
