@@ -51,7 +51,7 @@ fn every_seed_keeps_the_promises() {
 fn the_same_seed_has_the_same_trace() {
     for seed in seeds().take(50) {
         let (one, other) = (job::run(seed).trace, job::run(seed).trace);
-        let differs = one.iter().zip(&other).position(|(one, other)| one != other);
-        assert!(one == other, "seed {seed} differs from line {differs:?}");
+        let differs = one.iter().zip(&other).find(|(one, other)| one != other);
+        assert!(one == other, "seed {seed} differs: {differs:#?}");
     }
 }

@@ -71,11 +71,11 @@ pub(super) struct Outcome {
 pub(super) fn run(seed: u64) -> Outcome {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build().expect("a runtime");
-    // What the engines draw.
-    fastrand::seed(seed);
     runtime.block_on(async {
         let store = SimStore::new(seed);
         let run = Run::new(seed, store.clone());
+        // What the engines draw; the SDK's client draws too when it is made, which is once.
+        fastrand::seed(seed);
         run.all().await;
         Outcome { violations: store.violations(), trace: store.trace() }
     })

@@ -164,6 +164,8 @@ impl<'e> Engine<'e> {
                 return;
             }
             tokio::select! {
+                // Answers first: what they free can be sent with what is due.
+                biased;
                 Some(answer) = requests.next() => self.take_in(answer),
                 () = sleep_until(wake) => {}
             }
