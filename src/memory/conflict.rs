@@ -44,8 +44,10 @@ impl<T: Record> Shared<T> {
         if agreed || own.is_some_and(|own| own.seq() == attempt.seq) {
             return Met::Written(self.settle(key, Settled::Written));
         }
-        if own.is_some() {
-            return self.rebased(key, &theirs, None);
+        if let Some(own) = own {
+            // What others changed beside it is no more ours than before: the base is what was sent.
+            let sent = self.item_of(key, own).unwrap_or(theirs);
+            return self.rebased(key, &sent, None);
         }
         let overwritten = Some(Resolution::Overwritten);
         if attempt.mode == Mode::FieldWise || broken(27) {

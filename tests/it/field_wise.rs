@@ -511,3 +511,23 @@ async fn what_the_type_adds_when_it_writes_is_no_change() {
     assert_eq!(memory.flush().await.unwrap().written, 1);
     assert_eq!(stage.truth.get_consistent(1).await.unwrap(), Some(account(1, "c@d", 7)));
 }
+
+/// Once increments are applied, what is stored is known without a read.
+#[tokio::test]
+async fn a_record_is_known_as_a_whole_after_its_increments_and_an_update() {
+    let (stage, memory) = loaded().await;
+    memory.increment(1, Account::FIELDS.logins, 2).await.unwrap();
+    let gate = stage.faults.hold_next("TransactWriteItems");
+    let (flushed, ()) = tokio::join!(memory.flush(), async {
+        gate.reached().await;
+        memory.update(1, |account| account.note = Some("new".into())).await.unwrap();
+        gate.open();
+    });
+    assert_eq!(flushed.unwrap().failed.len(), 0);
+    let _rest = memory.flush().await.unwrap();
+    let reads = memory.stats().read_requests;
+    let known = memory.get(1).await.unwrap().unwrap();
+    assert_eq!((known.logins, known.note.as_deref()), (5, Some("new")));
+    assert_eq!((memory.stats().read_requests, memory.unsaved()), (reads, vec![]));
+    assert_eq!(stage.truth.get_consistent(1).await.unwrap().as_ref(), Some(&*known));
+}

@@ -814,3 +814,25 @@ async fn made_by_others<T: Record + PartialEq>(
     assert_eq!((error.cause().kind(), error.report().written), (ErrorKind::Conflict, 0));
     assert_eq!(memory.unsaved().len(), 1);
 }
+
+/// The answer to the first write is lost, others change another attribute behind it, and there is a
+/// newer change: what they wrote stays.
+#[tokio::test]
+async fn what_others_changed_behind_ones_own_success_stays() {
+    let (stage, memory) = loaded(Guard::Fields, OnConflict::Fail).await;
+    memory.update("/", |page| page.visits = 2).await.unwrap();
+    let (gate, truth) = (Gate::new(), stage.truth.clone());
+    let lost = Fault::connection_reset().after_applying().foreign_write_after(move || {
+        let truth = truth.clone();
+        async move { truth.put(&page("/", 2, 99)).await.unwrap() }
+    });
+    stage.faults.next(UPDATE, lost.held_at(&gate));
+    let (flushed, ()) = tokio::join!(memory.flush(), async {
+        gate.reached().await;
+        memory.update("/", |page| page.visits = 3).await.unwrap();
+        gate.open();
+    });
+    assert_eq!(flushed.unwrap().conflicts.len(), 0);
+    assert_eq!(memory.flush().await.unwrap().failed.len(), 0);
+    assert_eq!(stored(&stage, "/").await, Some((3, 99)));
+}
