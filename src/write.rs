@@ -14,7 +14,7 @@ mod sources;
 mod trial;
 mod window;
 
-pub(crate) use engine::run;
+pub(crate) use engine::{run, run_one};
 pub(crate) use fixed::Fixed;
 pub use report::{Failed, FlushError, FlushReport};
 pub(crate) use sources::Source;

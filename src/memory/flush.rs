@@ -17,7 +17,7 @@ use crate::breaks::broken;
 use crate::error::Error;
 use crate::key::Key;
 use crate::record::Record;
-use crate::store::{Operation, Outcome, TableKey};
+use crate::store::{Operation, Outcome};
 use crate::write::{self, Failed, FlushError, FlushReport, Source};
 
 type Ending = Result<FlushReport, FlushError>;
@@ -201,9 +201,8 @@ impl<T: Record> Shared<T> {
         }
         match self.ready().await {
             Ok(link) => {
-                let keys = keys.into_iter().map(|key| TableKey { table: 0, key }).collect();
-                let sources = [Source { link: &link, changes: self }];
-                let report = write::run(&sources, keys, self.options.limits).await;
+                let source = Source { link: &link, changes: self };
+                let report = write::run_one(source, keys, self.options.limits).await;
                 FlushError::check(vec![Arc::clone(&link.table.name)], report)
             }
             Err(error) => Err(self.not_saved(keys, &error)),

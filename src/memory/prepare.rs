@@ -112,7 +112,8 @@ impl<T: Record> Shared<T> {
         let target_fields = item.as_ref().map(|item| self.fields(&item.json, key)).transpose()?;
         let target = item.as_ref().zip(target_fields.as_ref());
         let doubtful = self.doubtful(key, sent, fields.as_ref());
-        let written = self.as_written(key, sent.mode, base.as_deref(), target);
+        let stored_fields = base.as_deref().zip(fields.as_ref());
+        let written = self.as_written(key, sent.mode, stored_fields, target);
         let written = written.as_deref().map(|item| self.fields(item, key)).transpose()?;
         let request = Request {
             key,
@@ -191,12 +192,12 @@ impl<T: Record> Shared<T> {
         &self,
         key: &Key,
         mode: Mode,
-        stored: Option<&[u8]>,
+        stored: Option<(&[u8], &Fields<'_>)>,
         target: Option<(&EncodedItem, &Fields<'_>)>,
     ) -> Option<Vec<u8>> {
-        let (stored, (_, target)) = (stored.filter(|_| mode == Mode::FieldWise)?, target?);
-        let fields = parse_item(stored).ok()?;
-        if target.iter().all(|(name, _)| field(&fields, name).is_some()) {
+        let (stored, fields) = stored.filter(|_| mode == Mode::FieldWise)?;
+        let (_, target) = target?;
+        if target.iter().all(|(name, _)| field(fields, name).is_some()) {
             return None;
         }
         let record = decode::<T>(stored).ok()?.record;

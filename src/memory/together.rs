@@ -132,10 +132,11 @@ impl<T: Record> Lease for Rounds<T> {
 ///
 /// What is wrong with one table stops nothing of the others: a request that is refused as a whole is
 /// taken apart by tables first. It is no transaction: what is saved of one table says nothing about
-/// another. All of them are held until those of one database are done: a flush of one alone, and changes that
-/// wait for room, wait for that too. Where two memory tables are of one table of the database and both changed an item, the one
-/// named last is saved last, as long as every request is answered. A flush of one of the tables that is under way is waited for, and one that is asked for
-/// meanwhile follows. A table that is named twice is flushed once.
+/// another. All of them are held until those of one database are done: a flush of one alone, and changes
+/// that wait for room, wait for that too. Where two memory tables are of one table of the database and
+/// both changed an item, the one named last is saved last, as long as every request is answered. A flush
+/// of one of the tables that is under way is waited for, and one that is asked for meanwhile follows. A
+/// table that is named twice is flushed once.
 ///
 /// # Example
 ///

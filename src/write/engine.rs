@@ -19,6 +19,7 @@ use super::{Limits, Met, Settled};
 use crate::breaks::broken;
 use crate::error::{Error, ErrorKind};
 use crate::guard::Resolution;
+use crate::key::Key;
 use crate::link::{Counters, Link};
 use crate::store::{
     Action, Class, Done, Failure, Operation, Outcome, Store, TableKey, TableRef, Write, Written,
@@ -63,6 +64,12 @@ pub(crate) async fn run(
         left = later;
     }
     engine.report.finish()
+}
+
+/// As [`run`], for one table.
+pub(crate) async fn run_one(source: Source<'_>, keys: Vec<Key>, limits: Limits) -> FlushReport {
+    let keys = keys.into_iter().map(|key| TableKey { table: 0, key }).collect();
+    run(&[source], keys, limits).await
 }
 
 /// Every list of tables has them in the order of the sources, whose places the keys have.

@@ -10,7 +10,7 @@ use super::{Changes, Limits, Met, Settled, Source, Take};
 use crate::error::Error;
 use crate::key::Key;
 use crate::link::Link;
-use crate::store::{Action, Operation, Outcome, TableKey};
+use crate::store::{Action, Operation, Outcome};
 
 /// Writes given by the caller, the last of each key.
 #[derive(Default)]
@@ -42,8 +42,8 @@ impl Fixed {
     }
 
     pub(crate) async fn send(self, link: &Link, limits: Limits) -> Result<FlushReport, FlushError> {
-        let keys = self.order.iter().map(|key| TableKey { table: 0, key: key.clone() }).collect();
-        let mut report = super::run(&[Source { link, changes: &self }], keys, limits).await;
+        let source = Source { link, changes: &self };
+        let mut report = super::run_one(source, self.order.clone(), limits).await;
         let table = Arc::clone(&link.table.name);
         let keyless = self.report_refused(&table, &mut report);
         match keyless {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -62,9 +62,7 @@ impl Job {
         let mut command = crate::support::example("etl");
         command.current_dir(self.folder.path()).stdin(Stdio::null());
         command.args(["--endpoint", &server.url(), "--json", "out.json"]).args(args);
-        tokio::task::spawn_blocking(move || command.output().expect("the example starts"))
-            .await
-            .expect("the program ends")
+        output_of(command).await
     }
 
     fn json(&self) -> Value {
@@ -85,6 +83,13 @@ impl Job {
     async fn scorer(&self, name: &str) -> Value {
         self.table().await[name].clone()
     }
+}
+
+/// Runs a program to its end, on a thread of its own.
+async fn output_of(mut command: Command) -> Output {
+    tokio::task::spawn_blocking(move || command.output().expect("the example starts"))
+        .await
+        .expect("the program ends")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -243,9 +248,7 @@ async fn wrong_input_ends_with_2_before_anything_is_sent() {
 async fn run_alone(job: &Job, args: &[&str]) -> Output {
     let mut command = crate::support::example("etl");
     command.current_dir(job.folder.path()).stdin(Stdio::null()).args(args);
-    tokio::task::spawn_blocking(move || command.output().expect("the example starts"))
-        .await
-        .expect("the program ends")
+    output_of(command).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -280,7 +283,7 @@ async fn two_guarded_jobs_at_the_same_time_lose_nothing_of_each_other() {
         let mut command = crate::support::example("etl");
         let server = Server::start(&job.database, Arc::new(|_: &str, _| Answer::Run)).await;
         command.args(["--endpoint", &server.url()]).args(args).stdin(Stdio::null());
-        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+        output_of(command).await
     });
     assert_ok(&one);
     assert_ok(&other);

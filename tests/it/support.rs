@@ -62,6 +62,12 @@ pub fn faulty(database: &Database) -> (Database, Faults) {
     (database, faults)
 }
 
+/// A builder of a memory table whose retries come quickly, so that no test waits for a clock.
+pub fn quick_builder<T: Record>(table: Table<T>) -> MemoryTableBuilder<T> {
+    let quickly = RetryPolicy::new(Duration::from_millis(1), Duration::from_millis(5));
+    MemoryTable::builder(table).retry(quickly).late_write_window(Duration::ZERO)
+}
+
 /// A table on a database that does as the test says, and the same table past all that.
 pub struct Stage<T> {
     /// Its requests are counted, recorded and made to fail.
@@ -92,10 +98,9 @@ impl<T: Record> Stage<T> {
         Self { table, truth, faults }
     }
 
-    /// A builder of a memory table whose retries come quickly, so that no test waits for a clock.
+    /// A builder of a memory table whose retries come quickly.
     pub fn builder(&self) -> MemoryTableBuilder<T> {
-        let quickly = RetryPolicy::new(Duration::from_millis(1), Duration::from_millis(5));
-        MemoryTable::builder(self.table.clone()).retry(quickly).late_write_window(Duration::ZERO)
+        quick_builder(self.table.clone())
     }
 
     /// A memory table whose retries come quickly.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::support::{
     Fault, Faults, Gate, Player, Team, at, database, embedded, failed_keys, faulty, named, player,
-    players,
+    players, quick_builder,
 };
 
 const WRITE: &str = "BatchWriteItem";
@@ -42,9 +42,7 @@ impl Two {
     }
 
     fn builder<T: Record>(&self) -> MemoryTableBuilder<T> {
-        let quickly = RetryPolicy::new(Duration::from_millis(1), Duration::from_millis(5));
-        let table = self.scripted.table::<T>();
-        MemoryTable::builder(table).retry(quickly).late_write_window(Duration::ZERO)
+        quick_builder(self.scripted.table())
     }
 
     fn memory<T: Record>(&self) -> MemoryTable<T> {

@@ -183,7 +183,7 @@ impl<T: Record> Seeing<T> {
                 let chunk = page.items.iter().skip(number).take(MAX_BATCH_GET);
                 known = self.look_up(chunk.map(Vec::as_slice).collect()).await?;
             }
-            let is_passed = self.is_passed(json);
+            let is_passed = self.added.is_passed(&self.order, &key, json);
             if !is_passed
                 && let Some(found) = self.stored(&link, &key, json, known.remove(&key)).await?
             {
@@ -207,7 +207,7 @@ impl<T: Record> Seeing<T> {
         };
         if self.add(up_to, &mut items).await? {
             if let Place::After(last) = &place
-                && !self.is_passed(last.as_bytes())
+                && !self.is_place_passed(last.as_bytes())
             {
                 self.added.passed();
             }
@@ -216,10 +216,10 @@ impl<T: Record> Seeing<T> {
         Ok(self.page(items, page.scanned))
     }
 
-    /// Whether an item was returned before, as one that was added.
-    fn is_passed(&self, item: &[u8]) -> bool {
-        let key = item_key(item, T::PARTITION_KEY, T::SORT_KEY);
-        key.is_some_and(|key| self.added.is_passed(&self.order, &key, item))
+    /// Whether the end of a page is not behind what was added and returned before.
+    fn is_place_passed(&self, place: &[u8]) -> bool {
+        let key = item_key(place, T::PARTITION_KEY, T::SORT_KEY);
+        key.is_some_and(|key| self.added.is_passed(&self.order, &key, place))
     }
 
     fn page(&mut self, items: Vec<Found<T>>, scanned: u64) -> RawPage<Arc<T>> {
