@@ -5,7 +5,7 @@ mod write;
 use std::fmt;
 use std::sync::Arc;
 
-pub(crate) use write::{Outgoing, Request, Stored, Target, is_own};
+pub(crate) use write::{Outgoing, Request, Stored, Target, beneath, is_own};
 
 use crate::error::{BoxError, Error, ErrorKind};
 use crate::key::Key;
@@ -39,6 +39,13 @@ pub(crate) enum Mode {
     Guarded(Guard),
     /// Alone, the attributes that changed.
     FieldWise,
+}
+
+impl Mode {
+    /// Whether attributes that are not changed are nobody's concern.
+    pub(crate) const fn is_by_fields(self) -> bool {
+        matches!(self, Self::FieldWise | Self::Guarded(Guard::Fields))
+    }
 }
 
 type MergeFn<T> =
@@ -88,7 +95,8 @@ type MergeFn<T> =
 #[non_exhaustive]
 pub enum OnConflict<T> {
     /// The change is written all the same, under the condition that what was met is still stored.
-    /// Attributes that the record's type does not know are those of the other writer.
+    /// Attributes that the record's type does not know are those of the other writer; under
+    /// [`Guard::Fields`] all that were not changed here are.
     Overwrite,
     /// The record is [failed](crate::FlushReport::failed) with an error of kind
     /// [`Conflict`](crate::ErrorKind::Conflict) and stays unsaved. The default of guarded records.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Guard, Mode};
-use crate::codec::tree::{Fields, Node, field, same_field};
+use crate::codec::tree::{Fields, Node, field, same_field, write_fields};
 use crate::codec::{EncodedItem, key_json};
 use crate::condition::{Changed, Expected, Rendered};
 use crate::error::{Error, ErrorKind};
@@ -160,12 +160,14 @@ impl<'a> Request<'a> {
     }
 
     /// The attributes that changed, whatever the others are. Those of earlier attempts that may still
-    /// land are among them.
+    /// land are among them. An item that is to be made must not be there yet: sent twice, it would take
+    /// back what others changed in between.
     fn field_wise<T: Record>(&self, target: Target<'a>) -> Result<Option<Outgoing>, Error> {
         let none = Fields::new();
         let (item, expected) = match self.stored {
             Stored::Item(item) => (item, vec![Expected::There(T::PARTITION_KEY)]),
-            Stored::Absent | Stored::Unknown { .. } => (&none, Vec::new()),
+            Stored::Absent => (&none, vec![Expected::Absent(T::PARTITION_KEY)]),
+            Stored::Unknown { .. } => (&none, Vec::new()),
         };
         let doubtful = self.doubtful.unwrap_or_default();
         let mut changed = changed::<T>(item, target.fields, doubtful);
@@ -178,7 +180,8 @@ impl<'a> Request<'a> {
         let form = Form::Update(key_json::<T>(self.key));
         let outgoing = Self::single::<T>(form, &changed, &expected, target.item.size)?;
         // That the item is there says nothing of its attributes.
-        Ok(Some(Outgoing { expects: false, ..outgoing }))
+        let expects = matches!(self.stored, Stored::Absent);
+        Ok(Some(Outgoing { expects, ..outgoing }))
     }
 
     fn single<T: Record>(
@@ -220,6 +223,26 @@ pub(crate) fn is_own<T: Record>(
     let is_made = changed.iter().any(|name| **name == *T::PARTITION_KEY);
     let whole = is_made || matches!(mode, Mode::Plain | Mode::Guarded(Guard::Item));
     changed.iter().all(|name| same(name)) && (!whole || mine.iter().all(|(name, _)| same(name)))
+}
+
+/// An item as it was known, with what others stored of the attributes that an attempt changes: what the
+/// next attempt starts from, so that it changes these alone. `None` was no item.
+pub(crate) fn beneath<'a, T: Record>(
+    known: Option<Fields<'a>>,
+    mine: &Fields<'_>,
+    changed: &[Box<str>],
+    mut theirs: Fields<'a>,
+) -> Vec<u8> {
+    let is_made = changed.iter().any(|name| **name == *T::PARTITION_KEY);
+    let is_changed = |name: &str| {
+        let is_mine = || is_made && field(mine, name).is_some();
+        is_key::<T>(name) || changed.iter().any(|other| **other == *name) || is_mine()
+    };
+    theirs.retain(|(name, _)| is_changed(name));
+    theirs.extend(known.into_iter().flatten().filter(|(name, _)| !is_changed(name)));
+    let mut json = Vec::new();
+    write_fields(&mut json, &theirs);
+    json
 }
 
 fn is_key<T: Record>(name: &str) -> bool {

@@ -27,6 +27,11 @@ impl<T> Base<T> {
         Self { known, kept, item: None, exact: true, replaced: false, partial: false }
     }
 
+    /// Whether it is known if there is an item, and which.
+    pub(crate) const fn is_seen(&self) -> bool {
+        self.item.is_some() || !self.known.is_unknown()
+    }
+
     /// What is stored for sure; what equals it need not be written.
     pub(crate) fn for_sure(&self) -> Known<T> {
         if self.exact && self.item.is_none() { self.known.clone() } else { Known::Unknown }

@@ -12,7 +12,7 @@ use crate::breaks::broken;
 use crate::codec::tree::parse_item;
 use crate::codec::{Decoded, decode, same_items};
 use crate::error::{BoxError, Error, ErrorKind};
-use crate::guard::{Merge, Mode, OnConflict, Resolution, conflict, is_own};
+use crate::guard::{Merge, Mode, OnConflict, Resolution, beneath, conflict, is_own};
 use crate::key::Key;
 use crate::record::Record;
 use crate::store::{Operation, Outcome};
@@ -22,6 +22,8 @@ use crate::write::{Met, Settled, Take};
 struct Flown<T> {
     attempt: Arc<Attempt>,
     doubts: Doubts<T>,
+    /// The item has more than is known.
+    partial: bool,
 }
 
 /// What a merge is made of.
@@ -35,7 +37,7 @@ impl<T: Record> Shared<T> {
     /// Takes in that the condition of what was in flight does not hold.
     pub(super) fn meet(&self, key: &Key, theirs: Option<Vec<u8>>) -> Met {
         let theirs: Theirs = theirs.map(Arc::from);
-        let Some(Flown { attempt, doubts }) = self.flown(key) else {
+        let Some(Flown { attempt, doubts, partial }) = self.flown(key) else {
             self.settle(key, Settled::Pending(Outcome::NotWritten));
             return Met::Again(None);
         };
@@ -47,14 +49,14 @@ impl<T: Record> Shared<T> {
         if let Some(own) = own {
             // What others changed beside it is no more ours than before: the base is what was sent.
             let sent = self.item_of(key, own).unwrap_or(theirs);
-            return self.rebased(key, &sent, None);
+            let base = Self::base_of(&sent).map(|base| Base { partial, ..base });
+            return self.rebased(key, base, None);
         }
-        let overwritten = Some(Resolution::Overwritten);
         if attempt.mode == Mode::FieldWise || broken(27) {
-            return self.rebased(key, &theirs, overwritten);
+            return self.overwrite(key, &attempt, &theirs);
         }
         match &self.on_conflict {
-            OnConflict::Overwrite => self.rebased(key, &theirs, overwritten),
+            OnConflict::Overwrite => self.overwrite(key, &attempt, &theirs),
             OnConflict::Fail => self.failed(key, conflict()),
             OnConflict::Merge(_) => {
                 self.note_met(key, theirs);
@@ -72,7 +74,8 @@ impl<T: Record> Shared<T> {
         let mut locked = self.slots.lock(key.as_bytes());
         let unsaved = locked.find(key.as_bytes())?.unsaved.as_ref()?;
         let attempt = Arc::clone(unsaved.flight.as_ref()?.attempt.as_ref()?);
-        Some(Flown { attempt, doubts: unsaved.doubts.clone() })
+        let partial = unsaved.base.partial;
+        Some(Flown { attempt, doubts: unsaved.doubts.clone(), partial })
     }
 
     /// Whether what is stored is what an attempt was to store whose answer is missing, as far as that
@@ -87,9 +90,49 @@ impl<T: Record> Shared<T> {
         is_own::<T>(attempt.mode, &attempt.changed, &mine, &theirs)
     }
 
-    /// The next attempt starts from what is stored, if the type can read that.
-    fn rebased(&self, key: &Key, theirs: &Theirs, resolution: Option<Resolution>) -> Met {
-        match Self::base_of(theirs) {
+    /// The change is written over what others stored, or of it only the attributes that it changes.
+    fn overwrite(&self, key: &Key, attempt: &Attempt, theirs: &Theirs) -> Met {
+        let base = Self::base_of(theirs).and_then(|base| match theirs {
+            Some(theirs) if attempt.mode.is_by_fields() => {
+                let beneath = self.beneath(key, attempt, theirs)?;
+                Ok(beneath.unwrap_or(base))
+            }
+            _ => Ok(base),
+        });
+        self.rebased(key, base, Some(Resolution::Overwritten))
+    }
+
+    /// What was known of the item, but for the attributes that an attempt changes: those are as others
+    /// stored them. `None` if the item was never seen, or is to be another one.
+    fn beneath(
+        &self,
+        key: &Key,
+        attempt: &Attempt,
+        theirs: &[u8],
+    ) -> Result<Option<Base<T>>, Error> {
+        let base = {
+            let mut locked = self.slots.lock(key.as_bytes());
+            let unsaved = locked.find(key.as_bytes()).and_then(|slot| slot.unsaved.as_ref());
+            let seen = |base: &&Base<T>| base.is_seen() && !base.replaced;
+            unsaved.map(|unsaved| &unsaved.base).filter(seen).cloned()
+        };
+        let (Some(base), Some(mine)) = (base, &attempt.item) else { return Ok(None) };
+        let known = self.stored_item(key, &base)?;
+        let known = known.as_deref().map(|item| self.fields(item, key)).transpose()?;
+        let (mine, theirs) = (self.fields(mine, key)?, self.fields(theirs, key)?);
+        let item: Theirs = Some(beneath::<T>(known, &mine, &attempt.changed, theirs).into());
+        // What others changed beside it is not known.
+        Ok(Some(Base { kept: base.kept, partial: true, ..Self::base_of(&item)? }))
+    }
+
+    /// The next attempt starts from this, if the type can read it.
+    fn rebased(
+        &self,
+        key: &Key,
+        base: Result<Base<T>, Error>,
+        resolution: Option<Resolution>,
+    ) -> Met {
+        match base {
             Ok(base) => {
                 self.rebase(key, base);
                 Met::Again(resolution)

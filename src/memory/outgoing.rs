@@ -119,7 +119,7 @@ impl<T: Record> Changes for Arc<Shared<T>> {
         match self.mode_of(unsaved) {
             Mode::Plain => false,
             Mode::FieldWise => !deletes && !unsaved.base.replaced,
-            Mode::Guarded(_) => !(deletes && unsaved.base.known.is_unknown()),
+            Mode::Guarded(_) => !deletes || unsaved.base.is_seen(),
         }
     }
 

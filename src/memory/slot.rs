@@ -201,8 +201,7 @@ impl<T> Flight<T> {
     /// Whether it writes attributes of an item that was never seen.
     fn is_of_part(&self, base: &Base<T>) -> bool {
         let by_fields = |attempt: &Arc<Attempt>| attempt.mode == Mode::FieldWise;
-        let is_unseen = base.known.is_unknown() && base.item.is_none();
-        is_unseen && self.attempt.as_ref().is_some_and(by_fields)
+        !base.is_seen() && self.attempt.as_ref().is_some_and(by_fields)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::codec::tree::{Fields, parse_item};
 use crate::codec::{CodecError, Decoded, EncodedItem, Kept, decode, encode, same_items};
 use crate::error::{Error, ErrorKind};
 use crate::guard::{
-    Guard, Merge, Mode, OnConflict, Outgoing, Request, Stored, Target, conflict, is_own,
+    Guard, Merge, Mode, OnConflict, Outgoing, Request, Stored, Target, beneath, conflict, is_own,
 };
 use crate::key::Key;
 use crate::record::Record;
@@ -76,7 +76,8 @@ impl<T: Record> Table<T> {
     /// new version, or as it was merged; `None` if the merge deleted it.
     ///
     /// The base says what the record's type knows of the item: what it does not know stays, and is not
-    /// guarded. If the answer is lost, it is sent again, and what it meets counts as its own if that is
+    /// guarded. What others changed that [`Guard::Fields`] does not guard stays too, and is not in the
+    /// record that is returned. If the answer is lost, it is sent again, and what it meets counts as its own if that is
     /// what was sent.
     ///
     /// # Example
@@ -364,12 +365,38 @@ impl<'t, T: Record> Writing<'t, T> {
     fn resolve(&mut self, theirs: Option<Vec<u8>>) -> Result<(), Error> {
         match self.policy.clone() {
             OnConflict::Fail => Err(self.placed(conflict())),
-            OnConflict::Overwrite => self.rebase(theirs).map(drop),
+            OnConflict::Overwrite => self.overwrite(theirs),
             OnConflict::Merge(merge) => {
                 let theirs = self.rebase(theirs)?;
                 self.merge(&merge, theirs)
             }
         }
+    }
+
+    /// The record is written over what others stored, or of it only the attributes that it changes.
+    fn overwrite(&mut self, theirs: Option<Vec<u8>>) -> Result<(), Error> {
+        let beneath = self.beneath(theirs.as_deref())?;
+        let kept = self.kept.take();
+        self.rebase(theirs)?;
+        if let Some(item) = beneath {
+            (self.stored, self.kept) = (Seen::Item(item), kept);
+        }
+        Ok(())
+    }
+
+    /// What was known of the item, but for the attributes that were to be changed: those are as others
+    /// stored them. `None` if all of it is to be written.
+    fn beneath(&self, theirs: Option<&[u8]>) -> Result<Option<Vec<u8>>, Error> {
+        let attempt = self.attempt.as_ref().filter(|_| self.mode.is_by_fields());
+        let mine = attempt.and_then(|attempt| Some((attempt.item.as_deref()?, &attempt.changed)));
+        let (Some((mine, changed)), Some(theirs)) = (mine, theirs) else { return Ok(None) };
+        let known = match &self.stored {
+            Seen::Unknown { .. } => return Ok(None),
+            Seen::Absent => None,
+            Seen::Item(item) => Some(self.fields(item)?),
+        };
+        let (mine, theirs) = (self.fields(mine)?, self.fields(theirs)?);
+        Ok(Some(beneath::<T>(known, &mine, changed, theirs)))
     }
 
     fn merge(&mut self, merge: &Merge<T>, theirs: Option<T>) -> Result<(), Error> {

@@ -531,3 +531,34 @@ async fn a_record_is_known_as_a_whole_after_its_increments_and_an_update() {
     assert_eq!((memory.stats().read_requests, memory.unsaved()), (reads, vec![]));
     assert_eq!(stage.truth.get_consistent(1).await.unwrap().as_ref(), Some(&*known));
 }
+
+/// A request that is sent again may land twice, the second time over what others wrote in between.
+#[tokio::test(start_paused = true)]
+async fn an_item_that_is_made_twice_takes_nothing_back() {
+    let stage = Stage::<Account>::embedded().await;
+    let memory = stage.builder().field_wise().build().unwrap();
+    assert_eq!(memory.get(1).await.unwrap(), None);
+    memory.put(account(1, "a@b", 1)).await.unwrap();
+    stage.faults.next(UPDATE, Fault::connection_reset().applied_late(Duration::from_secs(3)));
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, report.requests, report.conflicts.len()), (1, 2, 0));
+    set(&stage, "logins", number(9)).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(stage.truth.get(1).await.unwrap(), Some(account(1, "a@b", 9)));
+}
+
+#[tokio::test]
+async fn a_record_that_others_made_meanwhile_keeps_what_ours_does_not_have() {
+    let stage = Stage::<Account>::new().await;
+    let memory = stage.builder().field_wise().build().unwrap();
+    assert_eq!(memory.get(1).await.unwrap(), None);
+    memory.put(account(1, "a@b", 1)).await.unwrap();
+    let note = Some("theirs".to_owned());
+    stage.truth.put(&Account { note: note.clone(), ..account(1, "x@y", 1) }).await.unwrap();
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, report.requests), (1, 2));
+    assert_eq!(report.conflicts[0].resolution, Resolution::Overwritten);
+    let both = Account { note, ..account(1, "a@b", 1) };
+    assert_eq!(stage.truth.get(1).await.unwrap().as_ref(), Some(&both));
+    assert_eq!(memory.get(1).await.unwrap().as_deref(), Some(&both), "it is read anew");
+}

@@ -836,3 +836,58 @@ async fn what_others_changed_behind_ones_own_success_stays() {
     assert_eq!(memory.flush().await.unwrap().failed.len(), 0);
     assert_eq!(stored(&stage, "/").await, Some((3, 99)));
 }
+
+#[tokio::test]
+async fn overwriting_attributes_leaves_what_others_changed_beside_them() {
+    let (stage, memory) = loaded(Guard::Fields, OnConflict::Overwrite).await;
+    memory.update("/", |page| page.visits = 2).await.unwrap();
+    let title = Some("theirs".to_owned());
+    stage.truth.put(&Page { title: title.clone(), ..page("/", 50, 99) }).await.unwrap();
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, report.requests), (1, 2));
+    assert_eq!(report.conflicts[0].resolution, Resolution::Overwritten);
+    let both = Page { title, ..page("/", 2, 99) };
+    assert_eq!(stage.truth.get("/").await.unwrap().as_ref(), Some(&both));
+    assert_eq!(memory.get("/").await.unwrap().as_deref(), Some(&both), "it is read anew");
+}
+
+#[tokio::test]
+async fn overwriting_attributes_expects_what_was_met_of_them() {
+    let (stage, memory) = loaded(Guard::Fields, OnConflict::Overwrite).await;
+    memory.update("/", |page| page.visits = 2).await.unwrap();
+    stage.truth.put(&page("/", 50, 99)).await.unwrap();
+    let truth = stage.truth.clone();
+    let theirs = move || {
+        let truth = truth.clone();
+        async move { truth.put(&page("/", 51, 100)).await.unwrap() }
+    };
+    stage.faults.next(UPDATE, Fault::none());
+    stage.faults.next(UPDATE, Fault::none().foreign_write_before(theirs));
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, report.conflicts[0].times), (1, 2));
+    assert_eq!(stored(&stage, "/").await, Some((2, 100)));
+}
+
+#[tokio::test]
+async fn a_record_that_others_made_keeps_what_ours_does_not_have() {
+    let stage = Stage::<Page>::new().await;
+    let memory = guarded(&stage, Guard::Fields, OnConflict::Overwrite);
+    assert_eq!(memory.get("/").await.unwrap(), None);
+    memory.put(page("/", 1, 10)).await.unwrap();
+    let title = Some("theirs".to_owned());
+    stage.truth.put(&Page { title: title.clone(), ..page("/", 5, 10) }).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().conflicts.len(), 1);
+    let both = Page { title, ..page("/", 1, 10) };
+    assert_eq!(stage.truth.get("/").await.unwrap(), Some(both));
+}
+
+#[tokio::test]
+async fn a_put_of_what_was_never_loaded_overwrites_the_whole_item() {
+    let stage = Stage::<Page>::new().await;
+    let memory = guarded(&stage, Guard::Fields, OnConflict::Overwrite);
+    memory.put(page("/", 1, 10)).await.unwrap();
+    let title = Some("theirs".to_owned());
+    stage.truth.put(&Page { title, ..page("/", 5, 7) }).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().conflicts.len(), 1);
+    assert_eq!(stage.truth.get("/").await.unwrap(), Some(page("/", 1, 10)));
+}

@@ -216,3 +216,16 @@ async fn a_record_that_others_made_is_not_taken_for_ones_own() {
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert_eq!(stage.truth.get(1).await.unwrap(), Some(draft("theirs", 1)));
 }
+
+#[tokio::test]
+async fn overwriting_attributes_leaves_what_others_changed_beside_them() {
+    let stage = stage().await;
+    stage.table.put(&page(50, 99)).await.unwrap();
+    let write = stage.table.put_guarded(Some(&page(1, 10)), &page(2, 10)).guard(Guard::Fields);
+    let mine = write.on_conflict(OnConflict::Overwrite).await.unwrap();
+    assert_eq!(mine, Some(page(2, 10)), "as far as it was known");
+    assert_eq!(stage.table.get("/").await.unwrap(), Some(page(2, 99)));
+    let write = stage.table.put_guarded(Some(&page(7, 10)), &page(3, 10));
+    write.on_conflict(OnConflict::Overwrite).await.unwrap();
+    assert_eq!(stage.table.get("/").await.unwrap(), Some(page(3, 10)), "the whole record");
+}

@@ -147,7 +147,7 @@ impl<T: Record> Shared<T> {
         reader: &Reader<T>,
         order: &Order<T>,
     ) -> Option<bool> {
-        if unsaved.is_in_doubt {
+        if unsaved.is_in_doubt || unsaved.base.partial {
             return None;
         }
         match (&unsaved.base.item, &unsaved.base.known) {
