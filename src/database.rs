@@ -37,6 +37,8 @@ use crate::store::Store;
 use crate::table::{CreateIfMissing, Table};
 use contact::Contact;
 
+/// What requests to the embedded database are addressed to; nobody connects to it.
+const EMBEDDED_URL: &str = "http://embedded.invalid";
 /// How long without progress before a call gives up, unless a memory table says otherwise.
 pub(crate) const DEFAULT_PATIENCE: Duration = Duration::from_secs(60);
 /// How long one attempt may take. The SDK itself waits for ever.
@@ -141,8 +143,7 @@ impl Database {
 
     #[cfg(feature = "embedded")]
     fn from_engine(engine: &embedded::Engine) -> Self {
-        let config =
-            builder::local_config("http://embedded.invalid").http_client(engine.http_client());
+        let config = builder::local_config(EMBEDDED_URL).http_client(engine.http_client());
         Self::assemble(Client::from_conf(config.build()), true, None)
     }
 

@@ -51,7 +51,8 @@ pub enum ErrorKind {
     Service,
     /// Something was waited for that did not happen in time.
     Timeout,
-    /// There are unsaved changes, and the call would lose them.
+    /// There are unsaved changes, and the call would lose them, or starts from a record that an
+    /// [increment](crate::MemoryTable::increment) of unknown outcome keeps from being read.
     Unsaved,
     /// The memory table is closed.
     Closed,

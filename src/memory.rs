@@ -536,7 +536,8 @@ impl<T: Record> MemoryTable<T> {
     ///
     /// [`FlushError`] if anything was not saved, with the report of everything. Those records are
     /// still unsaved, and the next flush sends them again, however long an outage lasts, except for
-    /// parked ones: the service refused them, and they wait until they are put again.
+    /// parked ones: the service refused them, and they wait until they are put again; and for increments
+    /// of unknown outcome that wait to be [resolved](Self::resolve).
     ///
     /// # Cancel safety
     ///

@@ -23,7 +23,8 @@ pub fn connect(
     }
 }
 
-/// Creates a file to be written, unless it would overwrite one that the job reads or writes.
+/// Opens a file to be written, unless it would overwrite one that the job reads or writes. What it has
+/// stays until [`clear`].
 pub fn create<'p>(
     path: &Path,
     others: impl IntoIterator<Item = Option<&'p Path>>,
@@ -31,7 +32,13 @@ pub fn create<'p>(
     if others.into_iter().flatten().any(|other| is_same(path, other)) {
         return Err(io::Error::other("the job reads or writes this file already"));
     }
-    File::create(path)
+    File::options().write(true).create(true).truncate(false).open(path)
+}
+
+/// Drops what a file had before.
+pub fn clear(file: &File) -> io::Result<()> {
+    // A pipe or a device has no length.
+    if file.metadata()?.is_file() { file.set_len(0) } else { Ok(()) }
 }
 
 /// The files of an embedded database: its own, and those that SQLite keeps beside it.
@@ -74,7 +81,8 @@ fn whole(path: &Path) -> PathBuf {
     path.canonicalize().ok().or_else(in_folder).unwrap_or(path)
 }
 
-/// Whether Ctrl-C was pressed. The first asks the job to end, the second ends the program.
+/// Whether Ctrl-C was pressed, or the program told to end by SIGTERM, as those who run containers and
+/// services do. The first asks the job to end, the second ends the program.
 #[derive(Clone)]
 pub struct Interrupt(watch::Receiver<bool>);
 
@@ -82,7 +90,7 @@ impl Interrupt {
     /// Listens from now on; until then Ctrl-C ends the program as it always does.
     pub fn listen() -> Self {
         let (sender, receiver) = watch::channel(false);
-        let mut first = Box::pin(tokio::signal::ctrl_c());
+        let mut first = Box::pin(told_to_end());
         // Polled once, it is listened for.
         let early = first.as_mut().now_or_never();
         tokio::spawn(async move {
@@ -95,8 +103,7 @@ impl Interrupt {
                 return std::future::pending::<()>().await;
             }
             let _nobody_asks = sender.send(true);
-            let second = tokio::signal::ctrl_c().await;
-            if second.is_ok() {
+            if told_to_end().await.is_ok() {
                 std::process::exit(INTERRUPTED.into());
             }
             // The sender stays, as who waits would be told otherwise.
@@ -112,6 +119,20 @@ impl Interrupt {
             std::future::pending::<()>().await;
         }
     }
+}
+
+/// Ends with Ctrl-C or SIGTERM.
+async fn told_to_end() -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            pressed = tokio::signal::ctrl_c() => pressed,
+            _ = term.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
 }
 
 /// What a shell reports for a program that Ctrl-C ended.

@@ -85,7 +85,7 @@ impl fmt::Display for Failure {
 
 /// What became of rows, whether or not all of it could be saved.
 const TAKEN: &str =
-    "added, but for scorers listed as not saved, and count twice if they are added again";
+    "added, but for scorers that are named as not saved, and count twice if they are added again";
 
 fn read_before(line: u64) -> String {
     format!("the rows before line {line} are {TAKEN}")

@@ -79,6 +79,8 @@ impl Goals {
         let mut goals = Self { file, csv, header, columns: [0; 7] };
         let mut header = ByteRecord::new();
         goals.csv.read_byte_record(&mut header).map_err(|error| goals.unreadable(error))?;
+        let start = header.position().map_or(0, csv::Position::byte);
+        let line = goals.csv.get_mut().line_of(start);
         goals.header = header;
         for (at, name) in COLUMNS.into_iter().enumerate() {
             let mut found = (0..).zip(&goals.header).filter(|(_, title)| *title == name.as_bytes());
@@ -87,8 +89,11 @@ impl Goals {
                     goals.columns[at] = index;
                     continue;
                 }
-                (None, _) => format!("line 1, column {name}: the header lacks it"),
-                (Some(_), Some(_)) => format!("line 1, column {name}: the header names it twice"),
+                (None, _) if goals.header.is_empty() => "the file is empty".to_owned(),
+                (None, _) => format!("line {line}, column {name}: the header lacks it"),
+                (Some(_), Some(_)) => {
+                    format!("line {line}, column {name}: the header names it twice")
+                }
             };
             return Err(BadInput { file: goals.file, problem: Problem::Header(problem) });
         }
@@ -117,7 +122,8 @@ impl Goals {
     fn goal(&self, line: u64, fields: &ByteRecord) -> Result<Goal, String> {
         let (found, expected) = (fields.len(), self.header.len());
         if found != expected {
-            return Err(format!("the row has {found} fields, the header {expected}"));
+            let unclosed = if fields.iter().any(has_line_break) { UNCLOSED } else { "" };
+            return Err(format!("the row has {found} fields, the header {expected}{unclosed}"));
         }
         let text = StringRecord::from_byte_record(fields.clone());
         let text = text.map_err(|_| "the text is not UTF-8".to_owned())?;
@@ -140,6 +146,17 @@ impl Goals {
     }
 }
 
+/// The one common cause of rows within a field.
+const UNCLOSED: &str = ": perhaps a quote is not closed";
+
+fn has_line_break(field: &[u8]) -> bool {
+    field.iter().any(|byte| matches!(byte, b'\n' | b'\r'))
+}
+
+fn has_control(name: &str) -> bool {
+    name.contains(char::is_control)
+}
+
 /// The team that the one of the goal played against.
 fn opponent<'r>(home: &'r str, away: &'r str, team: &str) -> Result<&'r str, String> {
     if team.trim().is_empty() {
@@ -153,6 +170,9 @@ fn opponent<'r>(home: &'r str, away: &'r str, team: &str) -> Result<&'r str, Str
             return Err(format!("{team:?} did not play: {home:?} against {away:?}"));
         }
     };
+    if [team, opponent].into_iter().any(has_control) {
+        return Err(format!("a team's name has a line break or control character{UNCLOSED}"));
+    }
     match opponent.len() {
         0 => Err("there is no opponent".to_owned()),
         1..=LONGEST_NAME => Ok(opponent),
@@ -161,8 +181,10 @@ fn opponent<'r>(home: &'r str, away: &'r str, team: &str) -> Result<&'r str, Str
 }
 
 fn checked_scorer(scorer: &str) -> Result<String, String> {
-    if scorer.trim().is_empty() || scorer == "NA" {
+    if matches!(scorer.trim(), "" | "NA") {
         Err("there is no scorer".to_owned())
+    } else if has_control(scorer) {
+        Err(format!("the scorer's name has a line break or control character{UNCLOSED}"))
     } else if scorer.len() > LONGEST_NAME {
         Err(format!("the scorer's name is longer than {LONGEST_NAME} bytes"))
     } else {
@@ -175,7 +197,7 @@ fn checked_date(date: &str) -> Result<String, String> {
     match date.parse::<jiff::civil::Date>() {
         // It reads other forms too, years of more digits among them.
         Ok(known) if known.to_string() == date && date.len() == 10 => Ok(date.to_owned()),
-        _ => Err(format!("the date {date:?} is no year-month-day")),
+        _ => Err(format!("the date {date:?} is no date of the form year-month-day")),
     }
 }
 
@@ -268,12 +290,28 @@ mod tests {
             ("2000-01-02,A,B,,Ada,1,FALSE,FALSE", "there is no team"),
             ("2000-01-02,A,A,A,Ada,1,FALSE,FALSE", "\"A\" plays against itself"),
             ("2000-01-02,A,,A,Ada,1,FALSE,FALSE", "there is no opponent"),
-            ("02.01.2000,A,B,A,Ada,1,FALSE,FALSE", "the date \"02.01.2000\" is no year-month-day"),
+            ("2000-01-02,A,B,A, NA,1,FALSE,FALSE", "there is no scorer"),
+            (
+                "02.01.2000,A,B,A,Ada,1,FALSE,FALSE",
+                "the date \"02.01.2000\" is no date of the form year-month-day",
+            ),
             ("2000-01-02,A,B,A,Ada,1,no,FALSE", "own_goal is \"no\", neither TRUE nor FALSE"),
             ("2000-01-02,A,B,A,Ada,1,FALSE,", "penalty is \"\", neither TRUE nor FALSE"),
             ("2000-01-02,A,B,A,Ada,1,FALSE", "the row has 7 fields, the header 8"),
             ("2000-01-02,A,B,A,Ada,1,FALSE,FALSE,x", "the row has 9 fields, the header 8"),
-            ("2000-01-02,A,B,A,\"Ada,1,FALSE,FALSE\n", "the row has 5 fields, the header 8"),
+            (
+                "2000-01-02,A,B,A,\"Ada,1,FALSE,FALSE\n",
+                "the row has 5 fields, the header 8: perhaps a quote is not closed",
+            ),
+            (
+                "2000-01-02,A,B,A,\"Ada,1,FALSE,FALSE\n2000-01-02,A,B,A,Bob\",1,FALSE,FALSE",
+                "the scorer's name has a line break or control character: perhaps a quote is not \
+                 closed",
+            ),
+            (
+                "2000-01-02,A,\"B\n\",A,Ada,1,FALSE,FALSE",
+                "a team's name has a line break or control character: perhaps a quote is not closed",
+            ),
         ] {
             assert_eq!(reason(row), expected, "{row}");
         }
@@ -303,7 +341,8 @@ mod tests {
     #[test]
     fn the_header_must_name_each_column_once() {
         let message = |text: &str| goals(text).err().unwrap().to_string();
-        assert_eq!(message(""), "g.csv, line 1, column date: the header lacks it");
+        assert_eq!(message(""), "g.csv, the file is empty");
+        assert_eq!(message("\n\nx\n"), "g.csv, line 3, column date: the header lacks it");
         assert_eq!(
             message("date,home_team,away_team,team,scorer,own_goal\n"),
             "g.csv, line 1, column penalty: the header lacks it"

@@ -1,6 +1,8 @@
 //! The job itself: look up the scorers and teams of some rows, add the goals, flush as it goes.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use memory_table::{BadItems, Error, ErrorKind, Guard, MemoryTable, Number, OnConflict, Table};
 use tokio::sync::watch;
@@ -21,6 +23,8 @@ pub struct Job {
     added: HashSet<String>,
     /// Scorers and teams whose stored items do not fit, and why: each is read once.
     unfit: [HashMap<String, String>; 2],
+    /// How often another job had changed a scorer.
+    merged: Arc<AtomicU64>,
     /// Why nothing can be saved any more.
     ended: watch::Receiver<Option<Error>>,
 }
@@ -53,13 +57,19 @@ impl Job {
                     end.send_replace(Some(error.cause().clone()));
                 }
             });
+        let merged = Arc::new(AtomicU64::new(0));
         if options.guarded {
-            scorers =
-                scorers.guarded(Guard::Item).on_conflict(OnConflict::try_merge(Scorer::merged));
+            let merged = Arc::clone(&merged);
+            let merge = OnConflict::try_merge(move |base, mine, theirs| {
+                merged.fetch_add(1, Ordering::Relaxed);
+                Scorer::merged(base, mine, theirs)
+            });
+            scorers = scorers.guarded(Guard::Item).on_conflict(merge);
         }
         let teams = MemoryTable::builder(teams).bad_items(BadItems::Skip).build()?;
         let (teams, unfit) = (Some(teams), Default::default());
-        Ok(Self { scorers: scorers.build()?, teams, added: HashSet::new(), unfit, ended })
+        let (scorers, added) = (scorers.build()?, HashSet::new());
+        Ok(Self { scorers, teams, added, unfit, merged, ended })
     }
 
     /// Adds the goals of some rows, in their order, until it is interrupted.
@@ -166,6 +176,7 @@ impl Job {
         summary.write_requests = stats.write_requests;
         summary.items_written = stats.items_written;
         summary.items_failed = stats.unsaved;
+        summary.merged = self.merged.load(Ordering::Relaxed);
         let tables = [Some(stats), self.teams.map(|teams| teams.stats())];
         for stats in tables.into_iter().flatten() {
             summary.read_requests += stats.read_requests;

@@ -68,7 +68,9 @@ async fn run(options: &Options) -> Vec<Failure> {
         Ok(opened) => opened,
         Err(failure) => return vec![failure],
     };
-    let mut failures = match Job::open(options).await {
+    let opened = Job::open(options).await;
+    let begun = opened.and_then(|job| output.begin(goals.header()).map(|()| job));
+    let mut failures = match begun {
         Ok(job) => add_all(job, goals, &mut output).await,
         Err(failure) => vec![failure],
     };
@@ -85,7 +87,7 @@ fn open(options: &Options) -> Result<(Goals, Output), Failure> {
         None => Goals::world_cup(),
     };
     let goals = goals.map_err(Failure::Input)?;
-    let output = Output::open(options, goals.header())?;
+    let output = Output::open(options)?;
     Ok((goals, output))
 }
 

@@ -50,7 +50,8 @@ pub struct Options {
     #[arg(long, value_name = "PATH")]
     pub db: Option<PathBuf>,
 
-    /// Give up after so long without progress; fractions are allowed [default: 60]
+    /// Give up after so long without progress; fractions are allowed. A request that gets no answer at
+    /// all is waited for 15 s [default: 60]
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub patience: Option<Duration>,
 }
@@ -75,8 +76,8 @@ Exit codes:
   0    done; rows may have been refused
   1    the database failed, or some scorers could not be saved: they are named
   2    wrong options or input: nothing was sent
-  130  interrupted: the rows before the line that it names are added; pressed twice, what is not
-       saved is lost";
+  130  interrupted by Ctrl-C or SIGTERM: the rows before the line that it names are added, so go on
+       with a file of the header and the others; twice, what is not saved is lost";
 
 impl Options {
     /// The options of this process; what is wrong with them ends it.

@@ -33,6 +33,9 @@ pub struct Summary {
     pub items_failed: u64,
     /// How long the job took, from the start of the program.
     pub seconds: f64,
+    /// How often another job had changed a scorer, and its totals were merged. Only printed.
+    #[serde(skip)]
+    pub merged: u64,
 }
 
 impl fmt::Display for Summary {
@@ -42,6 +45,9 @@ impl fmt::Display for Summary {
         writeln!(f, "read requests   {} ({} items read)", self.read_requests, self.items_read)?;
         let Summary { write_requests, items_written, .. } = self;
         writeln!(f, "write requests  {write_requests} ({items_written} items written)")?;
+        if self.merged > 0 {
+            writeln!(f, "conflicts       {} (merged)", self.merged)?;
+        }
         writeln!(f, "seconds         {:.2}", self.seconds)
     }
 }
@@ -54,8 +60,8 @@ pub struct Output {
 }
 
 impl Output {
-    /// Creates the files, so that none is missing after hours of work.
-    pub fn open(options: &Options, header: &ByteRecord) -> Result<Self, Failure> {
+    /// Opens the files, so that none is missing after hours of work.
+    pub fn open(options: &Options) -> Result<Self, Failure> {
         let database = common::database_files(options.db.as_deref());
         let create = |path: &Path, other: Option<&Path>| {
             let others = [options.goals.as_deref(), other].into_iter();
@@ -64,10 +70,7 @@ impl Output {
                 .map_err(|cause| Failure::File { path: path.to_owned(), cause })
         };
         let refused = options.refused.as_ref().map(|path| {
-            let mut rows =
-                csv::WriterBuilder::new().flexible(true).from_writer(create(path, None)?);
-            let written = rows.write_record(row(b"line", b"reason", header));
-            written.map_err(|error| Failure::unwritten(path, error.into()))?;
+            let rows = csv::WriterBuilder::new().flexible(true).from_writer(create(path, None)?);
             Ok((path.clone(), rows))
         });
         let json = options
@@ -79,6 +82,17 @@ impl Output {
             refused: refused.transpose()?,
             json: json.transpose()?,
         })
+    }
+
+    /// The job begins: the rows that were refused before are not needed any more.
+    pub fn begin(&mut self, header: &ByteRecord) -> Result<(), Failure> {
+        let Some((path, rows)) = &mut self.refused else { return Ok(()) };
+        let cleared = common::clear(rows.get_ref());
+        let written = cleared.and_then(|()| {
+            rows.write_record(row(b"line", b"reason", header))?;
+            rows.flush()
+        });
+        written.map_err(|cause| Failure::unwritten(path, cause))
     }
 
     /// Sets a row aside.
@@ -105,7 +119,8 @@ impl Output {
         }
         if let Some((path, mut file)) = self.json {
             let text = serde_json::to_string(&self.summary).map_err(io::Error::from);
-            let written = text.and_then(|text| writeln!(file, "{text}"));
+            let cleared = common::clear(&file).and(text);
+            let written = cleared.and_then(|text| writeln!(file, "{text}"));
             failures.extend(written.err().map(|cause| Failure::unwritten(&path, cause)));
         }
         if went_well {

@@ -178,6 +178,7 @@ async fn flush(memory: &MemoryTable<Team>) -> Result<FlushReport, Failure> {
 
 fn write_json(mut file: File, summary: &Summary) -> io::Result<()> {
     let json = serde_json::to_string(summary)?;
+    common::clear(&file)?;
     writeln!(file, "{json}")
 }
 

@@ -27,7 +27,7 @@ where
         SdkError::TimeoutError(_) => transient(
             Outcome::OutcomeUnknown,
             format!("the answer of {} did not arrive in time", named(endpoint)),
-            "check the network, or raise `attempt_timeout` of the database's builder",
+            if is_embedded(endpoint) { CHECK_FILE } else { CHECK_OR_RAISE },
             error,
         ),
         _ => transient(
@@ -40,7 +40,16 @@ where
 }
 
 fn named(endpoint: Option<&str>) -> String {
-    endpoint.map_or_else(|| "the endpoint".to_owned(), |url| format!("the endpoint {url}"))
+    match endpoint {
+        _ if is_embedded(endpoint) => "the embedded database".to_owned(),
+        Some(url) => format!("the endpoint {url}"),
+        None => "the endpoint".to_owned(),
+    }
+}
+
+/// Whether it is that of the embedded database, which is no address.
+fn is_embedded(endpoint: Option<&str>) -> bool {
+    endpoint.is_some_and(|url| url.starts_with(super::EMBEDDED_URL))
 }
 
 fn service_failure<E>(error: SdkError<E, HttpResponse>) -> Failure
@@ -189,9 +198,13 @@ where
     } else {
         format!("the connection to {named} broke")
     };
-    transient(Outcome::OutcomeUnknown, text, CHECK, error)
+    let check = if is_embedded(endpoint) { CHECK_FILE } else { CHECK };
+    transient(Outcome::OutcomeUnknown, text, check, error)
 }
 
+const CHECK_OR_RAISE: &str =
+    "check the network, or raise `attempt_timeout` of the database's builder";
+const CHECK_FILE: &str = "look whether another process holds its file locked";
 const START_OR_CHECK: &str = "start the server, or check host and port of the endpoint \
      (AWS_ENDPOINT_URL_DYNAMODB, `Database::local(url)`)";
 const CHECK_NAME: &str = "check the endpoint (AWS_ENDPOINT_URL_DYNAMODB, `Database::local(url)`), \

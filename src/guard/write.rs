@@ -66,8 +66,8 @@ pub(crate) struct Request<'a> {
     pub(crate) doubtful: Option<&'a [Box<str>]>,
 }
 
-/// What is to be sent, and which attributes that changes: the partition key where the item is made or
-/// deleted.
+/// What is to be sent, and which attributes that changes, or leaves as they are to be: the partition key
+/// where the item is made or deleted.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) action: Action,
@@ -155,8 +155,12 @@ impl<'a> Request<'a> {
             let added = concerned.iter().filter(|name| field(item, name).is_none());
             expected.extend(added.map(|name| Expected::Absent(name)));
         }
+        let concerned = concerned.into_iter().map(Box::from).collect();
         let form = Form::Update(key_json::<T>(self.key));
-        Self::single::<T>(form, &changed, &there::<T>(expected), target.item.size).map(Some)
+        let expected = there::<T>(expected);
+        let outgoing = Self::single::<T>(form, &changed, &expected, target.item.size)?;
+        // As they are to be are also those that an attempt before may have changed.
+        Ok(Some(Outgoing { changed: concerned, ..outgoing }))
     }
 
     /// The attributes that changed, whatever the others are. Those of earlier attempts that may still
@@ -219,9 +223,10 @@ pub(crate) fn is_own<T: Record>(
     theirs: &Fields<'_>,
 ) -> bool {
     let same = |name: &str| same_field(mine, theirs, name);
-    // Of an item that is made all is ours, and of one that is expected all is as it was.
+    // Of an item that is made all is ours, and of one that is expected all is as it was; who changes
+    // something else under a version changes that.
     let is_made = changed.iter().any(|name| **name == *T::PARTITION_KEY);
-    let whole = is_made || matches!(mode, Mode::Plain | Mode::Guarded(Guard::Item));
+    let whole = is_made || !mode.is_by_fields();
     changed.iter().all(|name| same(name)) && (!whole || mine.iter().all(|(name, _)| same(name)))
 }
 

@@ -115,8 +115,9 @@ impl<T> Doubts<T> {
         Self { latest: Vec::new(), changed: Vec::new() }
     }
 
+    /// The newest first, which says of the attributes that those before change how they are to be.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Doubt<T>> {
-        self.latest.iter()
+        self.latest.iter().rev()
     }
 
     pub(super) fn clear(&mut self) {

@@ -145,7 +145,7 @@ impl<T: Record> MemoryTableBuilder<T> {
     ///
     /// A key that was read, put or deleted is known, also when it was discarded or taken out since; with
     /// a capacity, all keys are loaded again from the moment when the first is let go, and so they are
-    /// after a `reset`. `refresh`, `prefetch` and `load` still read.
+    /// after a `reset`. `refresh`, `prefetch` and `load` still read, and so do `query`, `scan` and `index`.
     ///
     /// Default: what is not known is loaded.
     pub fn assume_absent(mut self) -> Self {
@@ -161,8 +161,9 @@ impl<T: Record> MemoryTableBuilder<T> {
     ///
     /// If the answer to a guarded write is lost, it is sent again, and meets what it wrote itself: an
     /// item that has what was sent counts as written. So what somebody else wrote meanwhile counts as
-    /// ours if it is the same to the last attribute; and where somebody changed what we wrote before we
-    /// heard of it, the change is merged into what has it already. A counter that several processes
+    /// ours if it is the same to the last attribute, under [`Guard::Fields`] to the last of those that
+    /// changed; and where somebody changed what we wrote before we heard of it, the change is merged into
+    /// what has it already. A counter that several processes
     /// raise is exact under lost answers only with [`increment`](MemoryTable::increment).
     ///
     /// A newer value waits for the [late-write window](Self::late_write_window) only if the lost request
@@ -179,7 +180,8 @@ impl<T: Record> MemoryTableBuilder<T> {
     /// Writes only the attributes of each record that changed, so that two writers of different ones
     /// both win; of one attribute the last. A record that was never loaded has all its attributes set,
     /// others that the item has stay, and it is read when somebody asks for it after that. What somebody
-    /// deleted meanwhile is written anew, as a whole, and listed as a
+    /// deleted meanwhile is written anew, as a whole; where somebody made the item that is to be made, the
+    /// attributes of both are in it, of one that both have ours. Both are listed as a
     /// [conflict](crate::FlushReport::conflicts).
     ///
     /// Such writes go alone, several at once, in the same flush and the same report as all others.
@@ -287,7 +289,8 @@ impl<T: Record> MemoryTableBuilder<T> {
     /// The most records that may be unsaved: a change of another one waits until a flush in the
     /// background has saved some, at most as long as [`put_timeout`](Self::put_timeout) says. Changes
     /// of records that are unsaved already need no room. Parked records hold theirs until they are put
-    /// again or discarded.
+    /// again or discarded; those of conflicts that failed until they are discarded or end well; and
+    /// increments of unknown outcome until they are [resolved](MemoryTable::resolve).
     ///
     /// Default: no limit; what is unsaved lives in memory.
     pub fn max_unsaved_records(mut self, records: usize) -> Self {

@@ -19,7 +19,8 @@ impl<T: Record> MemoryTable<T> {
     /// # Errors
     ///
     /// As for [`get`](Self::get); [`ErrorKind::InvalidRecord`] if the new record cannot be stored;
-    /// [`ErrorKind::Closed`] after [`close`](Self::close).
+    /// [`ErrorKind::Unsaved`] as for [`update`](Self::update); [`ErrorKind::Closed`] after
+    /// [`close`](Self::close).
     ///
     /// # Cancel safety
     ///
@@ -73,8 +74,9 @@ impl<T: Record> MemoryTable<T> {
     /// also where the table's records are not [guarded](crate::MemoryTableBuilder::guarded); until it is
     /// saved, whatever else changes it.
     ///
-    /// It is guarded as the table's records are, else by [`Guard::Item`]. One that was never loaded must not exist, unless it has a version above
-    /// 0: then that must be stored.
+    /// It is guarded as the table's records are, else by [`Guard::Item`], and a conflict ends as the
+    /// table's [policy](crate::MemoryTableBuilder::on_conflict) says. One that was never loaded must not
+    /// exist, unless it has a version above 0: then that must be stored.
     ///
     /// # Example
     ///
@@ -190,7 +192,9 @@ impl<T: Record> MemoryTable<T> {
     /// # Errors
     ///
     /// As for [`get`](Self::get) and [`put`](Self::put); [`ErrorKind::InvalidRecord`] if the
-    /// function changed the key. The record is as it was then.
+    /// function changed the key; [`ErrorKind::Unsaved`] if the record is not known, and cannot be until an
+    /// [increment](Self::increment) of it whose outcome is unknown is sent or
+    /// [resolved](Self::resolve). The record is as it was then.
     ///
     /// # Cancel safety
     ///
@@ -269,7 +273,8 @@ impl<T: Record> MemoryTable<T> {
     ///
     /// # Errors
     ///
-    /// As for [`get`](Self::get) and [`delete`](Self::delete).
+    /// As for [`get`](Self::get) and [`delete`](Self::delete); [`ErrorKind::Unsaved`] as for
+    /// [`update`](Self::update).
     ///
     /// # Cancel safety
     ///

@@ -22,8 +22,6 @@ use crate::write::{Met, Settled, Take};
 struct Flown<T> {
     attempt: Arc<Attempt>,
     doubts: Doubts<T>,
-    /// The item has more than is known.
-    partial: bool,
 }
 
 /// What a merge is made of.
@@ -37,20 +35,16 @@ impl<T: Record> Shared<T> {
     /// Takes in that the condition of what was in flight does not hold.
     pub(super) fn meet(&self, key: &Key, theirs: Option<Vec<u8>>) -> Met {
         let theirs: Theirs = theirs.map(Arc::from);
-        let Some(Flown { attempt, doubts, partial }) = self.flown(key) else {
+        let Some(Flown { attempt, doubts }) = self.flown(key) else {
             self.settle(key, Settled::Pending(Outcome::NotWritten));
             return Met::Again(None);
         };
         let agreed = attempt.item.is_none() && theirs.is_none();
-        let own = doubts.iter().find(|doubt| self.is_own(key, doubt, &theirs));
-        if agreed || own.is_some_and(|own| own.seq() == attempt.seq) {
+        if agreed {
             return Met::Written(self.settle(key, Settled::Written));
         }
-        if let Some(own) = own {
-            // What others changed beside it is no more ours than before: the base is what was sent.
-            let sent = self.item_of(key, own).unwrap_or(theirs);
-            let base = Self::base_of(&sent).map(|base| Base { partial, ..base });
-            return self.rebased(key, base, None);
+        if let Some(own) = doubts.iter().find(|doubt| self.is_own(key, doubt, &theirs)) {
+            return self.meet_own(key, own, attempt.seq, &theirs);
         }
         if attempt.mode == Mode::FieldWise || broken(27) {
             return self.overwrite(key, &attempt, &theirs);
@@ -65,6 +59,27 @@ impl<T: Record> Shared<T> {
         }
     }
 
+    /// What is stored is what an attempt was to store whose answer is missing, maybe with something beside
+    /// it.
+    fn meet_own(&self, key: &Key, own: &Doubt<T>, newest: u64, theirs: &Theirs) -> Met {
+        let sent = self.item_of(key, own).unwrap_or_else(|| theirs.clone());
+        let partial = match (&sent, theirs) {
+            (Some(sent), Some(theirs)) => !same_items(sent, theirs),
+            _ => false,
+        };
+        if own.seq() == newest {
+            let mut locked = self.slots.lock(key.as_bytes());
+            if let Some(unsaved) = locked.find(key.as_bytes()).and_then(|it| it.unsaved.as_mut()) {
+                unsaved.base.partial = partial;
+            }
+            drop(locked);
+            return Met::Written(self.settle(key, Settled::Written));
+        }
+        // What others changed beside it is no more ours than before: the base is what was sent.
+        let base = Self::base_of(&sent).map(|base| Base { partial, ..base });
+        self.rebased(key, base, None)
+    }
+
     fn failed(&self, key: &Key, error: Error) -> Met {
         self.settle(key, Settled::Pending(Outcome::NotWritten));
         Met::Failed(error)
@@ -74,8 +89,7 @@ impl<T: Record> Shared<T> {
         let mut locked = self.slots.lock(key.as_bytes());
         let unsaved = locked.find(key.as_bytes())?.unsaved.as_ref()?;
         let attempt = Arc::clone(unsaved.flight.as_ref()?.attempt.as_ref()?);
-        let partial = unsaved.base.partial;
-        Some(Flown { attempt, doubts: unsaved.doubts.clone(), partial })
+        Some(Flown { attempt, doubts: unsaved.doubts.clone() })
     }
 
     /// Whether what is stored is what an attempt was to store whose answer is missing, as far as that

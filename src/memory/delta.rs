@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::attempt::Base;
-use super::slot::{Known, Slot};
+use super::slot::{Known, Slot, saved};
 use crate::guard::Mode;
 use crate::record::Record;
 use crate::store::Outcome;
@@ -143,6 +143,8 @@ impl<T: Record> Slot<T> {
         if !applied.is_shown || partial || T::VERSION.is_some() {
             // Loaded anew when somebody asks for it.
             (self.now, self.kept) = (Known::Unknown, None);
+        } else {
+            self.kept = saved(self.kept.take());
         }
         true
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Shared;
 use super::slot::{Known, Slot};
 use crate::breaks::broken;
+use crate::codec::Kept;
 use crate::key::Key;
 use crate::record::Record;
 
@@ -44,18 +45,33 @@ impl<T: Record> Shared<T> {
             _ => seen.now,
         }
     }
+
+    /// The record that readers see, with what its item has beside it.
+    pub(super) fn held(&self, seen: Seen<T>) -> Option<Held<T>> {
+        let (kept, unsaved) = (seen.kept.clone(), seen.unsaved);
+        let record = self.visible(seen).record()?;
+        Some(Held { record, kept, unsaved })
+    }
 }
 
 /// What a slot has, taken from under its lock.
 pub(crate) struct Seen<T> {
     now: Known<T>,
+    kept: Option<Arc<Kept>>,
     unsaved: bool,
+}
+
+/// A record, and what its item has beside it.
+pub(crate) struct Held<T> {
+    pub(super) record: Arc<T>,
+    pub(super) kept: Option<Arc<Kept>>,
+    pub(super) unsaved: bool,
 }
 
 impl<T> Seen<T> {
     /// What is known and not unsaved.
-    pub(super) const fn saved(now: Known<T>) -> Self {
-        Self { now, unsaved: false }
+    pub(super) const fn saved(now: Known<T>, kept: Option<Arc<Kept>>) -> Self {
+        Self { now, kept, unsaved: false }
     }
 
     pub(super) const fn is_record(&self) -> bool {
@@ -65,6 +81,13 @@ impl<T> Seen<T> {
 
 impl<T: Record> Seen<T> {
     pub(super) fn of(slot: &Slot<T>) -> Self {
-        Self { now: slot.now.clone(), unsaved: slot.unsaved.is_some() && !broken(28) }
+        let unsaved = slot.unsaved.is_some() && !broken(28);
+        Self { now: slot.now.clone(), kept: slot.kept.clone(), unsaved }
+    }
+}
+
+impl<T> Clone for Seen<T> {
+    fn clone(&self) -> Self {
+        Self { now: self.now.clone(), kept: self.kept.clone(), unsaved: self.unsaved }
     }
 }

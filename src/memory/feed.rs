@@ -42,7 +42,7 @@ impl<T: Record> MemoryTable<T> {
     /// # Errors
     ///
     /// As for [`put`](Self::put), of the first record that is refused, whose key it names. Those before
-    /// it are put, and the stream is read no further.
+    /// it are put, and the stream is read no further; [`sink`](Self::sink) goes on after an error.
     ///
     /// # Cancel safety
     ///
@@ -61,7 +61,9 @@ impl<T: Record> MemoryTable<T> {
     /// room for it, and closing the sink flushes the table.
     ///
     /// Flushing the sink only means that all its records are in memory, unsaved: a stream that pauses
-    /// flushes its sink, and requests for a few records each would cost more than they save.
+    /// flushes its sink, and requests for a few records each would cost more than they save. A `forward`
+    /// that ends with an error does not close it: what came before is unsaved until
+    /// [`flush`](Self::flush).
     ///
     /// # Example
     ///

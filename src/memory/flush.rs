@@ -224,7 +224,7 @@ impl<T: Record> Shared<T> {
             };
             let failed = |error| {
                 let (table, key) = (Arc::clone(&table), key.clone());
-                Failed { table, key, operation, attempts: 0, outcome, error }
+                Failed { table, key, operation, attempts: 0, outcome, to_resolve: false, error }
             };
             match parked {
                 Some(why) => report.parked.push(failed(why)),

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::Shared;
 use super::attempt::Base;
+use super::expiry::Seen;
 use super::load::Load;
 use super::scans::Asked;
-use super::slot::{Known, Slot};
+use super::slot::{Known, Slot, saved};
 use crate::breaks::broken;
 use crate::codec::{Decoded, Kept, key_json};
 use crate::error::Error;
@@ -22,20 +23,23 @@ impl<T: Record> Shared<T> {
         load: &Arc<Load<T>>,
         key: &Key,
         found: Option<Decoded<T>>,
-    ) -> Result<Option<Known<T>>, Error> {
+    ) -> Result<Option<Seen<T>>, Error> {
         let found = Stored::of(found);
         let deltas = self.increments_of(load, key);
         let shown = match &deltas {
             Some((sums, _)) => Some(self.shown_with(key, &found, sums)?),
             None => None,
         };
-        let now = shown.as_ref().map_or_else(|| found.now.clone(), |(now, _)| now.clone());
+        let seen = match &shown {
+            Some((now, _)) => Seen::saved(now.clone(), saved(found.kept.clone())),
+            None => Seen::saved(found.now.clone(), found.kept.clone()),
+        };
         let _dropped_after_the_lock = {
             let mut locked = self.slots.lock(key.as_bytes());
             let is_current = |current: &Arc<Load<T>>| Arc::ptr_eq(current, load) || broken(18);
             let Some(slot) = locked.find(key.as_bytes()) else { return Ok(None) };
             if !slot.load.as_ref().map_or(broken(18), is_current) {
-                return Ok(broken(17).then_some(now));
+                return Ok(broken(17).then_some(seen));
             }
             slot.load = None;
             slot.since = self.scans.begun();
@@ -47,7 +51,7 @@ impl<T: Record> Shared<T> {
             }
         };
         self.register(key);
-        Ok(Some(now))
+        Ok(Some(seen))
     }
 
     /// The increments that wait for a record that is loaded, if there are any, and whether others may be

@@ -46,6 +46,7 @@ impl<T: Record> Shared<T> {
         if sums.is_zero() {
             // Nothing is to be changed, nor made: the service would make an item of it.
             self.settle(key, Settled::Written);
+            self.tally.unchanged();
             return Take::Unchanged;
         }
         match single::<T>(key, &sums, &token) {

@@ -91,7 +91,7 @@ impl<T: Record> MemoryTable<T> {
     /// # Errors
     ///
     /// [`ErrorKind::InvalidKey`]; [`ErrorKind::InvalidRecord`] if the sum has more than 38 digits, the
-    /// attribute is a key, or the record in memory cannot have the sum, such as -1 where its type is
+    /// attribute is a key or the version, or the record in memory cannot have the sum, such as -1 where its type is
     /// unsigned, or text; [`ErrorKind::InvalidCondition`] for what is inside an attribute;
     /// [`ErrorKind::Closed`], [`ErrorKind::Reentrant`], [`ErrorKind::InvalidItem`] and
     /// [`ErrorKind::Timeout`] as for [`put`](Self::put). Nothing is changed then.
@@ -124,7 +124,7 @@ impl<T: Record> MemoryTable<T> {
     /// # Errors
     ///
     /// [`ErrorKind::NotFound`] if the record has no increment of unknown outcome;
-    /// [`ErrorKind::InvalidKey`].
+    /// [`ErrorKind::InvalidKey`]; [`ErrorKind::Reentrant`] from inside the record's own update.
     ///
     /// # Cancel safety
     ///

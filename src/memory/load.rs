@@ -8,7 +8,7 @@ use futures::FutureExt;
 use tokio::sync::watch;
 
 use super::Shared;
-use super::expiry::Seen;
+use super::expiry::{Held, Seen};
 use super::slot::{Known, Slot};
 use crate::breaks::broken;
 use crate::error::{Error, ErrorKind};
@@ -25,7 +25,7 @@ pub(super) struct Loaded<T> {
     /// The keys that have no record.
     absent: HashSet<Key>,
     /// What was found, where that is asked for: it may be let go before anyone looks for it.
-    found: HashMap<Key, Known<T>>,
+    found: HashMap<Key, Seen<T>>,
 }
 
 type Ending<T> = Result<Arc<Loaded<T>>, Error>;
@@ -70,7 +70,7 @@ enum Look<T> {
 impl<T: Record> Shared<T> {
     /// The record of a key, loaded if it is not known.
     pub(crate) async fn fetch(self: &Arc<Self>, key: &Key) -> Result<Option<Arc<T>>, Error> {
-        self.fetch_counting(key, true).await
+        Ok(self.fetch_counting(key, true).await?.map(|held| held.record))
     }
 
     /// As [`fetch`](Self::fetch), for a call that has been counted before.
@@ -78,6 +78,11 @@ impl<T: Record> Shared<T> {
         self: &Arc<Self>,
         key: &Key,
     ) -> Result<Option<Arc<T>>, Error> {
+        Ok(self.fetch_held(key).await?.map(|held| held.record))
+    }
+
+    /// The same, with what its item has beside the record.
+    pub(super) async fn fetch_held(self: &Arc<Self>, key: &Key) -> Result<Option<Held<T>>, Error> {
         self.fetch_counting(key, false).await
     }
 
@@ -85,7 +90,7 @@ impl<T: Record> Shared<T> {
         self: &Arc<Self>,
         key: &Key,
         mut count: bool,
-    ) -> Result<Option<Arc<T>>, Error> {
+    ) -> Result<Option<Held<T>>, Error> {
         if self.is_assumed_absent(key) {
             self.tally.hit();
             return Ok(None);
@@ -102,7 +107,7 @@ impl<T: Record> Shared<T> {
                 self.count(&look);
             }
             let waiting = match look {
-                Look::Known(seen) => return Ok(self.visible(seen).record()),
+                Look::Known(seen) => return Ok(self.held(seen)),
                 Look::Loading(load) => load.ended.subscribe(),
                 Look::Claimed(load) => {
                     let waiting = load.ended.subscribe();
@@ -111,7 +116,8 @@ impl<T: Record> Shared<T> {
                     if broken(19) {
                         claim.finish().await;
                         let found = self.loaded(waiting, key).await?;
-                        return Ok(found.and_then(|found| found.found.get(key)?.record()));
+                        let found = found.and_then(|found| found.found.get(key).cloned());
+                        return Ok(found.and_then(|found| self.held(found)));
                     }
                     spawn_load(claim)?;
                     waiting
@@ -119,16 +125,16 @@ impl<T: Record> Shared<T> {
             };
             let loaded = self.loaded(waiting, key).await?;
             if let Some(found) = loaded.and_then(|loaded| self.let_go(&loaded, key)) {
-                return Ok(found.record());
+                return Ok(self.held(found));
             }
         }
     }
 
     /// What a load found that is not known any more: it was let go again already.
-    fn let_go(&self, loaded: &Loaded<T>, key: &Key) -> Option<Known<T>> {
+    fn let_go(&self, loaded: &Loaded<T>, key: &Key) -> Option<Seen<T>> {
         let found = loaded.found.get(key)?;
         let is_gone = self.known(key).is_none() || broken(25);
-        is_gone.then(|| self.visible(Seen::saved(found.clone())))
+        is_gone.then(|| found.clone())
     }
 
     /// The records of keys, 100 a request, also where the policy lets them go at once. Those of which
@@ -136,7 +142,7 @@ impl<T: Record> Shared<T> {
     pub(super) async fn fetch_each(
         self: &Arc<Self>,
         keys: Vec<Key>,
-    ) -> Result<HashMap<Key, Result<Arc<T>, Error>>, Error> {
+    ) -> Result<HashMap<Key, Result<Held<T>, Error>>, Error> {
         for key in &keys {
             // What is read meanwhile may have the increments or not.
             self.until_landed_unread(key).await;
@@ -154,8 +160,8 @@ impl<T: Record> Shared<T> {
             };
             let found = match loaded {
                 Ok(loaded) => match loaded.and_then(|loaded| self.let_go(&loaded, &key)) {
-                    Some(found) => Ok(found.record()),
-                    None => self.fetch_uncounted(&key).await,
+                    Some(found) => Ok(self.held(found)),
+                    None => self.fetch_held(&key).await,
                 },
                 Err(error) => Err(error),
             };
@@ -298,7 +304,7 @@ impl<T: Record> Shared<T> {
             }
         }
         if self.is_absent(key, slot.as_deref()) {
-            return Look::Known(Seen::saved(Known::Absent));
+            return Look::Known(Seen::saved(Known::Absent, None));
         }
         let load = load();
         locked.slot(key).load = Some(Arc::clone(&load));

@@ -2,7 +2,8 @@
 //!
 //! Before the first request it is noted what is unsaved. What the database returns is replaced by what
 //! the slots have, and what it cannot return is added: in a query in its place by the sort key, in a
-//! scan at the end. So each record comes once, whatever is flushed meanwhile.
+//! scan at the end. So each record comes once, whatever is flushed meanwhile. (Only an index may have a
+//! record at two places while its keys there change.)
 
 mod added;
 mod candidates;
@@ -23,13 +24,16 @@ use reading::Seeing;
 
 impl<T: Record> MemoryTable<T> {
     /// The records of a partition, in the order of their sort keys, unsaved changes included: what is put
-    /// comes in its place, what is deleted does not, and what is changed comes as it is here. Conditions
-    /// hold for what is returned.
+    /// comes in its place, what is deleted does not, and what is changed comes as it is here. A filter
+    /// holds for what is stored, as on the table, and for the item that is to be where that is unsaved.
     ///
     /// It is a query of the table with the same options and ends, which returns records as
     /// [`get`](Self::get) does: those that are in memory as they are there, and what it reads is cached.
-    /// A change made while it runs may be seen or not. Reads are consistent unless
-    /// [loads are not](crate::MemoryTableBuilder::eventually_consistent_loads).
+    /// A change made while it runs may be seen or not, and of a [`rekey`](Self::rekey) each half. Reads are
+    /// consistent unless [loads are not](crate::MemoryTableBuilder::eventually_consistent_loads).
+    /// [`count`](crate::Query::count) reads whole records, as all other ends do.
+    ///
+    /// Dropped, it has read what it has read, which stays in the cache; nothing is changed.
     ///
     /// # Example
     ///
@@ -63,10 +67,13 @@ impl<T: Record> MemoryTable<T> {
     /// All records, in no order, unsaved changes included: those that the database does not return come
     /// last. As [`query`](Self::query) otherwise.
     ///
+    /// While anything is unsaved the service does not apply the filter, since what it leaves out may meet
+    /// it here: all items are sent, and cached up to the [capacity](crate::MemoryTableBuilder::capacity_records).
+    /// Where that is too much, [`flush`](Self::flush) before, or scan the [table](Self::table).
+    ///
     /// With [`segment`](crate::Scan::segment) what is new here comes with one of the segments. A scan that
     /// is read segment by segment, or [resumed](crate::Scan::resume), has each record once as long as
     /// nothing is saved in between: what is flushed then may lie in a part that was read before.
-    /// [`count`](crate::Scan::count) reads whole records, as all other ends do.
     pub fn scan(&self) -> Scan<T, Cached> {
         self.shared.own_table().scan().seen_by(self.overlay())
     }
@@ -80,6 +87,10 @@ impl<T: Record> MemoryTable<T> {
     /// beyond the capacity of the memory table. (In a read that is resumed or by segments that cannot be told
     /// from what has come, so there only the index says.) Each query and each page that is resumed looks at
     /// all that is unsaved or was saved in the last 5 s, and loads what of that is not in memory.
+    ///
+    /// The index moves an item when its attribute that is the index's key is changed. Who changes that of
+    /// records while a query of them runs may get one at its old place and again at its new one, or
+    /// between others, as with any query of an index: read all first.
     ///
     /// Where several have the same sort key, or the index has none, a query that is
     /// [resumed](crate::Query::resume) has each record once as long as none that is new there is saved in

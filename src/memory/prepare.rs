@@ -104,7 +104,9 @@ impl<T: Record> Shared<T> {
             })
         };
         let now = versioned(stored.version::<T>().saturating_add(1))?;
-        let target = self.target(key, sent, &now, fields.as_ref())?;
+        // What is known to be absent has no attributes.
+        let nothing = matches!(stored, Stored::Absent).then(Fields::new);
+        let target = self.target(key, sent, &now, fields.as_ref().or(nothing.as_ref()))?;
         let (item, absorbed) = match target {
             Some(Target { item, absorbed }) => (Some(item), absorbed),
             None => (None, Sums::default()),
@@ -200,7 +202,8 @@ impl<T: Record> Shared<T> {
         if target.iter().all(|(name, _)| field(fields, name).is_some()) {
             return None;
         }
-        let record = decode::<T>(stored).ok()?.record;
+        let decoded = catch_unwind(AssertUnwindSafe(|| decode::<T>(stored)));
+        let record = decoded.ok()?.ok()?.record;
         Some(self.encoded_form(&record, key).ok()?.json)
     }
 

@@ -42,8 +42,8 @@ impl<T: Record> MemoryTable<T> {
     /// # Errors
     ///
     /// [`ErrorKind::NotFound`] if there is no record, [`ErrorKind::InvalidRecord`] if the function did
-    /// not give it the new key; else as for [`get`](Self::get) and [`put`](Self::put). Nothing is
-    /// changed then.
+    /// not give it the new key; else as for [`get`](Self::get) and [`put`](Self::put), and
+    /// [`ErrorKind::Unsaved`] as for [`update`](Self::update). Nothing is changed then.
     ///
     /// # Cancel safety
     ///

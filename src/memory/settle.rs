@@ -66,7 +66,9 @@ impl<T: Record> Shared<T> {
             saved
         });
         self.register(key);
-        self.tally.unchanged();
+        if all {
+            self.tally.unchanged();
+        }
         self.settled.notify_waiters();
         all
     }

@@ -458,7 +458,7 @@ impl<T: Record> Slot<T> {
 }
 
 /// What is kept beside a record that was just saved.
-fn saved(kept: Option<Arc<Kept>>) -> Option<Arc<Kept>> {
+pub(super) fn saved(kept: Option<Arc<Kept>>) -> Option<Arc<Kept>> {
     match kept {
         Some(kept) if kept.ends_with_a_save() => kept.saved().map(Arc::new),
         kept => kept,

@@ -47,6 +47,9 @@ mod sealed {
 pub(crate) trait Member: Send + Sync {
     fn name(&self) -> Arc<str>;
 
+    /// What is the same for tables of one database.
+    fn database(&self) -> usize;
+
     /// Waits until nothing flushes the table.
     fn lease(self: Arc<Self>) -> BoxFuture<'static, Box<dyn Lease>>;
 
@@ -58,8 +61,6 @@ pub(crate) trait Member: Send + Sync {
 pub(crate) trait Lease: Send + Sync {
     /// What is unsaved now, which the flush is to save.
     fn begin(&self) -> Vec<Key>;
-    /// What is the same for tables of one database.
-    fn database(&self) -> usize;
     fn ready(&self) -> BoxFuture<'_, Result<Link, Error>>;
     fn changes(&self) -> &dyn Changes;
     fn limits(&self) -> Limits;
@@ -72,6 +73,10 @@ pub(crate) trait Lease: Send + Sync {
 impl<T: Record> Member for Shared<T> {
     fn name(&self) -> Arc<str> {
         self.table.shown_name()
+    }
+
+    fn database(&self) -> usize {
+        Arc::as_ptr(self.table.database().store()).cast::<()>().addr()
     }
 
     fn lease(self: Arc<Self>) -> BoxFuture<'static, Box<dyn Lease>> {
@@ -88,10 +93,6 @@ impl<T: Record> Lease for Rounds<T> {
         let newest = self.shared().slots.newest();
         self.shared().begin_round(newest);
         self.shared().slots.unsaved_keys(newest)
-    }
-
-    fn database(&self) -> usize {
-        Arc::as_ptr(self.shared().table.database().store()).cast::<()>().addr()
     }
 
     fn ready(&self) -> BoxFuture<'_, Result<Link, Error>> {
@@ -130,7 +131,8 @@ impl<T: Record> Lease for Rounds<T> {
 /// the smallest [number of requests in flight](crate::MemoryTableBuilder::requests_in_flight) holds for all
 /// that share them.
 ///
-/// What is wrong with one table stops nothing of the others: a request that is refused as a whole is
+/// What is wrong with one table stops nothing of the others, though those of its database may wait until
+/// that is known: a request that is refused as a whole is
 /// taken apart by tables first. It is no transaction: what is saved of one table says nothing about
 /// another. All of them are held until those of one database are done: a flush of one alone, and changes
 /// that wait for room, wait for that too. Where two memory tables are of one table of the database and
@@ -220,17 +222,11 @@ async fn in_a_task(members: &[Arc<dyn Member>]) -> Result<FlushReport, FlushErro
 
 async fn flush_together(members: Vec<Arc<dyn Member>>) -> FlushReport {
     let started = Instant::now();
-    let mut groups: Vec<Vec<Part>> = Vec::new();
-    for lease in lease_all(members).await {
-        let keys = lease.begin();
-        if keys.is_empty() {
-            lease.give_back();
-            continue;
-        }
-        let part = Part { lease, keys };
-        match groups.iter_mut().find(|group| group[0].lease.database() == part.lease.database()) {
-            Some(group) => group.push(part),
-            None => groups.push(vec![part]),
+    let mut groups: Vec<Vec<Arc<dyn Member>>> = Vec::new();
+    for member in members {
+        match groups.iter_mut().find(|group| group[0].database() == member.database()) {
+            Some(group) => group.push(member),
+            None => groups.push(vec![member]),
         }
     }
     let mut report = FlushReport::default();
@@ -260,8 +256,20 @@ struct Part {
     keys: Vec<Key>,
 }
 
-/// Flushes tables of one database.
-async fn flush_group(parts: Vec<Part>) -> FlushReport {
+/// Flushes tables of one database, whatever those of others wait for.
+async fn flush_group(members: Vec<Arc<dyn Member>>) -> FlushReport {
+    let mut parts = Vec::with_capacity(members.len());
+    for lease in lease_all(members).await {
+        let keys = lease.begin();
+        if keys.is_empty() {
+            lease.give_back();
+        } else {
+            parts.push(Part { lease, keys });
+        }
+    }
+    if parts.is_empty() {
+        return FlushReport::default();
+    }
     let links = join_all(parts.iter().map(|part| ready(&*part.lease))).await;
     let (mut report, mut keys) = (FlushReport::default(), Vec::new());
     let mut sources = Vec::with_capacity(parts.len());

@@ -59,15 +59,16 @@ impl<T: Record> Table<T> {
         let link = self.ready().await?;
         let mut sending = Sending::new(&link);
         loop {
-            match sending.send(&single).await.map_err(|error| error.on_key(&key))? {
+            let sent = sending.send(&single).await;
+            match sent.map_err(|error| sending.unsure(error, "increment").on_key(&key))? {
                 Sent::Written => return Ok(()),
                 // It has no condition.
                 Sent::Conflict(_) | Sent::Again => {}
             }
             if sending.is_in_doubt && sending.began.is_too_old_for_a_token() {
-                let text = "its outcome is unknown, and its token has expired";
-                let error = placed(Error::new(ErrorKind::Timeout, text));
-                return Err(error.advise("look whether the item has it"));
+                let text = "its token has expired";
+                let expired = placed(Error::new(ErrorKind::Timeout, text));
+                return Err(sending.unsure(expired, "increment").on_key(&key));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! A single write that is sent until it is answered or patience ends.
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::guard::conflict;
 use crate::link::{Counters, Link};
 use crate::retry::Attempts;
@@ -47,6 +47,16 @@ impl<'l> Sending<'l> {
                 Ok(Sent::Again)
             }
         }
+    }
+
+    /// The error that ended it, where an answer is missing: it may be done.
+    pub(super) fn unsure(&self, error: Error, operation: &'static str) -> Error {
+        if !self.is_in_doubt {
+            return error;
+        }
+        let text = "an answer is missing, so its outcome is unknown";
+        let unsure = Error::new(ErrorKind::Timeout, text).advise("look whether the item has it");
+        self.link.place(unsure.caused_by(error), operation)
     }
 
     /// Gives others time whom the write met again.

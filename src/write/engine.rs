@@ -324,7 +324,10 @@ impl<'e> Engine<'e> {
                 self.made_progress(&write.at);
                 self.count_written(write, more);
             }
-            Met::Again(None) => self.plan.push([write.at.clone()]),
+            Met::Again(None) => {
+                self.report.written_before(&write.at);
+                self.plan.push([write.at.clone()]);
+            }
             Met::Again(Some(resolution)) => self.again_after_conflict(write, resolution),
             Met::Failed(error) => {
                 self.report.conflict(&write.at, Resolution::Failed);
@@ -415,7 +418,7 @@ impl<'e> Engine<'e> {
     ) -> NotSaved {
         let error = self.link(at).place(error, call).on_key(&at.key);
         let error = error.after_attempts(self.report.attempts(at));
-        NotSaved { operation, outcome: self.changes.outcome(at), error }
+        NotSaved { operation, outcome: self.changes.outcome(at), to_resolve: false, error }
     }
 
     pub(super) fn settle(&mut self, at: &TableKey, settled: Settled) -> bool {

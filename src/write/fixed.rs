@@ -80,7 +80,8 @@ impl Fixed {
 
 fn unsent(table: &Arc<str>, key: Key, operation: Operation, error: &Error) -> Failed {
     let (table, error) = (Arc::clone(table), error.clone());
-    Failed { table, key, operation, attempts: 0, outcome: Outcome::NotWritten, error }
+    let (outcome, to_resolve) = (Outcome::NotWritten, false);
+    Failed { table, key, operation, attempts: 0, outcome, to_resolve, error }
 }
 
 impl Changes for Fixed {

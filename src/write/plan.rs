@@ -212,7 +212,10 @@ fn take(at: &TableKey, sources: &Sources<'_>, report: &mut Report) -> Option<Tak
     if !matches!(taken, Take::Busy(..)) {
         report.is_free(at);
     }
-    let not_saved = |operation, error| NotSaved { operation, outcome: sources.outcome(at), error };
+    let to_resolve = matches!(taken, Take::Stuck(..));
+    let outcome = || sources.outcome(at);
+    let not_saved =
+        |operation, error| NotSaved { operation, outcome: outcome(), to_resolve, error };
     match taken {
         Take::Write(action) => return Some(Taken::Write(Write { at: at.clone(), action })),
         Take::Held(operation, until) => return Some(Taken::Held(operation, until)),

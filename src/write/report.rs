@@ -27,6 +27,9 @@ pub struct Failed {
     pub attempts: u64,
     /// Whether it may be in the table after all.
     pub outcome: Outcome,
+    /// It is an increment of unknown outcome whose token has expired: it is not sent again, but waits
+    /// to be [resolved](crate::MemoryTable::resolve).
+    pub to_resolve: bool,
     /// The last cause, with the service's code and request id.
     pub error: Error,
 }
@@ -61,7 +64,7 @@ pub struct FlushReport {
     /// [resolved](crate::MemoryTable::resolve).
     pub failed: Vec<Failed>,
     /// Guarded records that others had changed, and those written field by field that others had
-    /// deleted, each once, whatever became of them: they are counted above too.
+    /// deleted or made, each once, whatever became of them: they are counted above too.
     pub conflicts: Vec<Conflict>,
     /// Requests sent, retries included.
     pub requests: u64,
@@ -249,10 +252,8 @@ impl fmt::Display for FlushError {
             write!(f, " and {} more", missing - NAMED)?;
         }
         write!(f, "; the first: {}", self.0.cause)?;
-        let is_stuck =
-            |failed: &Failed| failed.operation == Operation::Increment && failed.attempts == 0;
         let can_be_sent =
-            |failed: &Failed| failed.error.kind() != ErrorKind::Conflict && !is_stuck(failed);
+            |failed: &Failed| failed.error.kind() != ErrorKind::Conflict && !failed.to_resolve;
         if report.failed.iter().any(can_be_sent) {
             f.write_str("; what failed can be sent again, nothing of it is lost")?;
         }
@@ -284,6 +285,7 @@ impl StdError for FlushError {
 pub(super) struct NotSaved {
     pub(super) operation: Operation,
     pub(super) outcome: Outcome,
+    pub(super) to_resolve: bool,
     pub(super) error: Error,
 }
 
@@ -404,6 +406,13 @@ impl Report {
         self.parts.insert(at.clone());
     }
 
+    /// An attempt turned out to be done; it was of this flush, if more than one was.
+    pub(super) fn written_before(&mut self, at: &TableKey) {
+        if self.attempts(at) > 1 {
+            self.parts.insert(at.clone());
+        }
+    }
+
     /// Nobody is changing the key.
     pub(super) fn is_free(&mut self, at: &TableKey) {
         if !self.busy.is_empty() {
@@ -433,11 +442,11 @@ impl Report {
     }
 
     fn line(&mut self, at: &TableKey, unsaved: NotSaved) -> Failed {
-        let NotSaved { operation, outcome, error } = unsaved;
+        let NotSaved { operation, outcome, to_resolve, error } = unsaved;
         let attempts = self.attempts(at);
         self.tries.remove(at);
         let (table, key) = (Arc::clone(&self.names[at.table]), at.key.clone());
-        Failed { table, key, operation, attempts, outcome, error }
+        Failed { table, key, operation, attempts, outcome, to_resolve, error }
     }
 
     pub(super) fn finish(mut self) -> FlushReport {

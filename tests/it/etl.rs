@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use memory_table::aws_sdk_dynamodb::types::AttributeValue;
 use memory_table::testing::{Chaos, Faults};
 use memory_table::{Attributes, Database, Number, Record, Table};
 use serde::{Deserialize, Serialize};
@@ -269,6 +270,14 @@ async fn a_database_that_cannot_be_opened_or_would_be_overwritten_is_a_wrong_opt
         assert!(text(&output.stderr).contains(expected), "{}", text(&output.stderr));
     }
     assert!(!job.path("new.db").exists());
+    // What an earlier run refused stays as long as nothing is sent.
+    std::fs::write(job.path("refused.csv"), "precious").unwrap();
+    let args = ["--db", "no.db", "--refused", "refused.csv"];
+    assert_eq!(run_alone(&job, &args).await.status.code(), Some(2));
+    assert_eq!(std::fs::read_to_string(job.path("refused.csv")).unwrap(), "precious");
+    assert_ok(&run_alone(&job, &["--db", "new.db", "--refused", "refused.csv"]).await);
+    let refused = std::fs::read_to_string(job.path("refused.csv")).unwrap();
+    assert_eq!(refused.lines().count(), 1, "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -288,6 +297,28 @@ async fn two_guarded_jobs_at_the_same_time_lose_nothing_of_each_other() {
     assert_ok(&one);
     assert_ok(&other);
     assert_eq!(job.table().await, expected.table().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_job_changed_is_merged_and_said() {
+    let job = Job::new();
+    job.goals("2001-02-03,A,B,A,Ada,1,FALSE,FALSE\n");
+    assert_ok(&job.run(&["--goals", "goals.csv"]).await);
+    let (scripted, faults) = Faults::around(&job.database);
+    let client = job.database.client().clone();
+    let theirs = move || {
+        let add = client.update_item().table_name("scorers");
+        let add = add.key("scorer", AttributeValue::S("Ada".into()));
+        let add = add.update_expression("ADD goals :n");
+        let add = add.expression_attribute_values(":n", AttributeValue::N("5".into()));
+        async move { drop(add.send().await.unwrap()) }
+    };
+    faults.next("UpdateItem", memory_table::testing::Fault::none().foreign_write_before(theirs));
+    let output = job.run_on(&scripted, &["--guarded", "--goals", "goals.csv"]).await;
+    assert_ok(&output);
+    let told = text(&output.stdout);
+    assert!(told.contains("conflicts       1 (merged)\n"), "{told}");
+    assert_eq!(job.scorer("Ada").await["goals"].to_string(), "7");
 }
 
 /// What cannot be read is read once, however many rows are refused for it.
@@ -330,7 +361,7 @@ async fn sums_that_overflow_and_dates_that_are_none_are_refused() {
     assert_ok(&job.run(&["--goals", "goals.csv", "--refused", "refused.csv"]).await);
     let refused = std::fs::read_to_string(job.path("refused.csv")).unwrap();
     assert!(refused.contains("2,the sum of the goals"), "{refused}");
-    assert!(refused.contains("is no year-month-day"), "{refused}");
+    assert!(refused.contains("is no date of the form year-month-day"), "{refused}");
     assert_eq!(job.scorer("Full").await["goals"].to_string(), "18446744073709551615");
     assert_eq!(job.scorer("Ada").await["last"], "2001-02-28");
 }
@@ -345,15 +376,22 @@ async fn a_job_that_can_save_nothing_any_more_ends_at_once_and_says_where() {
     assert_eq!(output.status.code(), Some(1));
     let told = text(&output.stderr);
     assert!(told.contains("AccessDenied") && !told.contains("there was no room"), "{told}");
-    assert!(told.contains("but for scorers listed as not saved"), "{told}");
+    assert!(told.contains("but for scorers that are named as not saved"), "{told}");
     assert_eq!(told.lines().filter(|line| line.starts_with("not saved: ")).count(), 10, "{told}");
     assert_eq!((&job.json()["items_failed"], &job.json()["scorers"]), (&10.into(), &0.into()));
 }
 
-/// Ctrl-C while the input has nothing to read: what was read is saved.
+/// Ctrl-C, or the end of a container, while the input has nothing to read: what was read is saved.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_is_interrupted_saves_what_was_read() {
+    for signal in ["-INT", "-TERM"] {
+        is_interrupted_by(signal).await;
+    }
+}
+
+#[cfg(unix)]
+async fn is_interrupted_by(signal: &str) {
     use std::io::Write;
     let job = Job::new();
     let pipe = job.path("pipe");
@@ -382,7 +420,7 @@ async fn a_job_that_is_interrupted_saves_what_was_read() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     let id = child.id().to_string();
-    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    assert!(std::process::Command::new("kill").args([signal, &id]).status().unwrap().success());
     let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await;
     let output = output.unwrap();
     drop(input);

@@ -562,3 +562,52 @@ async fn a_record_that_others_made_meanwhile_keeps_what_ours_does_not_have() {
     assert_eq!(stage.truth.get(1).await.unwrap().as_ref(), Some(&both));
     assert_eq!(memory.get(1).await.unwrap().as_deref(), Some(&both), "it is read anew");
 }
+
+#[tokio::test]
+async fn increments_of_records_that_two_make_at_once_are_added() {
+    let stage = Stage::<Account>::new().await;
+    let one = stage.builder().field_wise().build().unwrap();
+    let other = stage.builder().field_wise().build().unwrap();
+    for (memory, logins) in [(&one, 1), (&other, 10)] {
+        memory.increment(1, Account::FIELDS.logins, logins).await.unwrap();
+        memory.update(1, |account| account.email = "a@b".into()).await.unwrap();
+    }
+    assert_eq!(one.flush().await.unwrap().written, 1);
+    assert_eq!(other.flush().await.unwrap().written, 1);
+    assert_eq!(stage.truth.get(1).await.unwrap(), Some(account(1, "a@b", 11)));
+}
+
+/// The item as it was loaded has not what was added since.
+#[tokio::test]
+async fn what_an_increment_made_is_not_set_by_the_next_change() {
+    let (stage, memory) = loaded().await;
+    let client = stage.truth.database().client();
+    let put = client.put_item().table_name(stage.truth.name().unwrap());
+    put.item("id", number(1)).item("email", text("a@b")).send().await.unwrap();
+    memory.reset().await.unwrap();
+    memory.get(1).await.unwrap().unwrap();
+    memory.increment(1, Account::FIELDS.logins, 2).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    memory.update(1, |account| account.email = "c@d".into()).await.unwrap();
+    stage.truth.increment(1, Account::FIELDS.logins, 10).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(stage.truth.get(1).await.unwrap(), Some(account(1, "c@d", 12)));
+}
+
+/// What is known of an item that was merged unseen is only what was merged.
+#[tokio::test]
+async fn what_was_merged_unseen_stays_partly_known_when_its_success_is_met() {
+    let stage = Stage::<Account>::new().await;
+    stage.truth.put(&account(1, "a@b", 3)).await.unwrap();
+    set(&stage, "owner", text("bob")).await;
+    let memory = stage.impatient();
+    memory.merge(account(1, "x@y", 4)).await.unwrap();
+    stage.faults.next(UPDATE, Fault::connection_reset().after_applying());
+    assert_eq!(memory.flush().await.unwrap_err().report().failed.len(), 1);
+    memory.put_guarded(account(1, "x@y", 5)).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    memory.update(1, |account| account.logins = 6).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    let item = stage.truth.get_item(1).await.unwrap().unwrap();
+    assert_eq!((&item["owner"], &item["logins"]), (&text("bob"), &number(6)));
+}

@@ -891,3 +891,112 @@ async fn a_put_of_what_was_never_loaded_overwrites_the_whole_item() {
     assert_eq!(memory.flush().await.unwrap().conflicts.len(), 1);
     assert_eq!(stage.truth.get("/").await.unwrap(), Some(page("/", 1, 10)));
 }
+
+/// The item as it was loaded has not what was added since.
+#[tokio::test]
+async fn what_an_increment_made_is_no_conflict_for_the_next_change() {
+    for guard in [Guard::Item, Guard::Fields] {
+        let (stage, memory) = loaded(guard, OnConflict::Fail).await;
+        let client = stage.truth.database().client();
+        let put = client.put_item().table_name(stage.truth.name().unwrap());
+        let put = put.item("url", AttributeValue::S("/".into()));
+        put.item("links", AttributeValue::N("10".into())).send().await.unwrap();
+        memory.reset().await.unwrap();
+        memory.get("/").await.unwrap().unwrap();
+        memory.increment("/", Page::FIELDS.visits, 2).await.unwrap();
+        assert_eq!(memory.flush().await.unwrap().written, 1);
+        memory.update("/", |page| page.links = 11).await.unwrap();
+        assert_eq!(memory.flush().await.unwrap().conflicts, []);
+        assert_eq!(stored(&stage, "/").await, Some((2, 11)));
+    }
+}
+
+/// The first changed one attribute and never came; the second changed two.
+#[tokio::test]
+async fn of_two_lost_requests_the_one_that_landed_is_known_again() {
+    for apply in [[false, true], [true, false]] {
+        let stage = Stage::<Page>::new().await;
+        stage.truth.put(&page("/", 1, 10)).await.unwrap();
+        let builder = stage.builder().guarded(Guard::Fields).patience(Duration::ZERO);
+        let memory = builder.on_conflict(OnConflict::merge(added)).build().unwrap();
+        for (is_applied, links) in apply.into_iter().zip([10, 15]) {
+            let lost = Fault::connection_reset();
+            stage.faults.next(UPDATE, if is_applied { lost.after_applying() } else { lost });
+            let change = |page: &mut Page| (page.visits, page.links) = (2, links);
+            memory.update("/", change).await.unwrap();
+            assert_eq!(memory.flush().await.unwrap_err().report().failed.len(), 1);
+        }
+        assert_eq!(memory.flush().await.unwrap().conflicts, []);
+        assert_eq!(stored(&stage, "/").await, Some((2, 15)));
+    }
+}
+
+/// The first changed two attributes and landed; the second takes one of that back.
+#[tokio::test]
+async fn what_a_lost_request_left_is_taken_back() {
+    let stage = Stage::<Page>::new().await;
+    stage.truth.put(&page("/", 1, 10)).await.unwrap();
+    let builder = stage.builder().guarded(Guard::Fields).patience(Duration::ZERO);
+    let memory = builder.on_conflict(OnConflict::merge(added)).build().unwrap();
+    for links in [5, 10] {
+        memory.update("/", |page| (page.visits, page.links) = (2, links)).await.unwrap();
+        stage.faults.next(UPDATE, Fault::connection_reset().after_applying());
+        assert_eq!(memory.flush().await.unwrap_err().report().failed.len(), 1);
+    }
+    assert_eq!(memory.flush().await.unwrap().conflicts, []);
+    assert_eq!(stored(&stage, "/").await, Some((2, 10)));
+}
+
+/// Nobody can tell whose it is, but what stands beside it is theirs.
+#[tokio::test]
+async fn what_stands_beside_ones_own_success_is_read_anew() {
+    let (stage, memory) = loaded(Guard::Fields, OnConflict::Fail).await;
+    memory.update("/", |page| page.visits = 2).await.unwrap();
+    let truth = stage.truth.clone();
+    let lost = Fault::connection_reset().after_applying().foreign_write_after(move || {
+        let truth = truth.clone();
+        async move { truth.put(&page("/", 2, 99)).await.unwrap() }
+    });
+    stage.faults.next(UPDATE, lost);
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(memory.get("/").await.unwrap().as_deref(), Some(&page("/", 2, 99)));
+}
+
+/// Somebody wrote the same text and another owner under the same version.
+#[tokio::test]
+async fn what_differs_beside_the_same_version_is_a_conflict() {
+    let stage = Stage::<Draft>::new().await;
+    let client = stage.truth.database().client().clone();
+    let name = stage.truth.name().unwrap().to_owned();
+    let write = move |text: &'static str, owner: &'static str, version: &'static str| {
+        let put = client.put_item().table_name(name.clone());
+        let put = put.item("id", AttributeValue::N("1".into()));
+        let put = put.item("text", AttributeValue::S(text.into()));
+        let put = put.item("owner", AttributeValue::S(owner.into()));
+        let put = put.item("version", AttributeValue::N(version.into()));
+        async move { drop(put.send().await.unwrap()) }
+    };
+    write("a", "eve", "1").await;
+    let memory = stage.memory();
+    memory.update_existing(1, |draft| draft.text = "b".into()).await.unwrap();
+    let lost = Fault::connection_reset();
+    stage.faults.next(UPDATE, lost.foreign_write_before(move || write("b", "bob", "2")));
+    let error = memory.flush().await.unwrap_err();
+    assert_eq!(error.report().conflicts.len(), 1);
+}
+
+#[tokio::test]
+async fn what_landed_in_this_flush_is_written_though_nothing_was_left_to_send() {
+    let (stage, memory) = loaded(Guard::Item, OnConflict::Fail).await;
+    memory.update("/", |page| page.visits = 2).await.unwrap();
+    let gate = Gate::new();
+    let lost = Fault::connection_reset().after_applying().held_at(&gate);
+    stage.faults.next(UPDATE, lost);
+    let (flushed, ()) = tokio::join!(memory.flush(), async {
+        gate.reached().await;
+        memory.put(page("/", 2, 10)).await.unwrap();
+        gate.open();
+    });
+    let report = flushed.unwrap();
+    assert_eq!((report.written, report.unchanged, report.conflicts.len()), (1, 0, 0));
+}

@@ -280,6 +280,7 @@ async fn past_the_life_of_its_token_it_waits_until_somebody_says_what_happened()
             let report = memory.flush().await.unwrap_err().into_report();
             let failed = &report.failed[0];
             assert_eq!((failed.outcome, failed.attempts), (Outcome::OutcomeUnknown, 0));
+            assert!(failed.to_resolve);
             assert_eq!(failed.error.kind(), ErrorKind::Timeout);
             assert!(failed.error.to_string().contains("`resolve`"), "{}", failed.error);
         }

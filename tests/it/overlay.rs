@@ -1,5 +1,6 @@
 //! Queries and scans of a memory table: what is unsaved is seen in its place, once.
 
+mod filtered;
 mod resumed;
 
 use std::collections::BTreeMap;

@@ -229,3 +229,21 @@ async fn overwriting_attributes_leaves_what_others_changed_beside_them() {
     write.on_conflict(OnConflict::Overwrite).await.unwrap();
     assert_eq!(stage.table.get("/").await.unwrap(), Some(page(3, 10)), "the whole record");
 }
+
+/// Who is told that it was throttled would add it again.
+#[tokio::test]
+async fn an_increment_that_may_be_done_says_so_whatever_ended_it() {
+    let stage = stage().await;
+    let increment = || stage.table.increment("/", Page::FIELDS.visits, 5);
+    stage.faults.next("TransactWriteItems", Fault::access_denied());
+    assert_eq!(increment().await.unwrap_err().kind(), ErrorKind::AccessDenied, "it is not");
+    stage.faults.next("TransactWriteItems", Fault::connection_reset().after_applying());
+    stage.faults.next("TransactWriteItems", Fault::access_denied());
+    let error = increment().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    let text = error.to_string();
+    assert!(text.contains("unknown") && text.contains("`pages`"), "{text}");
+    let cause = std::error::Error::source(&error).unwrap().downcast_ref::<memory_table::Error>();
+    assert_eq!(cause.unwrap().kind(), ErrorKind::AccessDenied);
+    assert_eq!(stage.truth.get("/").await.unwrap(), Some(page(6, 10)));
+}

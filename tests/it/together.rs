@@ -441,6 +441,35 @@ async fn tables_of_different_databases_have_requests_of_their_own_and_one_report
     assert_eq!((here.stored().await, there.stored().await), ((2, 0), (0, 3)));
 }
 
+/// A flush of the one is under way and takes long.
+#[tokio::test]
+async fn a_database_does_not_wait_for_a_flush_of_another() {
+    let (here, players, _) = changed(2).await;
+    let (there, _, teams) = changed(3).await;
+    for (busy, free, is_players) in [(&here, &there, true), (&there, &here, false)] {
+        let points = if is_players { 8 } else { 9 };
+        players.put(player("p0000", f64::from(points))).await.unwrap();
+        teams.put(Team { points, ..team(0) }).await.unwrap();
+        let gate = busy.faults.hold_next(WRITE);
+        let own = tokio::spawn({
+            let (players, teams) = (players.clone(), teams.clone());
+            async move { if is_players { players.flush().await } else { teams.flush().await } }
+        });
+        gate.reached().await;
+        let written = free.writes();
+        let together = tokio::spawn({
+            let (players, teams) = (players.clone(), teams.clone());
+            async move { flush_all(&[&players, &teams]).await }
+        });
+        while free.writes() == written {
+            tokio::task::yield_now().await;
+        }
+        gate.open();
+        assert_eq!(own.await.unwrap().unwrap().failed.len(), 0);
+        assert_eq!(together.await.unwrap().unwrap().failed.len(), 0);
+    }
+}
+
 #[tokio::test]
 async fn tables_with_different_prefixes_share_requests() {
     let two = Two::new().await;

@@ -13,11 +13,10 @@ use crate::key::Key;
 use crate::link::Link;
 use crate::load::read_item;
 use crate::memory::Shared;
-use crate::memory::expiry::Seen;
+use crate::memory::expiry::{Held, Seen};
 use crate::memory::found::Stored;
 use crate::memory::many::Loading;
 use crate::memory::scans::Asked;
-use crate::memory::slot::Known;
 use crate::record::Record;
 use crate::spec::{IndexProjection, IndexSpec};
 use crate::store::MAX_BATCH_GET;
@@ -68,7 +67,9 @@ impl<T: Record> Shared<T> {
         let asks_all = reader.filter.is_none() && filter.is_some();
         if filter.is_none() {
             let hidden = u64::try_from(added.count()).unwrap_or(u64::MAX);
-            let enough = u32::try_from(left.saturating_add(hidden).max(1)).ok();
+            // Many in a row may have expired.
+            let least = if self.options.clock.0.is_some() { 100 } else { 1 };
+            let enough = u32::try_from(left.saturating_add(hidden).max(least)).ok();
             reader.page_size = reader.page_size.into_iter().chain(enough).min();
         }
         let by_key = index.is_some();
@@ -107,7 +108,8 @@ impl<T: Record> Shared<T> {
             }
         }
         let loaded = self.fetch_each(unknown).await?;
-        records.extend(loaded.into_iter().filter_map(|(key, record)| Some((key, record.ok()?))));
+        let loaded = loaded.into_iter();
+        records.extend(loaded.filter_map(|(key, held)| Some((key, held.ok()?.record))));
         Ok(records)
     }
 
@@ -246,7 +248,7 @@ impl<T: Record> Seeing<T> {
                 }
                 let found = match loaded.remove(key) {
                     _ if stored.contains(key) => None,
-                    Some(loaded) => self.checked_if_read(key, loaded),
+                    Some(loaded) => self.checked_if_read(key, loaded).await?,
                     None => self.fetched(key).await?,
                 };
                 if let Some(found) = found {
@@ -265,7 +267,7 @@ impl<T: Record> Seeing<T> {
         link: &Link,
         key: &Key,
         json: &[u8],
-        known: Option<Found<T>>,
+        known: Option<Result<Held<T>, Error>>,
     ) -> Result<Option<Found<T>>, Error> {
         let is_unsaved = match self.added.meet(&self.order, key, json) {
             Comes::Elsewhere => return Ok(None),
@@ -273,11 +275,11 @@ impl<T: Record> Seeing<T> {
             Comes::Here => false,
         };
         let Some(asked) = self.asked else {
-            return Ok(known.and_then(|found| self.checked_if_read(key, found)));
+            let Some(known) = known else { return Ok(None) };
+            return self.checked_if_read(key, known).await;
         };
         match self.shared.seen(key, asked) {
-            Here::Known(Known::Record(record)) => Ok(self.checked(key, &record)),
-            Here::Known(_) => Ok(None),
+            Here::Known(held) => Ok(held.and_then(|held| self.checked(key, held))),
             // What was read may be older than what was saved or forgotten since.
             Here::Behind => self.fetched(key).await,
             Here::Unknown if is_unsaved => self.fetched(key).await,
@@ -291,49 +293,86 @@ impl<T: Record> Seeing<T> {
             Ok(decoded) => decoded,
             Err(error) => {
                 self.shared.store_scanned(asked, key, None);
-                return Some(Err(error));
+                return self.if_asked(key, json, || Some(Err(error)));
             }
         };
         let found = Stored::of(Some(decoded));
         let now = found.now.clone();
         self.shared.store_scanned(asked, key, Some(found));
-        let record = self.shared.visible(Seen::saved(now)).record()?;
-        if self.asks_all { self.checked(key, &record) } else { Some(Ok(record)) }
+        self.if_asked(key, json, || {
+            Some(Ok(self.shared.visible(Seen::saved(now, None)).record()?))
+        })
     }
 
-    /// A record as it is here, loaded if it is not known.
-    async fn fetched(&mut self, key: &Key) -> Result<Option<Found<T>>, Error> {
-        match self.shared.fetch_uncounted(key).await {
-            Ok(record) => Ok(record.and_then(|record| self.checked(key, &record))),
-            Err(error) if error.is_of_item() => Ok(Some(Err(error))),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn checked_if_read(&self, key: &Key, found: Found<T>) -> Option<Found<T>> {
-        match found {
-            Ok(record) => self.checked(key, &record),
+    /// What comes of an item, unless the filter that the service did not apply leaves it out.
+    fn if_asked(
+        &self,
+        key: &Key,
+        json: &[u8],
+        found: impl FnOnce() -> Option<Found<T>>,
+    ) -> Option<Found<T>> {
+        let filter = self.filter.as_ref().filter(|_| self.asks_all);
+        match self.shared.meets(key, json, &[], filter.into_iter()) {
+            Ok(true) => found(),
+            Ok(false) => None,
             Err(error) => Some(Err(error)),
         }
     }
 
-    /// The record if it is what is asked for.
-    fn checked(&self, key: &Key, record: &Arc<T>) -> Option<Found<T>> {
-        let asked = self.by_key.then_some(self.order.key.as_ref()).flatten();
-        let conditions = [asked, self.filter.as_ref()];
-        if !self.by_key && self.filter.is_none() {
-            return Some(Ok(Arc::clone(record)));
+    /// A record as it is here, loaded if it is not known.
+    async fn fetched(&mut self, key: &Key) -> Result<Option<Found<T>>, Error> {
+        match self.shared.fetch_held(key).await {
+            Ok(held) => Ok(held.and_then(|held| self.checked(key, held))),
+            Err(error) if error.is_of_item() => self.checked_if_read(key, Err(error)).await,
+            Err(error) => Err(error),
         }
+    }
+
+    /// What was read, if it is what is asked for. The service says that of what cannot be read, unless
+    /// it was not asked.
+    async fn checked_if_read(
+        &mut self,
+        key: &Key,
+        found: Result<Held<T>, Error>,
+    ) -> Result<Option<Found<T>>, Error> {
+        match found {
+            Ok(held) => Ok(self.checked(key, held)),
+            Err(error) if !self.asks_all => Ok(Some(Err(error))),
+            Err(error) => {
+                let item = self.shared.raw(key).await?;
+                Ok(item.and_then(|item| self.if_meant(key, &item, Err(error))))
+            }
+        }
+    }
+
+    /// The record if it is what is asked for.
+    fn checked(&self, key: &Key, held: Held<T>) -> Option<Found<T>> {
+        if !self.by_key && self.filter.is_none() {
+            return Some(Ok(held.record));
+        }
+        match self.shared.form_of(key, &held) {
+            Ok(item) => self.if_meant(key, &item, Ok(held.record)),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// What comes of an item, if that is what is asked for.
+    fn if_meant(&self, key: &Key, item: &[u8], found: Found<T>) -> Option<Found<T>> {
+        let asked = self.by_key.then_some(self.order.key.as_ref()).flatten();
+        let conditions = [asked, self.filter.as_ref()].into_iter().flatten();
         let has: &[&str] = if self.by_key { &self.order.keys } else { &[] };
-        match self.shared.meets(key, record, has, conditions.into_iter().flatten()) {
-            Ok(true) => Some(Ok(Arc::clone(record))),
+        match self.shared.meets(key, item, has, conditions) {
+            Ok(true) => Some(found),
             Ok(false) => None,
             Err(error) => Some(Err(error)),
         }
     }
 
     /// The records of keys that an index returned.
-    async fn look_up(&mut self, items: Vec<&[u8]>) -> Result<HashMap<Key, Found<T>>, Error> {
+    async fn look_up(
+        &mut self,
+        items: Vec<&[u8]>,
+    ) -> Result<HashMap<Key, Result<Held<T>, Error>>, Error> {
         let key = |json: &&[u8]| item_key(json, T::PARTITION_KEY, T::SORT_KEY);
         let keys = items.iter().filter_map(key).filter(|key| !self.added.hides(key));
         let keys: Vec<Key> = keys.collect();

@@ -11,14 +11,13 @@ use crate::error::Error;
 use crate::key::Key;
 use crate::load;
 use crate::memory::Shared;
-use crate::memory::expiry::Seen;
+use crate::memory::expiry::{Held, Seen};
 use crate::memory::scans::Asked;
-use crate::memory::slot::Known;
 use crate::record::Record;
 
 /// What is known here of a record.
 pub(super) enum Here<T> {
-    Known(Known<T>),
+    Known(Option<Held<T>>),
     /// Nothing, and what was read may be older than what this table wrote.
     Behind,
     Unknown,
@@ -38,7 +37,7 @@ impl<T: Record> Shared<T> {
                 _ => return Here::Unknown,
             }
         };
-        Here::Known(self.visible(seen))
+        Here::Known(self.held(seen))
     }
 
     /// The record of a key that is in memory.
@@ -65,17 +64,35 @@ impl<T: Record> Shared<T> {
         Ok(stored)
     }
 
-    /// Whether a record as it is to be stored has these attributes and meets conditions.
+    /// The item of a record: as it is stored or, while it is unsaved, as it is to be.
+    pub(super) fn form_of(&self, key: &Key, held: &Held<T>) -> Result<Vec<u8>, Error> {
+        match &held.kept {
+            Some(kept) if !held.unsaved => {
+                let stored = kept.stored(self.encoded_form(&held.record, key)?);
+                stored.map_err(|why| self.unstorable(key, why.to_string()))
+            }
+            kept => self.item(&held.record, key, kept.as_deref()).map(|item| item.json),
+        }
+    }
+
+    /// Whether an item has these attributes and meets conditions.
     pub(super) fn meets<'c>(
         &self,
         key: &Key,
-        record: &T,
+        item: &[u8],
         has: &[&str],
         mut conditions: impl Iterator<Item = &'c Condition>,
     ) -> Result<bool, Error> {
-        let item = self.item(record, key, self.kept_of(key).as_deref())?;
-        let fields = self.fields(&item.json, key)?;
+        let fields = self.fields(item, key)?;
         let has_all = has.iter().all(|name| field(&fields, name).is_some());
         conditions.try_fold(has_all, |all, condition| Ok(all && condition.evaluate(&fields)?))
+    }
+
+    /// The item of a key as it is stored.
+    pub(super) async fn raw(&self, key: &Key) -> Result<Option<Vec<u8>>, Error> {
+        let (link, mut found) = (self.ready().await?, None);
+        let take = |item: &[u8]| found = Some(item.to_vec());
+        load::raw_chunk::<T>(&link, std::slice::from_ref(key), true, take).await?;
+        Ok(found)
     }
 }
