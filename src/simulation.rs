@@ -49,7 +49,7 @@ fn every_seed_keeps_the_promises() {
 
 #[test]
 fn the_same_seed_has_the_same_trace() {
-    for seed in seeds().take(50) {
+    for seed in seeds().take(100) {
         let (one, other) = (job::run(seed).trace, job::run(seed).trace);
         let differs = one.iter().zip(&other).find(|(one, other)| one != other);
         assert!(one == other, "seed {seed} differs: {differs:#?}");

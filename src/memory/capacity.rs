@@ -164,6 +164,16 @@ impl<T: Record> Shared<T> {
 }
 
 #[cfg(test)]
+impl<T: Record> super::MemoryTable<T> {
+    /// As the policy does, with a record that it knows.
+    pub(crate) fn let_go<K: crate::key::KeyLookup<T::Key>>(&self, key: &K) {
+        if let Ok(key) = self.shared.table.checked_key(key) {
+            self.shared.evict(&key);
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use serde::{Deserialize, Serialize};
 

@@ -2,10 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures::FutureExt;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use super::Shared;
 use super::expiry::{Held, Seen};
@@ -30,27 +30,44 @@ pub(super) struct Loaded<T> {
 
 type Ending<T> = Result<Arc<Loaded<T>>, Error>;
 
-pub(super) type Waiting<T> = watch::Receiver<Option<Ending<T>>>;
+pub(super) type Waiting<T> = Arc<Load<T>>;
 
 /// A load under way, shared by the slots that it is for and by all that wait for it.
 pub(crate) struct Load<T> {
-    ended: watch::Sender<Option<Ending<T>>>,
+    /// How it ended: `None` with its runtime, before it was done.
+    ending: OnceLock<Option<Ending<T>>>,
+    /// Wakes who waits in the order in which they came.
+    ended: Notify,
 }
 
 impl<T> Load<T> {
     fn new() -> Arc<Self> {
-        Arc::new(Self { ended: watch::channel(None).0 })
+        Arc::new(Self { ending: OnceLock::new(), ended: Notify::new() })
+    }
+
+    /// Only the first ending counts.
+    fn end(&self, ending: Option<Ending<T>>) {
+        if self.ending.set(ending).is_ok() {
+            self.ended.notify_waiters();
+        }
+    }
+
+    async fn until_ended(&self) -> Option<Ending<T>> {
+        let mut ended = std::pin::pin!(self.ended.notified());
+        ended.as_mut().enable();
+        loop {
+            if let Some(ending) = self.ending.get() {
+                return ending.clone();
+            }
+            ended.as_mut().await;
+        }
     }
 }
 
 /// Waits for a load; `None` if it ended with its runtime before it was done.
-async fn ended<T>(mut waiting: Waiting<T>, key: &Key) -> Result<Option<Arc<Loaded<T>>>, Error> {
-    let ending = match waiting.wait_for(Option::is_some).await {
-        Ok(ending) => ending.clone(),
-        // The next one who asks loads anew.
-        Err(_) => return Ok(None),
-    };
-    let Some(loaded) = ending.transpose()? else {
+async fn ended<T>(waiting: Waiting<T>, key: &Key) -> Result<Option<Arc<Loaded<T>>>, Error> {
+    // Without one the next who asks loads anew.
+    let Some(loaded) = waiting.until_ended().await.transpose()? else {
         return Ok(None);
     };
     match loaded.bad.iter().find(|(at, _)| at == key) {
@@ -108,9 +125,9 @@ impl<T: Record> Shared<T> {
             }
             let waiting = match look {
                 Look::Known(seen) => return Ok(self.held(seen)),
-                Look::Loading(load) => load.ended.subscribe(),
+                Look::Loading(load) => load,
                 Look::Claimed(load) => {
-                    let waiting = load.ended.subscribe();
+                    let waiting = Arc::clone(&load);
                     let claim = self.claim(load, vec![key.clone()], true);
                     #[cfg(test)]
                     if broken(19) {
@@ -204,9 +221,9 @@ impl<T: Record> Shared<T> {
             self.count(&look);
             match look {
                 Look::Known(seen) => *records += u64::from(seen.is_record()),
-                Look::Loading(load) => waiting.push((load.ended.subscribe(), key)),
+                Look::Loading(load) => waiting.push((load, key)),
                 Look::Claimed(load) => {
-                    waiting.push((load.ended.subscribe(), key.clone()));
+                    waiting.push((load, key.clone()));
                     claim.keys.push(key);
                 }
             }
@@ -283,7 +300,7 @@ impl<T: Record> Shared<T> {
     /// Loads a record anew, also if it is known.
     pub(crate) async fn fetch_again(self: &Arc<Self>, key: &Key) -> Result<Option<Arc<T>>, Error> {
         let load = Load::new();
-        let waiting = load.ended.subscribe();
+        let waiting = Arc::clone(&load);
         self.slots.lock(key.as_bytes()).slot(key).load = Some(Arc::clone(&load));
         self.tally.miss();
         spawn_load(self.claim(load, vec![key.clone()], true))?;
@@ -332,9 +349,9 @@ fn keyless(error: Error) -> Error {
 /// Runs a load as a task of the table, so that a caller who goes away takes it from nobody.
 fn spawn_load<T: Record>(claim: Claim<T>) -> Result<(), Error> {
     let runtime = super::runtime()?;
-    let waiting = claim.load.ended.subscribe();
+    let load = Arc::clone(&claim.load);
     let task = runtime.spawn(claim.finish());
-    if task.is_finished() && waiting.borrow().is_none() {
+    if task.is_finished() && load.ending.get().is_none_or(Option::is_none) {
         return Err(super::runtime_ended());
     }
     Ok(())
@@ -354,7 +371,7 @@ impl<T: Record> Claim<T> {
     async fn finish(self) {
         let ran = AssertUnwindSafe(self.run()).catch_unwind().await;
         let ending = ran.unwrap_or_else(|_| Err(self.shared.place(crate::error::panicked())));
-        self.load.ended.send_replace(Some(ending));
+        self.load.end(Some(ending));
     }
 
     async fn run(&self) -> Ending<T> {
@@ -435,5 +452,7 @@ impl<T: Record> Drop for Claim<T> {
             // What was known before is clean again.
             self.shared.register(key);
         }
+        // If it was not done. Who waits finds no load any more, and begins one.
+        self.load.end(None);
     }
 }

@@ -25,6 +25,9 @@ struct Account {
     step: u64,
     #[serde(default)]
     sum: i64,
+    /// Raised by others.
+    #[serde(default)]
+    theirs: u64,
     /// The service refuses it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     poison: bool,
@@ -38,6 +41,7 @@ struct Expected {
     /// What was added for sure, and what may have been beyond it.
     sum: i64,
     maybe: i64,
+    theirs: u64,
     poison: bool,
 }
 
@@ -49,6 +53,16 @@ enum Writing {
     Plain,
     FieldWise,
     Guarded,
+}
+
+/// Others change `theirs` alone, and nobody here does.
+fn merged(
+    _: Option<&Account>,
+    mine: Option<&Account>,
+    theirs: Option<&Account>,
+) -> Option<Account> {
+    let mine = mine?.clone();
+    Some(Account { theirs: theirs.map_or(mine.theirs, |account| account.theirs), ..mine })
 }
 
 /// What a run is like.
@@ -108,7 +122,10 @@ impl Run {
         builder = match plan.writing {
             Writing::Plain => builder,
             Writing::FieldWise => builder.field_wise(),
-            Writing::Guarded => builder.guarded(Guard::Item).on_conflict(OnConflict::Overwrite),
+            Writing::Guarded => {
+                let guard = if random.bool() { Guard::Item } else { Guard::Fields };
+                builder.guarded(guard).on_conflict(OnConflict::merge(merged))
+            }
         };
         if random.bool() {
             builder = builder.flush_at_records(random.usize(1..20));
@@ -213,15 +230,18 @@ impl Run {
                 None => !exists,
                 Some(account) => {
                     let sums = expected.sum..=expected.sum + expected.maybe;
-                    exists && account.step == expected.step && sums.contains(&account.sum)
+                    let theirs = account.theirs == expected.theirs;
+                    exists && theirs && account.step == expected.step && sums.contains(&account.sum)
                 }
             };
             if !is_right {
                 self.store.violated(format!("{id} is {found:?}, expected {expected:?}"));
             }
+            // What others change is not noticed in what is known.
+            let without = |account: &Account| Account { theirs: 0, ..account.clone() };
             let known = self.memory.get(id).await;
             match known {
-                Ok(known) if known.as_deref() == found => {}
+                Ok(known) if known.as_deref().map(without) == found.map(without) => {}
                 known => self.store.violated(format!("{id} is {found:?}, in memory {known:?}")),
             }
         }
@@ -261,10 +281,13 @@ impl Task {
             if self.random.bool() {
                 tokio::time::sleep(Duration::from_millis(self.random.u64(..3_000))).await;
             }
-            match self.random.u8(..10) {
+            match self.random.u8(..14) {
                 0 | 1 => self.flush().await,
                 2..=6 => self.change_own().await,
                 7 => self.look().await,
+                8 => self.interfere(),
+                9 => self.let_go(),
+                10 => self.load().await,
                 _ => self.add().await,
             }
         }
@@ -341,9 +364,9 @@ impl Task {
         self.step += 1;
         let (step, sum) = (self.step, self.random.i64(0..100));
         self.note(&format!("put {id}, step {step}, sum {sum}, poison {poison}"));
-        match self.memory.put(Account { id, step, sum, poison }).await {
+        match self.memory.put(Account { id, step, sum, theirs: 0, poison }).await {
             Ok(()) => self.expect(id, |expected| {
-                *expected = Expected { exists: true, step, sum, maybe: 0, poison };
+                *expected = Expected { exists: true, step, sum, maybe: 0, theirs: 0, poison };
             }),
             Err(error) => self.note(&format!("not put: {error}")),
         }
@@ -365,6 +388,29 @@ impl Task {
                 self.store.violated(format!("a read with a conflict: {error}"));
             }
             Err(error) => self.note(&format!("not read: {error}")),
+        }
+    }
+
+    /// Somebody else changes what this process does not.
+    fn interfere(&mut self) {
+        let id = self.random.u32(..self.keys);
+        if self.writing != Writing::Plain && id >= self.solo && self.store.raise_theirs(id) {
+            self.expect(id, |expected| expected.theirs += 1);
+        }
+    }
+
+    /// The policy lets a record go, if it is clean.
+    fn let_go(&mut self) {
+        let id = self.random.u32(..self.keys);
+        self.note(&format!("let go of {id}"));
+        self.memory.let_go(&id);
+    }
+
+    async fn load(&mut self) {
+        let ids: Vec<u32> = (0..self.keys).filter(|_| self.random.bool()).collect();
+        self.note(&format!("prefetch {ids:?}"));
+        if let Err(error) = self.memory.prefetch(ids).await {
+            self.note(&format!("not loaded: {error}"));
         }
     }
 

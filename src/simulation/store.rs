@@ -8,11 +8,11 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::expressions::{Item, holds, updated};
-use super::fate::{Fate, Fates};
+use super::fate::{Fate, Fates, LATE_WRITE_WINDOW};
 use crate::codec::EncodedItem;
-use crate::codec::tree::{Node, field, parse_item};
+use crate::codec::tree::{Node, field, parse_item, write_fields};
 use crate::error::{Error, ErrorKind};
-use crate::key::Key;
+use crate::key::{Key, KeyRef};
 use crate::store::{
     Action, Class, Done, Failure, Form, Found, Outcome, Page, PageRequest, Single, Store,
     StoreFuture, TableRef, Wanted, Write, Written,
@@ -33,6 +33,8 @@ struct State {
     in_flight: HashSet<At>,
     /// The highest step that was ever stored of a record.
     steps: BTreeMap<(Arc<str>, Vec<u8>), u64>,
+    /// When a record was first stored.
+    made: BTreeMap<(Arc<str>, Vec<u8>), Instant>,
     /// Tokens of transactions that were applied.
     tokens: HashSet<Arc<str>>,
     began: Instant,
@@ -79,6 +81,7 @@ impl State {
             self.items.remove(&at);
             return;
         };
+        self.made.entry(at.clone()).or_insert_with(Instant::now);
         let step = step_of(&item);
         let highest = self.steps.entry(at.clone()).or_default();
         if step < *highest {
@@ -153,6 +156,7 @@ impl SimStore {
             fates: Fates::new(seed),
             in_flight: HashSet::new(),
             steps: BTreeMap::new(),
+            made: BTreeMap::new(),
             tokens: HashSet::new(),
             began: Instant::now(),
             trace: Vec::new(),
@@ -173,6 +177,31 @@ impl SimStore {
 
     pub(crate) fn violated(&self, what: String) {
         self.0.lock().violated(what);
+    }
+
+    /// Somebody else changes a record, if it is there for long enough: where the answer to the request
+    /// that made it is lost, nobody can tell what others changed behind it from what others made.
+    pub(super) fn raise_theirs(&self, id: u32) -> bool {
+        let mut state = self.0.lock();
+        let key = Key::new(&KeyRef::partition(&id)).expect("a key");
+        let table = Arc::from("accounts");
+        let Some(item) = state.item(&table, &key) else { return false };
+        let made = state.made.get(&(Arc::clone(&table), key.as_bytes().to_vec()));
+        if made.is_none_or(|made| made.elapsed() < 2 * LATE_WRITE_WINDOW) {
+            return false;
+        }
+        let mut fields = parse_item(&item).expect("an item");
+        let theirs = match field(&fields, "theirs") {
+            Some(Node::N(text)) => text.parse().expect("a count"),
+            _ => 0_u64,
+        };
+        fields.retain(|(name, _)| name != "theirs");
+        fields.push(("theirs".into(), Node::N((theirs + 1).to_string().into())));
+        let mut json = Vec::new();
+        write_fields(&mut json, &fields);
+        state.note("somebody else:");
+        state.set(&table, &key, Some(json));
+        true
     }
 
     /// What was not as promised.
