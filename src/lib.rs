@@ -67,6 +67,7 @@ pub mod derived;
 
 // Suggested reading order: the data's way, lowest layer first.
 mod breaks;
+mod bugs;
 mod error;
 mod key;
 mod number;

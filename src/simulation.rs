@@ -3,6 +3,7 @@
 //! One seed is one run. `MEMORY_TABLE_SEEDS=A..B` says which seeds run; a failing one prints the
 //! command by which it is run again, and its trace.
 
+mod bugs;
 mod expressions;
 mod fate;
 mod job;

@@ -6,10 +6,13 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::Shared;
 use super::room::Mark;
 use crate::breaks::broken;
+use crate::bugs::{Bug, has};
 use crate::error::Error;
 use crate::record::Record;
 use crate::write::{FlushError, FlushReport};
@@ -52,14 +55,19 @@ pub(crate) struct Background {
     /// There is a task that flushes when the interval has passed.
     armed: AtomicBool,
     past: Mutex<Past>,
+    /// Something was saved after flushes that saved nothing: nobody need pause any more. Apart from the
+    /// table, which who waits does not keep alive.
+    recovered: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
 struct Past {
     /// What failed since somebody was told.
     errors: Vec<Error>,
-    /// How long to wait before the next one; zero after one that saved something.
+    /// How long to wait between two of them; zero once something was saved.
     pause: Duration,
+    /// When the last one that saved nothing ended.
+    failed: Option<Instant>,
     /// How many records were parked at the end of the last one that failed.
     parked: usize,
 }
@@ -93,6 +101,25 @@ impl<T: Record> Shared<T> {
         }
     }
 
+    /// Something was saved, so that nothing need be waited for.
+    pub(super) fn went_well(&self) {
+        let pause = std::mem::take(&mut self.background.past.lock().pause);
+        if !pause.is_zero() {
+            self.background.recovered.notify_waiters();
+        }
+    }
+
+    /// The pause that is to be made now, for one who lets the table go meanwhile.
+    fn pause(&self) -> impl Future<Output = ()> + Send + 'static {
+        let recovered = Arc::clone(&self.background.recovered).notified_owned();
+        let pause = self.background.past.lock().left();
+        async move {
+            if !pause.is_zero() {
+                let _either = tokio::time::timeout(pause, recovered).await;
+            }
+        }
+    }
+
     /// Returns whether there was anything to save.
     async fn flush_in_background(self: &Arc<Self>) -> bool {
         let ended = self.flush(self.slots.newest()).await;
@@ -100,10 +127,16 @@ impl<T: Record> Shared<T> {
         let error = {
             let mut past = self.background.past.lock();
             let saved = |report: &FlushReport| report.submitted() > not_saved(report);
-            past.pause = match &ended {
-                Err(error) if !saved(error.report()) => (past.pause * 2).clamp(PAUSE.0, PAUSE.1),
-                _ => Duration::ZERO,
-            };
+            match &ended {
+                Err(error) if !saved(error.report()) => {
+                    // Nothing is wrong with the service where all that is left is parked.
+                    let longer = !error.report().failed.is_empty();
+                    let pause = if longer { past.pause * 2 } else { PAUSE.0 };
+                    past.pause = pause.clamp(PAUSE.0, PAUSE.1);
+                    past.failed = Some(Instant::now());
+                }
+                _ => past.pause = Duration::ZERO,
+            }
             past.news(ended)
         };
         let Some(error) = error else { return !nothing };
@@ -138,6 +171,11 @@ impl<T: Record> Shared<T> {
 }
 
 impl Past {
+    /// How long is still to be waited.
+    fn left(&self) -> Duration {
+        self.failed.map_or(Duration::ZERO, |failed| self.pause.saturating_sub(failed.elapsed()))
+    }
+
     /// The error of a flush, unless it says nothing new: what is parked is in every report.
     fn news(&mut self, ended: Result<FlushReport, FlushError>) -> Option<FlushError> {
         let parked = std::mem::replace(&mut self.parked, 0);
@@ -176,11 +214,9 @@ impl<T: Record> Task<T> {
     async fn flush_until_little_is_unsaved(mut self) {
         loop {
             let Some(shared) = self.shared.upgrade() else { return };
-            let pause = shared.background.past.lock().pause;
+            let pause = shared.pause();
             drop(shared);
-            if !pause.is_zero() {
-                tokio::time::sleep(pause).await;
-            }
+            pause.await;
             let Some(shared) = self.shared.upgrade() else { return };
             let saved = shared.flush_in_background().await;
             if self.ends(&shared, !shared.wants_flush(), Shared::wants_flush) {
@@ -194,12 +230,18 @@ impl<T: Record> Task<T> {
     }
 
     async fn flush_every(mut self, interval: Duration) {
-        let mut wait = interval;
         loop {
-            tokio::time::sleep(wait).await;
+            tokio::time::sleep(interval).await;
+            let Some(shared) = self.shared.upgrade() else { return };
+            let pause = shared.pause();
+            drop(shared);
+            pause.await;
             let Some(shared) = self.shared.upgrade() else { return };
             if broken(15) && shared.background.past.lock().errors.len() == MAX_ERRORS {
                 return;
+            }
+            if has(Bug::RetryStops) && !shared.background.past.lock().pause.is_zero() {
+                return std::mem::forget(self);
             }
             let unsaved = |shared: &Shared<T>| shared.slots.unsaved_count() > 0;
             if unsaved(&shared) {
@@ -208,7 +250,6 @@ impl<T: Record> Task<T> {
             if self.ends(&shared, !unsaved(&shared), unsaved) {
                 return;
             }
-            wait = interval.max(shared.background.past.lock().pause);
         }
     }
 

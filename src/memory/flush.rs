@@ -203,6 +203,9 @@ impl<T: Record> Shared<T> {
             Ok(link) => {
                 let source = Source { link: &link, changes: self };
                 let report = write::run_one(source, keys, self.options.limits).await;
+                if report.written + report.deleted > 0 {
+                    self.went_well();
+                }
                 FlushError::check(vec![Arc::clone(&link.table.name)], report)
             }
             Err(error) => Err(self.not_saved(keys, &error)),

@@ -8,6 +8,7 @@ use super::delta::Frozen;
 use super::prepare::{Prepared, Send};
 use super::slot::{Flight, Known, Unsaved};
 use crate::breaks::broken;
+use crate::bugs::{Bug, has};
 use crate::codec::Kept;
 use crate::guard::Mode;
 use crate::key::Key;
@@ -72,7 +73,9 @@ impl<T: Record> Shared<T> {
             (_, Some(attempt)) => attempt.item.as_deref(),
             _ => None,
         };
-        if let Some(until) = self.fences.holds(key, sent.seq, target).filter(|_| !broken(7)) {
+        let overtakes = has(Bug::DeleteBeforePut) && matches!(sent.now, Known::Absent);
+        let held = self.fences.holds(key, sent.seq, target);
+        if let Some(until) = held.filter(|_| !broken(7) && !overtakes) {
             self.settle(key, Settled::Pending(Outcome::NotWritten));
             return Take::Held(operation(&sent.now), until);
         }

@@ -11,6 +11,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::room::{Mark, Need, Room};
 use super::slot::{Change, Known, Slot};
 use crate::breaks::broken;
+use crate::bugs::{Bug, has};
 use crate::guard::Mode;
 use crate::key::Key;
 use crate::load::distinct;
@@ -241,7 +242,11 @@ impl<T: Record> Locked<'_, T> {
     /// taken before.
     /// `complete`: a key of which nothing is known is absent.
     pub(crate) fn change(&mut self, key: &Key, change: Change<T>, complete: bool) {
-        let seq = self.shards.seq.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut seq = self.shards.seq.fetch_add(1, Ordering::SeqCst) + 1;
+        if has(Bug::SeenBeforeNumbered) {
+            let unsaved = self.find(key.as_bytes()).and_then(|slot| slot.unsaved.as_ref());
+            seq = unsaved.map_or(seq, |unsaved| unsaved.seq);
+        }
         let mode = self.shards.mode;
         let slot = self.slot(key);
         if complete && slot.now.is_unknown() && slot.forgotten == 0 && !slot.unreadable {

@@ -11,6 +11,7 @@ use super::delta::Deltas;
 use super::load::Load;
 use super::turn::Turn;
 use crate::breaks::broken;
+use crate::bugs::{Bug, has};
 use crate::codec::Kept;
 use crate::error::Error;
 use crate::guard::Mode;
@@ -412,6 +413,13 @@ impl<T: Record> Slot<T> {
             }
             Settled::Pending(crate::Outcome::NotWritten) if broken(8) => {
                 unsaved.flight = Some(flight);
+            }
+            Settled::Pending(_) if has(Bug::RemovedBeforeTheCall) => {
+                self.unsaved = None;
+                return true;
+            }
+            Settled::Pending(_) if has(Bug::RetryReplacesNewer) && !newest => {
+                self.now = flight.sent;
             }
             Settled::Pending(crate::Outcome::NotWritten) => {}
             // The database may have the old or the sent value: whatever comes is to be written.

@@ -39,7 +39,7 @@ pub(super) fn updated(expressions: &Rendered, key: &[u8], item: &Item) -> Vec<u8
             let (name, value) = part.split_once(['=', ' ']).unwrap_or((part, ""));
             let name = named(expressions, name);
             let value = field(&values, value);
-            let before = field(&fields, name).map(number_of);
+            let before = field(&fields, name).filter(|_| clause == "ADD").map(number_of);
             fields.retain(|(known, _)| **known != *name);
             match (clause, value) {
                 ("SET", Some(value)) => fields.push((Cow::Owned(name.to_owned()), value.clone())),

@@ -1,5 +1,6 @@
 //! What becomes of a request, as a seed draws it.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use super::store::drawn;
@@ -56,6 +57,8 @@ pub(super) struct Fates {
     failing: u32,
     leaving: u32,
     slowest: Duration,
+    /// While nothing is answered well.
+    outage: Range<Duration>,
     healed: bool,
 }
 
@@ -65,19 +68,23 @@ impl Fates {
         let failing = if random.u8(..4) == 0 { 0 } else { random.u32(..600) };
         let leaving = if random.bool() { 0 } else { random.u32(..700) };
         let slowest = Duration::from_millis(random.u64(1..2_000));
-        Self { random, failing, leaving, slowest, healed: false }
+        let begins = Duration::from_millis(random.u64(..30_000));
+        let lasts = if random.u8(..3) == 0 { random.u64(..40_000) } else { 0 };
+        let outage = begins..begins + Duration::from_millis(lasts);
+        Self { random, failing, leaving, slowest, outage, healed: false }
     }
 
     pub(super) fn heal(&mut self) {
         self.healed = true;
     }
 
-    pub(super) fn draw(&mut self, keys: usize) -> Fate {
+    /// What becomes of a request for so many keys, so long after the beginning.
+    pub(super) fn draw(&mut self, keys: usize, elapsed: Duration) -> Fate {
         let mut fate = Fate { before: self.time(), after: self.time(), ..Fate::default() };
         if self.healed {
             return fate;
         }
-        if self.random.u32(..1_000) < self.failing {
+        if self.random.u32(..1_000) < self.failing || self.outage.contains(&elapsed) {
             let fault = match self.random.u8(..5) {
                 0 => Fault::Throttled,
                 1 => Fault::Refused,

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::fate::LATE_WRITE_WINDOW;
 use super::store::SimStore;
 use crate::{
-    Database, ErrorKind, FlushError, FlushReport, Guard, Increment, MemoryTable, OnConflict, Record,
+    Database, ErrorKind, Failed, FlushReport, Guard, Increment, Key, MemoryTable, OnConflict,
+    Record,
 };
 
 /// Something that tasks change: `step` by its owner alone, `sum` by all.
@@ -73,6 +74,11 @@ struct Plan {
     operations: u32,
     /// The first so many keys are touched by their owner alone.
     solo: u32,
+    patience: Duration,
+    /// How often it is flushed in the background.
+    interval: Option<Duration>,
+    /// It is flushed in the background when much is unsaved.
+    flushes_alone: bool,
 }
 
 /// What a run came to.
@@ -106,19 +112,22 @@ struct Run {
 impl Run {
     fn new(seed: u64, store: SimStore) -> Self {
         let mut random = fastrand::Rng::with_seed(seed ^ 0x9e37_79b9_7f4a_7c15);
-        let keys = random.u32(1..40);
-        let plan = Plan {
+        let keys = if random.u8(..4) == 0 { random.u32(1..150) } else { random.u32(1..30) };
+        let mut plan = Plan {
             writing: [Writing::Plain, Writing::FieldWise, Writing::Guarded][random.usize(..3)],
             tasks: random.u32(1..6),
             keys,
             operations: random.u32(3..40),
             solo: random.u32(..=keys),
+            patience: Duration::from_secs(if random.bool() { random.u64(1..6) } else { 20 }),
+            interval: (random.u8(..4) == 0).then(|| Duration::from_secs(random.u64(1..10))),
+            flushes_alone: false,
         };
         let database = Database::simulated(Arc::new(store.clone()), &["accounts"]);
         let mut builder = MemoryTable::builder(database.table::<Account>())
-            .patience(Duration::from_secs(random.u64(1..30)))
+            .patience(plan.patience)
             .late_write_window(LATE_WRITE_WINDOW)
-            .requests_in_flight(random.usize(1..8));
+            .requests_in_flight([1, 1, 2, 5, 8][random.usize(..5)]);
         builder = match plan.writing {
             Writing::Plain => builder,
             Writing::FieldWise => builder.field_wise(),
@@ -128,10 +137,15 @@ impl Run {
             }
         };
         if random.bool() {
+            plan.flushes_alone = true;
             builder = builder.flush_at_records(random.usize(1..20));
         }
         if random.u8(..4) == 0 {
+            plan.flushes_alone = true;
             builder = builder.max_unsaved_records(random.usize(1..20));
+        }
+        if let Some(interval) = plan.interval {
+            builder = builder.flush_interval(interval);
         }
         let memory = builder.build().expect("the options are legal");
         Self { store, memory, model: Model::default(), plan, random }
@@ -146,6 +160,7 @@ impl Run {
                 memory: self.memory.clone(),
                 model: Arc::clone(&self.model),
                 writing: self.plan.writing,
+                patience: self.plan.patience,
                 tasks: self.plan.tasks,
                 keys: self.plan.keys,
                 solo: self.plan.solo,
@@ -167,19 +182,25 @@ impl Run {
     /// Once nothing fails any more, everything is saved.
     async fn drain(&self) {
         tokio::time::sleep(2 * LATE_WRITE_WINDOW).await;
+        if self.plan.interval.is_some() {
+            self.see_the_background_drain().await;
+        }
+        let stuck = self.flush_all_but_poison().await;
+        self.settle_stuck(stuck).await;
         for key in self.poisonous() {
             let _known = self.memory.discard(key).await;
         }
-        for _ in 0..5 {
-            match self.memory.flush().await {
-                Ok(report) => {
-                    check(&self.store, &report);
-                    if self.memory.unsaved().is_empty() {
-                        break;
-                    }
-                }
-                Err(error) => self.settle_stuck(&error).await,
+        for _ in 0..2 {
+            for failed in self.flush_all_but_poison().await {
+                self.store.violated(format!("not saved though nothing fails: {failed}"));
             }
+            self.change_all().await;
+        }
+        let unsaved = self.memory.unsaved().len() as u64;
+        match self.memory.flush().await {
+            Ok(report) if self.plan.flushes_alone || self.plan.interval.is_some() => drop(report),
+            Ok(report) if report.submitted() == unsaved => {}
+            ended => self.store.violated(format!("{unsaved} were unsaved: {ended:?}")),
         }
         if !self.memory.unsaved().is_empty() {
             let left: Vec<String> = self.memory.unsaved().iter().map(ToString::to_string).collect();
@@ -193,12 +214,63 @@ impl Run {
         model.iter().filter(|(_, expected)| expected.poison).map(|(id, _)| *id).collect()
     }
 
+    /// A background that flushes now and then stops for nothing: what can be saved is, without anybody
+    /// asking for it.
+    async fn see_the_background_drain(&self) {
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        let unsaved = self.memory.unsaved().len();
+        let report = match self.memory.flush().await {
+            Ok(report) => report,
+            Err(error) => error.into_report(),
+        };
+        if report.written + report.deleted > 0 {
+            self.store.violated(format!("{unsaved} were left by the background: {report}"));
+        }
+    }
+
+    /// Nothing fails, so every record is saved that is not poisonous and has no increment that waits for
+    /// its owner's word. Returns those.
+    async fn flush_all_but_poison(&self) -> Vec<Failed> {
+        let report = match self.memory.flush().await {
+            Ok(report) => report,
+            Err(error) => error.into_report(),
+        };
+        check(&self.store, &report);
+        let poisonous = self.poisonous();
+        for parked in &report.parked {
+            if !poisonous.contains(&id_of(&parked.key)) {
+                self.store.violated(format!("nothing is wrong with what is parked: {parked}"));
+            }
+        }
+        report.failed
+    }
+
+    /// One more step of every record that is not poisonous.
+    async fn change_all(&self) {
+        let ids: Vec<u32> = self.model.lock().keys().copied().collect();
+        for id in ids {
+            let mut model = self.model.lock().clone();
+            let Some(expected) = model.get_mut(&id).filter(|expected| !expected.poison) else {
+                continue;
+            };
+            let is_there = expected.exists;
+            expected.step += 1_000;
+            let step = expected.step;
+            match self.memory.update_existing(id, |account| account.step = step).await {
+                Ok(_) if is_there => *self.model.lock() = model,
+                Ok(_) => self.store.violated(format!("{id} is there")),
+                Err(error) if error.kind() == ErrorKind::NotFound && !is_there => {}
+                Err(error) => self.store.violated(format!("{id} is not changed: {error}")),
+            }
+        }
+    }
+
     /// Increments of unknown outcome whose token has expired end by their owner's word.
-    async fn settle_stuck(&self, error: &FlushError) {
-        check(&self.store, error.report());
-        for failed in &error.report().failed {
-            let id: u32 = failed.key.to_string().parse().expect("an id");
-            if self.memory.resolve(id, Increment::NotApplied).await.is_ok() {
+    async fn settle_stuck(&self, stuck: Vec<Failed>) {
+        for failed in stuck {
+            let id = id_of(&failed.key);
+            let is_resolved = self.memory.resolve(id, Increment::NotApplied).await.is_ok();
+            if is_resolved && failed.to_resolve {
                 let mut model = self.model.lock();
                 let expected = model.entry(id).or_default();
                 // Whether it was nobody knows.
@@ -248,6 +320,10 @@ impl Run {
     }
 }
 
+fn id_of(key: &Key) -> u32 {
+    key.to_string().parse().expect("an id")
+}
+
 /// A report is exact as far as it says itself.
 fn check(store: &SimStore, report: &FlushReport) {
     let mut keys = HashSet::new();
@@ -268,6 +344,7 @@ struct Task {
     memory: MemoryTable<Account>,
     model: Model,
     writing: Writing,
+    patience: Duration,
     tasks: u32,
     keys: u32,
     solo: u32,
@@ -281,13 +358,17 @@ impl Task {
             if self.random.bool() {
                 tokio::time::sleep(Duration::from_millis(self.random.u64(..3_000))).await;
             }
-            match self.random.u8(..14) {
+            match self.random.u8(..19) {
                 0 | 1 => self.flush().await,
                 2..=6 => self.change_own().await,
                 7 => self.look().await,
                 8 => self.interfere(),
                 9 => self.let_go(),
                 10 => self.load().await,
+                11 => self.scan().await,
+                12 => self.forget().await,
+                13 => self.change_all_own().await,
+                14 => self.come_and_go().await,
                 _ => self.add().await,
             }
         }
@@ -309,7 +390,19 @@ impl Task {
 
     async fn flush(&mut self) {
         let patience = Duration::from_millis(self.random.u64(..20_000));
-        let ended = match self.random.u8(..4) {
+        let ended = match self.random.u8(..6) {
+            // Goes on beside what this task does next.
+            4 | 5 => {
+                self.note("flush, not waited for");
+                let (store, memory) = (self.store.clone(), self.memory.clone());
+                tokio::spawn(async move {
+                    match memory.flush().await {
+                        Ok(report) => check(&store, &report),
+                        Err(error) => check(&store, error.report()),
+                    }
+                });
+                return;
+            }
             0 | 1 => {
                 self.note("flush, perhaps cancelled");
                 match tokio::time::timeout(patience, self.memory.flush()).await {
@@ -327,18 +420,50 @@ impl Task {
                 self.memory.flush().await
             }
         };
-        match &ended {
-            Ok(report) => check(&self.store, report),
-            Err(error) => check(&self.store, error.report()),
-        }
+        let report = match &ended {
+            Ok(report) => report,
+            Err(error) => error.report(),
+        };
+        check(&self.store, report);
+        self.see_patience(report);
         self.note(&format!("flushed: {}", ended.map_or_else(|e| e.to_string(), |r| r.to_string())));
+    }
+
+    /// Nothing is given up before nothing was written for as long as patience says, since it was first
+    /// sent.
+    fn see_patience(&self, report: &FlushReport) {
+        for failed in &report.failed {
+            let is_impatient =
+                matches!(failed.error.kind(), ErrorKind::Throttled | ErrorKind::Service);
+            if is_impatient && let Some(since) = self.store.given_up(&failed.key) {
+                // The time that an answer takes is measured by the one side and not by the other.
+                if since + Duration::from_millis(1) < self.patience {
+                    let patience = self.patience;
+                    self.store
+                        .violated(format!("given up after {since:?} of {patience:?}: {failed}"));
+                }
+            }
+        }
     }
 
     async fn change_own(&mut self) {
         let Some(id) = self.own() else { return };
-        if id < self.solo && self.random.u8(..3) == 0 {
+        if id < self.solo && self.random.bool() {
             return self.replace(id).await;
         }
+        self.raise_step(id).await;
+    }
+
+    /// Many at once, so that there is more than a batch of them.
+    async fn change_all_own(&mut self) {
+        self.note("a step of all that are its own");
+        let (tasks, number) = (self.tasks, self.number);
+        for id in (0..self.keys).filter(|id| id % tasks == number) {
+            self.raise_step(id).await;
+        }
+    }
+
+    async fn raise_step(&mut self, id: u32) {
         self.step += 1;
         let step = self.step;
         self.note(&format!("step {step} of {id}"));
@@ -352,15 +477,19 @@ impl Task {
 
     /// Puts or deletes a record that nobody else touches.
     async fn replace(&mut self, id: u32) {
-        let poison = self.writing == Writing::Plain && self.random.u8(..6) == 0;
-        if self.random.bool() {
-            self.note(&format!("delete {id}"));
-            match self.memory.delete(id).await {
-                Ok(()) => self.expect(id, |expected| *expected = Expected::default()),
-                Err(error) => self.note(&format!("not deleted: {error}")),
-            }
-            return;
+        let poison = self.random.u8(..6) == 0;
+        if self.random.bool() { self.delete(id).await } else { self.put(id, poison).await }
+    }
+
+    async fn delete(&mut self, id: u32) {
+        self.note(&format!("delete {id}"));
+        match self.memory.delete(id).await {
+            Ok(()) => self.expect(id, |expected| *expected = Expected::default()),
+            Err(error) => self.note(&format!("not deleted: {error}")),
         }
+    }
+
+    async fn put(&mut self, id: u32, poison: bool) {
         self.step += 1;
         let (step, sum) = (self.step, self.random.i64(0..100));
         self.note(&format!("put {id}, step {step}, sum {sum}, poison {poison}"));
@@ -404,6 +533,59 @@ impl Task {
         let id = self.random.u32(..self.keys);
         self.note(&format!("let go of {id}"));
         self.memory.let_go(&id);
+    }
+
+    /// What a scan finds of a task's own is what it was told.
+    async fn scan(&mut self) {
+        if self.random.bool() {
+            // Of what is in flight there is something newer.
+            self.change_own().await;
+        }
+        self.note("scan");
+        let found = match self.memory.scan().page_size(self.random.u32(1..20)).all().await {
+            Ok(found) => found,
+            Err(error) => return self.note(&format!("not scanned: {error}")),
+        };
+        let mut steps = BTreeMap::new();
+        for account in found {
+            if steps.insert(account.id, account.step).is_some() {
+                self.store.violated(format!("{} is scanned twice", account.id));
+            }
+        }
+        self.note(&format!("scanned {}", steps.len()));
+        let model = self.model.lock().clone();
+        for id in (0..self.keys).filter(|id| id % self.tasks == self.number) {
+            let expected = model.get(&id).cloned().unwrap_or_default();
+            let step = steps.get(&id).copied();
+            let is_there = step.is_some() == expected.exists || id >= self.solo;
+            if step.unwrap_or_default() != expected.step || !is_there {
+                self.store.violated(format!("{id} is scanned with {step:?}, not {expected:?}"));
+            }
+        }
+    }
+
+    /// A record that is deleted as soon as it was sent.
+    async fn come_and_go(&mut self) {
+        let Some(id) = self.own().filter(|id| *id < self.solo) else { return };
+        for is_put in [true, false] {
+            if is_put {
+                self.put(id, false).await;
+            } else {
+                self.delete(id).await;
+            }
+            let soon = Duration::from_millis(self.random.u64(..4_000));
+            let _either = tokio::time::timeout(soon, self.memory.flush_keys([id])).await;
+        }
+    }
+
+    /// What is not saved is dropped by its owner.
+    async fn forget(&mut self) {
+        let Some(id) = self.own().filter(|id| *id < self.solo) else { return };
+        self.note(&format!("take {id}"));
+        match self.memory.take(id).await {
+            Ok(_) => self.expect(id, |expected| *expected = Expected::default()),
+            Err(error) => self.note(&format!("not taken: {error}")),
+        }
     }
 
     async fn load(&mut self) {

@@ -1,6 +1,6 @@
 //! A database in memory behind the engines' seam, whose requests meet what the seed draws for them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::expressions::{Item, holds, updated};
-use super::fate::{Fate, Fates, LATE_WRITE_WINDOW};
+use super::fate::{Fate, Fates};
 use crate::codec::EncodedItem;
 use crate::codec::tree::{Node, field, parse_item, write_fields};
 use crate::error::{Error, ErrorKind};
@@ -33,8 +33,12 @@ struct State {
     in_flight: HashSet<At>,
     /// The highest step that was ever stored of a record.
     steps: BTreeMap<(Arc<str>, Vec<u8>), u64>,
-    /// When a record was first stored.
-    made: BTreeMap<(Arc<str>, Vec<u8>), Instant>,
+    /// The records that were confirmed since they were made.
+    confirmed: HashSet<(Arc<str>, Vec<u8>)>,
+    /// When a record was first sent since it was written or given up, and last answered.
+    sent: HashMap<Key, (Instant, Instant)>,
+    /// When something was confirmed as written.
+    written: Vec<Instant>,
     /// Tokens of transactions that were applied.
     tokens: HashSet<Arc<str>>,
     began: Instant,
@@ -53,6 +57,9 @@ impl Drop for Flight {
         let mut state = self.state.lock();
         for at in &self.of {
             state.in_flight.remove(at);
+            if let Some((_, answered)) = state.sent.get_mut(&at.1) {
+                *answered = Instant::now();
+            }
         }
     }
 }
@@ -79,9 +86,9 @@ impl State {
         self.note(&format!("  stored {key}: {shown}"));
         let Some(item) = item else {
             self.items.remove(&at);
+            self.confirmed.remove(&at);
             return;
         };
-        self.made.entry(at.clone()).or_insert_with(Instant::now);
         let step = step_of(&item);
         let highest = self.steps.entry(at.clone()).or_default();
         if step < *highest {
@@ -100,6 +107,50 @@ impl State {
             Action::Single(single) => return self.apply_single(table, key, single),
         }
         Done::Written { capacity: 1.0 }
+    }
+
+    /// What is stored behind the place where a page begins, as much as it may have.
+    fn page(&self, table: &TableRef, page: &PageRequest) -> Page {
+        assert_eq!(page.segments, 1, "segments are not simulated");
+        let key = |json: &[u8]| crate::codec::item_key(json, table.partition_key, table.sort_key);
+        let start = page.start.as_deref().and_then(key);
+        let start = start.map(|key| key.as_bytes().to_vec()).unwrap_or_default();
+        let start = (Arc::clone(&table.name), start);
+        let of_table = self.items.range(start.clone()..).filter(|((name, _), _)| *name == start.0);
+        let mut left = of_table.filter(|(at, _)| **at != start);
+        let most = page.limit.map_or(usize::MAX, |limit| limit as usize);
+        let taken: Vec<_> = left.by_ref().take(most).collect();
+        let next = taken.last().filter(|_| left.next().is_some()).map(|(_, item)| {
+            let mut fields = parse_item(item).expect("an item");
+            fields.retain(|(name, _)| *name == table.partition_key);
+            let mut key = Vec::new();
+            write_fields(&mut key, &fields);
+            key
+        });
+        let items: Vec<Vec<u8>> = taken.into_iter().map(|(_, item)| item.clone()).collect();
+        let count = u64::try_from(items.len()).expect("a count");
+        Page { items, count, scanned: count, next }
+    }
+
+    /// Whether the service refuses an item that a write would make.
+    fn is_poisonous(&self, (table, key): &At, action: &Action) -> bool {
+        let poison = |item: &[u8]| {
+            let fields = parse_item(item).expect("an item");
+            matches!(field(&fields, "poison"), Some(Node::Bool(true)))
+        };
+        match action {
+            Action::Put(item) => poison(&item.json),
+            Action::Delete(_) => false,
+            Action::Single(single) => match &single.form {
+                Form::Put(item) => poison(&item.json),
+                Form::Update(json) => {
+                    let stored = self.item(table, key);
+                    let expressions = &single.expressions;
+                    holds(expressions, &stored) && poison(&updated(expressions, json, &stored))
+                }
+                Form::Delete(_) | Form::Add { .. } => false,
+            },
+        }
     }
 
     fn apply_single(&mut self, table: &Arc<str>, key: &Key, single: &Single) -> Done {
@@ -133,11 +184,6 @@ fn step_of(item: &[u8]) -> u64 {
     }
 }
 
-fn is_poison(item: &[u8]) -> bool {
-    let fields = parse_item(item).expect("an item");
-    matches!(field(&fields, "poison"), Some(Node::Bool(true)))
-}
-
 fn failure(class: Class, outcome: Outcome, text: &str) -> Failure {
     let (kind, code) = match class {
         Class::Throttled => (ErrorKind::Throttled, "ThrottlingException"),
@@ -156,7 +202,9 @@ impl SimStore {
             fates: Fates::new(seed),
             in_flight: HashSet::new(),
             steps: BTreeMap::new(),
-            made: BTreeMap::new(),
+            confirmed: HashSet::new(),
+            sent: HashMap::new(),
+            written: Vec::new(),
             tokens: HashSet::new(),
             began: Instant::now(),
             trace: Vec::new(),
@@ -179,15 +227,14 @@ impl SimStore {
         self.0.lock().violated(what);
     }
 
-    /// Somebody else changes a record, if it is there for long enough: where the answer to the request
-    /// that made it is lost, nobody can tell what others changed behind it from what others made.
+    /// Somebody else changes a record, if it was confirmed: where the answer to the request that made it
+    /// is missing, nobody can tell what others changed behind it from what others made.
     pub(super) fn raise_theirs(&self, id: u32) -> bool {
         let mut state = self.0.lock();
         let key = Key::new(&KeyRef::partition(&id)).expect("a key");
         let table = Arc::from("accounts");
         let Some(item) = state.item(&table, &key) else { return false };
-        let made = state.made.get(&(Arc::clone(&table), key.as_bytes().to_vec()));
-        if made.is_none_or(|made| made.elapsed() < 2 * LATE_WRITE_WINDOW) {
+        if !state.confirmed.contains(&(Arc::clone(&table), key.as_bytes().to_vec())) {
             return false;
         }
         let mut fields = parse_item(&item).expect("an item");
@@ -223,7 +270,8 @@ impl SimStore {
     /// Draws what becomes of a request.
     fn fate(&self, operation: &str, keys: &[String]) -> Fate {
         let mut state = self.0.lock();
-        let fate = state.fates.draw(keys.len());
+        let elapsed = state.began.elapsed();
+        let fate = state.fates.draw(keys.len(), elapsed);
         state.note(&format!("{operation} {} -> {fate:?}", keys.join(" ")));
         fate
     }
@@ -232,6 +280,7 @@ impl SimStore {
     fn fly(&self, of: Vec<At>) -> Flight {
         let mut state = self.0.lock();
         for (table, key) in &of {
+            state.sent.entry(key.clone()).or_insert_with(|| (Instant::now(), Instant::now()));
             if !state.in_flight.insert((Arc::clone(table), key.clone())) {
                 state.violated(format!("{key} of {table} is in flight twice"));
             }
@@ -256,7 +305,7 @@ impl SimStore {
             }
             return Err(failure);
         }
-        if writes.iter().any(|(_, action)| action_item(action).is_some_and(is_poison)) {
+        if writes.iter().any(|(at, action)| self.0.lock().is_poisonous(at, action)) {
             return Err(failure(Class::Refused, Outcome::NotWritten, "an item is poisonous"));
         }
         let mut done = Done::Written { capacity: 0.0 };
@@ -269,7 +318,33 @@ impl SimStore {
             }
         }
         tokio::time::sleep(fate.after).await;
-        fate.failure_after().map_or(Ok((fate.unprocessed, done)), Err)
+        if let Some(failure) = fate.failure_after() {
+            return Err(failure);
+        }
+        let mut state = self.0.lock();
+        for (place, ((table, key), _)) in writes.iter().enumerate() {
+            if matches!(done, Done::Written { .. }) && !fate.unprocessed.contains(&place) {
+                let at = (Arc::clone(table), key.as_bytes().to_vec());
+                if state.items.contains_key(&at) {
+                    state.confirmed.insert(at);
+                }
+                state.sent.remove(key);
+                state.written.push(Instant::now());
+            }
+        }
+        Ok((fate.unprocessed, done))
+    }
+
+    /// A record was given up: how long nothing of it or of others had been written then.
+    pub(super) fn given_up(&self, key: &Key) -> Option<Duration> {
+        let mut state = self.0.lock();
+        if state.in_flight.iter().any(|(_, flying)| flying == key) {
+            // The next flush has begun.
+            return None;
+        }
+        let (sent, answered) = state.sent.remove(key)?;
+        let before = state.written.iter().copied().filter(|written| *written < answered);
+        Some(answered - before.max().unwrap_or(sent).max(sent))
     }
 
     fn apply_late(&self, late: Duration, writes: Vec<(At, Action)>) {
@@ -278,8 +353,10 @@ impl SimStore {
             tokio::time::sleep(late).await;
             let mut state = store.0.lock();
             state.note("late:");
-            for ((table, key), action) in &writes {
-                let _done = state.apply(table, key, action);
+            for (at, action) in &writes {
+                if !state.is_poisonous(at, action) {
+                    let _done = state.apply(&at.0, &at.1, action);
+                }
             }
         });
     }
@@ -306,17 +383,6 @@ impl SimStore {
         tokio::time::sleep(fate.after).await;
         let unprocessed = (0..keys.len()).filter(left).collect();
         fate.failure_after().map_or(Ok(Found { items, unprocessed }), Err)
-    }
-}
-
-fn action_item(action: &Action) -> Option<&[u8]> {
-    match action {
-        Action::Put(item) => Some(&item.json),
-        Action::Single(single) => match &single.form {
-            Form::Put(item) => Some(&item.json),
-            Form::Update(_) | Form::Delete(_) | Form::Add { .. } => None,
-        },
-        Action::Delete(_) => None,
     }
 }
 
@@ -406,10 +472,8 @@ impl Store for SimStore {
             if let Some(failure) = fate.failure_before() {
                 return Err(failure);
             }
-            let items = self.items(&table.name);
-            let count = u64::try_from(items.len()).expect("a count");
+            let page = self.0.lock().page(table, page);
             tokio::time::sleep(fate.after).await;
-            let page = Page { items, count, scanned: count, next: None };
             fate.failure_after().map_or(Ok(page), Err)
         })
     }

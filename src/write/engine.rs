@@ -17,6 +17,7 @@ use super::trial::{Ended, Trial};
 use super::window::Window;
 use super::{Limits, Met, Settled};
 use crate::breaks::broken;
+use crate::bugs::{Bug, has};
 use crate::error::{Error, ErrorKind};
 use crate::guard::Resolution;
 use crate::key::Key;
@@ -278,7 +279,7 @@ impl<'e> Engine<'e> {
     fn take_written(&mut self, batch: &[Write], unprocessed: &[usize]) {
         let mut left = Vec::with_capacity(unprocessed.len());
         for (index, write) in batch.iter().enumerate() {
-            if unprocessed.contains(&index) {
+            if unprocessed.contains(&index) && !has(Bug::RemovedWithTheBatch) {
                 left.push(write.clone());
                 continue;
             }
@@ -367,7 +368,11 @@ impl<'e> Engine<'e> {
         let mut again = Vec::new();
         let (mut round, mut shortest) = (0, link.patience.patience);
         for write in part {
-            let left = self.patience_left(&write.at);
+            let mut left = self.patience_left(&write.at);
+            if has(Bug::PatienceOfTheBatch) {
+                let others = part.iter().map(|write| self.patience_left(&write.at));
+                left = others.min().unwrap_or(left);
+            }
             if left.is_zero() {
                 if broken(9) {
                     self.settle(&write.at, Settled::Written);

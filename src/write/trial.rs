@@ -4,11 +4,16 @@
 //! the request itself is wrong, every part is refused, and to park every record for it would keep
 //! all of them from ever being sent again. So the first refusal of a table's puts one batch on trial
 //! while everything else of the table waits: with the first item that is written the items are to blame; if all
-//! parts are refused alike, the table is, and the flush stops with nothing parked.
+//! parts are refused alike, and as many others as a batch has, the table is, and the flush stops with
+//! nothing parked.
 
 use std::collections::VecDeque;
 
-use crate::store::{Failure, TableKey, Write};
+use crate::store::{Failure, MAX_BATCH_WRITE, TableKey, Write};
+
+/// So many items that are refused alone, and none that is not, are the table's fault: as many as a batch
+/// has. With fewer, some bad ones that happen to be the first would keep all others from being sent.
+const ENOUGH: usize = MAX_BATCH_WRITE;
 
 /// What a trial was about.
 #[derive(Debug, Default)]
@@ -64,14 +69,17 @@ impl Trial {
         }
     }
 
-    /// What to send as well, where all that is known is that one item was refused: the next one says
-    /// more.
+    /// What to send as well, where only few were refused: the next one says more. Taken from both ends,
+    /// since what was refused before goes first.
     pub(super) fn another(&mut self) -> Option<Vec<TableKey>> {
         let Self::On(trial) = self else { return None };
-        if trial.refused.len() != 1 {
+        if !(1..ENOUGH).contains(&trial.refused.len()) {
             return None;
         }
-        trial.waiting.pop().or_else(|| Some(vec![trial.aside.pop_front()?]))
+        let from_the_end = trial.refused.len() % 2 == 1;
+        let aside = &mut trial.aside;
+        let mut next = || if from_the_end { aside.pop_back() } else { aside.pop_front() };
+        trial.waiting.pop().or_else(|| Some(vec![next()?]))
     }
 
     /// Something was written: what was refused alone is to be parked, what waited to be halved.

@@ -70,6 +70,33 @@ async fn what_is_unsaved_is_flushed_when_the_interval_has_passed() {
     assert_eq!(stage.writes(), requests, "nothing is sent while nothing is unsaved");
 }
 
+/// An outage makes the pauses long; they are those of the outage.
+#[tokio::test(start_paused = true)]
+async fn no_flush_waits_for_an_outage_that_is_over() {
+    for is_flushed in [true, false] {
+        let (stage, memory) = built(|b| b.patience(Duration::ZERO).flush_at_records(2)).await;
+        stage.faults.always("BatchWriteItem", Fault::access_denied());
+        for player in players(2) {
+            memory.put(player).await.unwrap();
+        }
+        sleep(Duration::from_secs(100)).await;
+        stage.faults.heal();
+        if is_flushed {
+            assert_eq!(memory.flush().await.unwrap().written, 2);
+        } else {
+            for player in players(2) {
+                memory.discard(at(&player.name)).await.unwrap();
+            }
+            sleep(Duration::from_secs(120)).await;
+        }
+        for name in ["one", "two"] {
+            memory.put(player(name, 1.0)).await.unwrap();
+        }
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(memory.unsaved().len(), 0, "flushed before: {is_flushed}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_background_flush_that_fails_is_heard_of_and_tried_again() {
     let heard = Arc::new(AtomicUsize::new(0));

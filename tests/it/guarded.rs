@@ -467,6 +467,22 @@ async fn a_refused_record_is_parked_and_the_others_are_written() {
     assert_eq!(report.parked[0].error.operation(), Some(UPDATE));
 }
 
+/// The bad ones are the oldest, so they are sent first, by each flush again.
+#[tokio::test]
+async fn some_bad_records_in_front_stop_nobody_else() {
+    let (stage, _) = loaded(Guard::Item, OnConflict::Fail).await;
+    let memory = stage.builder().guarded(Guard::Item).requests_in_flight(1).build().unwrap();
+    for number in 0..30 {
+        memory.put(page(&format!("/{number:02}"), number, 0)).await.unwrap();
+    }
+    let is_bad = |item: &serde_json::Value| {
+        item["url"]["S"].as_str().is_some_and(|url| ("/00".."/05").contains(&url))
+    };
+    stage.faults.always(PUT, Fault::poison(is_bad));
+    let report = memory.flush().await.unwrap_err().into_report();
+    assert_eq!((report.written, report.parked.len(), report.failed.len()), (25, 5, 0));
+}
+
 #[tokio::test]
 async fn where_every_one_is_refused_alike_none_is_parked() {
     let (stage, _) = loaded(Guard::Item, OnConflict::Fail).await;

@@ -242,7 +242,7 @@ async fn an_increment_that_may_be_done_says_so_whatever_ended_it() {
     let error = increment().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     let text = error.to_string();
-    assert!(text.contains("unknown") && text.contains("`pages`"), "{text}");
+    assert!(text.contains("unknown") && text.contains("pages`"), "{text}");
     let cause = std::error::Error::source(&error).unwrap().downcast_ref::<memory_table::Error>();
     assert_eq!(cause.unwrap().kind(), ErrorKind::AccessDenied);
     assert_eq!(stage.truth.get("/").await.unwrap(), Some(page(6, 10)));

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::order::Order;
+use crate::bugs::{Bug, has};
 use crate::codec::item_key;
 use crate::codec::tree::field;
 use crate::condition::Condition;
@@ -29,6 +30,9 @@ impl<T: Record> Shared<T> {
         let seen = {
             let mut locked = self.slots.lock(key.as_bytes());
             match locked.find(key.as_bytes()) {
+                Some(slot) if has(Bug::InFlightBeatsNewer) && slot.flight().is_some() => {
+                    Seen::saved(slot.flight().expect("a flight").sent.clone(), None)
+                }
                 Some(slot) if !slot.now.is_unknown() => Seen::of(slot),
                 Some(slot) if slot.unsaved.is_some() || slot.forgotten >= asked.scan => {
                     return Here::Behind;
