@@ -259,6 +259,7 @@ impl<T: Record> Locked<'_, T> {
             self.shard.unsaved.insert(seq, key.clone());
         }
         self.shards.room.took(before, size);
+        self.check(key);
     }
 
     /// Publishes increments, as a change is: what waits with them, and the record that shows them, if
@@ -271,6 +272,7 @@ impl<T: Record> Locked<'_, T> {
             self.shard.unsaved.insert(seq, key.clone());
         }
         self.shards.room.took(before, size);
+        self.check(key);
     }
 
     /// Runs a transition that may make the slot saved; it leaves the list of unsaved keys then.
@@ -285,6 +287,19 @@ impl<T: Record> Locked<'_, T> {
         {
             self.shards.room.left(size);
         }
+        self.check(key);
+    }
+
+    /// The invariants of a slot and of its place in the list of unsaved keys, in debug builds.
+    fn check(&mut self, key: &Key) {
+        if !cfg!(debug_assertions) {
+            return;
+        }
+        let Some(slot) = self.find(key.as_bytes()) else { return };
+        slot.check();
+        let first = slot.unsaved.as_ref().map(|unsaved| unsaved.first);
+        let listed = first.is_none_or(|first| self.shard.unsaved.get(&first) == Some(key));
+        debug_assert!(listed, "an unsaved record is not in the list of those");
     }
 
     /// Removes the slot if it holds nothing.

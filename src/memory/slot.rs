@@ -230,6 +230,18 @@ impl<T: Record> Slot<T> {
         }
     }
 
+    /// What holds whenever nobody has the lock, in debug builds.
+    pub(crate) fn check(&self) {
+        debug_assert!(!self.unreadable || self.now.is_unknown(), "known and unreadable");
+        let Some(unsaved) = &self.unsaved else { return };
+        let flown = unsaved.flight.as_ref().map_or(0, |flight| flight.seq);
+        debug_assert!(unsaved.first <= unsaved.seq, "older than what made it unsaved");
+        debug_assert!(flown <= unsaved.seq, "sent before it was changed");
+        let deltas = unsaved.deltas.as_ref();
+        debug_assert!(deltas.is_none_or(|deltas| !deltas.is_empty()), "increments of nothing");
+        debug_assert!(unsaved.image || deltas.is_some(), "unsaved with nothing to save");
+    }
+
     /// Whether the slot holds nothing that a new one would not.
     pub(crate) const fn is_vacant(&self) -> bool {
         matches!(self.now, Known::Unknown)

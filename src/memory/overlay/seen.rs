@@ -30,10 +30,12 @@ impl<T: Record> Shared<T> {
         let seen = {
             let mut locked = self.slots.lock(key.as_bytes());
             match locked.find(key.as_bytes()) {
-                Some(slot) if has(Bug::InFlightBeatsNewer) && slot.flight().is_some() => {
-                    Seen::saved(slot.flight().expect("a flight").sent.clone(), None)
-                }
-                Some(slot) if !slot.now.is_unknown() => Seen::of(slot),
+                Some(slot) if !slot.now.is_unknown() => match slot.flight() {
+                    Some(flight) if has(Bug::InFlightBeatsNewer) => {
+                        Seen::saved(flight.sent.clone(), None)
+                    }
+                    _ => Seen::of(slot),
+                },
                 Some(slot) if slot.unsaved.is_some() || slot.forgotten >= asked.scan => {
                     return Here::Behind;
                 }
