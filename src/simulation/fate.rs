@@ -93,7 +93,7 @@ impl Fates {
                 _ => Fault::FailedAfter,
             };
             fate.fault = Some(fault);
-            if fault == Fault::LostBefore && self.random.bool() {
+            if fault == Fault::LostBefore && self.random.u8(..4) > 0 {
                 // It lands within the window of those who wait for it.
                 let window = LATE_WRITE_WINDOW.as_micros() - 1;
                 let late = self.random.u64(..u64::try_from(window).expect("a time"));
