@@ -8,6 +8,7 @@ mod expressions;
 mod fate;
 mod job;
 mod store;
+mod task;
 
 use std::ops::Range;
 
