@@ -67,7 +67,7 @@ pub(crate) struct Request<'a> {
 }
 
 /// What is to be sent, and which attributes that changes, or leaves as they are to be: the partition key
-/// where the item is made or deleted.
+/// where the item is put or deleted as a whole.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) action: Action,

@@ -18,7 +18,8 @@ pub(crate) struct Base<T> {
     pub(crate) exact: bool,
     /// What comes is another item: nothing of what is stored is to stay.
     pub(crate) replaced: bool,
-    /// The item was never seen, and has been written in part: it has more than is known.
+    /// The item has, or may have, other attributes than are known: it was written in part unseen, or
+    /// others changed it beside what is written.
     pub(crate) partial: bool,
 }
 

@@ -255,12 +255,22 @@ impl<T: Record> Shared<T> {
         match (&base.item, &base.known) {
             (Some(item), _) => Ok(Some(item.to_vec())),
             (None, Known::Record(record)) => {
-                let item = self.encoded_form(record, key)?;
-                let Some(kept) = &base.kept else { return Ok(Some(item.json)) };
-                kept.stored(item).map(Some).map_err(|why| self.unstorable(key, why.to_string()))
+                self.stored_form(record, key, base.kept.as_deref()).map(Some)
             }
             (None, Known::Absent | Known::Unknown) => Ok(None),
         }
+    }
+
+    /// The item of a record that is saved, as it is stored.
+    pub(super) fn stored_form(
+        &self,
+        record: &T,
+        key: &Key,
+        kept: Option<&Kept>,
+    ) -> Result<Vec<u8>, Error> {
+        let item = self.encoded_form(record, key)?;
+        let Some(kept) = kept else { return Ok(item.json) };
+        kept.stored(item).map_err(|why| self.unstorable(key, why.to_string()))
     }
 
     pub(super) fn fields<'i>(&self, item: &'i [u8], key: &Key) -> Result<Fields<'i>, Error> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::fate::LATE_WRITE_WINDOW;
 use super::store::SimStore;
-use super::task::{Account, Model, Task, Writing, check};
+use super::task::{Account, Model, Task, Writing, check, report_of};
 use crate::{Database, Error, ErrorKind, Failed, Guard, Increment, Key, MemoryTable, OnConflict};
 
 /// Others change `theirs` alone, and nobody here does.
@@ -176,10 +176,7 @@ impl Run {
     async fn see_the_background_drain(&self) {
         tokio::time::sleep(Duration::from_secs(600)).await;
         let unsaved = self.memory.unsaved().len();
-        let report = match self.memory.flush().await {
-            Ok(report) => report,
-            Err(error) => error.into_report(),
-        };
+        let report = report_of(self.memory.flush().await);
         if report.written + report.deleted > 0 {
             self.store.violated(format!("{unsaved} were left by the background: {report}"));
         }
@@ -188,10 +185,7 @@ impl Run {
     /// Nothing fails, so every record is saved that is not poisonous and has no increment that waits for
     /// its owner's word. Returns those.
     async fn flush_all_but_poison(&self) -> Vec<Failed> {
-        let report = match self.memory.flush().await {
-            Ok(report) => report,
-            Err(error) => error.into_report(),
-        };
+        let report = report_of(self.memory.flush().await);
         check(&self.store, &report);
         let poisonous = self.poisonous();
         for parked in &report.parked {

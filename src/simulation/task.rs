@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::store::SimStore;
-use crate::{ErrorKind, FlushReport, MemoryTable, Record};
+use crate::{ErrorKind, FlushError, FlushReport, MemoryTable, Record};
 
 /// Something that tasks change: `step` by its owner alone, `sum` by all.
 #[derive(Record, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -62,6 +62,11 @@ pub(super) fn see_patience(store: &SimStore, patience: Duration, report: &FlushR
             }
         }
     }
+}
+
+/// What a flush did, however it ended.
+pub(super) fn report_of(ended: Result<FlushReport, FlushError>) -> FlushReport {
+    ended.unwrap_or_else(FlushError::into_report)
 }
 
 /// A report is exact as far as it says itself.
@@ -124,6 +129,11 @@ impl Task {
         (id % self.tasks == self.number).then_some(id)
     }
 
+    /// All of those below this one.
+    fn own_below(&self, end: u32) -> Vec<u32> {
+        (0..end).filter(|id| id % self.tasks == self.number).collect()
+    }
+
     fn expect(&self, id: u32, change: impl FnOnce(&mut Expected)) {
         change(self.model.lock().entry(id).or_default());
     }
@@ -137,10 +147,7 @@ impl Task {
                 let (store, memory) = (self.store.clone(), self.memory.clone());
                 let patience = self.patience;
                 tokio::spawn(async move {
-                    let report = match memory.flush().await {
-                        Ok(report) => report,
-                        Err(error) => error.into_report(),
-                    };
+                    let report = report_of(memory.flush().await);
                     check(&store, &report);
                     see_patience(&store, patience, &report);
                 });
@@ -184,8 +191,7 @@ impl Task {
     async fn change_all_own(&mut self) {
         self.note("a step of all that are its own, and one more for all that are everybody's");
         let soon = Duration::from_millis(self.random.u64(..10_000));
-        let (tasks, number) = (self.tasks, self.number);
-        for id in (0..self.keys).filter(|id| id % tasks == number) {
+        for id in self.own_below(self.keys) {
             self.raise_step(id).await;
         }
         for id in self.solo..self.keys {
@@ -285,7 +291,7 @@ impl Task {
         }
         self.note(&format!("scanned {}", steps.len()));
         let model = self.model.lock().clone();
-        for id in (0..self.keys).filter(|id| id % self.tasks == self.number) {
+        for id in self.own_below(self.keys) {
             let expected = model.get(&id).cloned().unwrap_or_default();
             let step = steps.get(&id).copied();
             let is_there = step.is_some() == expected.exists || id >= self.solo;
@@ -297,7 +303,7 @@ impl Task {
 
     /// A record that is deleted as soon as it was sent.
     async fn come_and_go(&mut self) {
-        let own: Vec<u32> = (0..self.solo).filter(|id| id % self.tasks == self.number).collect();
+        let own = self.own_below(self.solo);
         let Some(id) = self.random.choice(own) else { return };
         for is_put in [true, false] {
             if is_put {

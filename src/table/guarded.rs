@@ -77,8 +77,9 @@ impl<T: Record> Table<T> {
     ///
     /// The base says what the record's type knows of the item: what it does not know stays, and is not
     /// guarded. What others changed that [`Guard::Fields`] does not guard stays too, and is not in the
-    /// record that is returned. If the answer is lost, it is sent again, and what it meets counts as its own if that is
-    /// what was sent; where somebody changed that before it was heard of, it is a conflict like others.
+    /// record that is returned. If the answer is lost, it is sent again, and what it meets counts as its
+    /// own if that is what was sent; where somebody changed that before it was heard of, it is a conflict
+    /// like others.
     ///
     /// # Example
     ///

@@ -4,8 +4,8 @@
 //! the request itself is wrong, every part is refused, and to park every record for it would keep
 //! all of them from ever being sent again. So the first refusal of a table's puts one batch on trial
 //! while everything else of the table waits: with the first item that is written the items are to blame; if all
-//! parts are refused alike, and as many others as a batch has, the table is, and the flush stops with
-//! nothing parked.
+//! parts are refused alike, as many items as a batch has or all there are, the table is, and the flush
+//! stops with nothing parked.
 
 use std::collections::VecDeque;
 

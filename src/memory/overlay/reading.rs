@@ -311,8 +311,8 @@ impl<T: Record> Seeing<T> {
         json: &[u8],
         found: impl FnOnce() -> Option<Found<T>>,
     ) -> Option<Found<T>> {
-        let filter = self.filter.as_ref().filter(|_| self.asks_all);
-        match self.shared.meets(key, json, &[], filter.into_iter()) {
+        let Some(filter) = self.filter.as_ref().filter(|_| self.asks_all) else { return found() };
+        match self.shared.meets(key, json, &[], std::iter::once(filter)) {
             Ok(true) => found(),
             Ok(false) => None,
             Err(error) => Some(Err(error)),

@@ -72,12 +72,11 @@ impl<T: Record> Shared<T> {
 
     /// The item of a record: as it is stored or, while it is unsaved, as it is to be.
     pub(super) fn form_of(&self, key: &Key, held: &Held<T>) -> Result<Vec<u8>, Error> {
-        match &held.kept {
-            Some(kept) if !held.unsaved => {
-                let stored = kept.stored(self.encoded_form(&held.record, key)?);
-                stored.map_err(|why| self.unstorable(key, why.to_string()))
-            }
-            kept => self.item(&held.record, key, kept.as_deref()).map(|item| item.json),
+        let (record, kept) = (&held.record, held.kept.as_deref());
+        if held.unsaved {
+            self.item(record, key, kept).map(|item| item.json)
+        } else {
+            self.stored_form(record, key, kept)
         }
     }
 
