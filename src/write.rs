@@ -84,8 +84,12 @@ pub(crate) enum Met {
     /// What is stored is what was to be written: by an attempt before. Whether there is more of the key
     /// to be sent.
     Written(bool),
-    /// To be sent again. Without a resolution it was an older attempt of our own.
-    Again(Option<Resolution>),
+    /// What is stored is an older attempt of our own; what came since is to be sent.
+    WrittenBefore,
+    /// To be sent again, with what was met.
+    Again(Resolution),
+    /// Nothing is in flight any more; what there is is to be sent.
+    Gone,
     Failed(Error),
 }
 

@@ -112,7 +112,7 @@ impl Interrupt {
         Self(receiver)
     }
 
-    /// Ends when Ctrl-C was pressed.
+    /// Ends when Ctrl-C was pressed, or SIGTERM sent.
     pub async fn pressed(&self) {
         let mut receiver = self.0.clone();
         if receiver.wait_for(|pressed| *pressed).await.is_err() {

@@ -26,7 +26,7 @@ pub enum Failure {
     Unreadable(BadInput),
     /// The file of refused rows cannot be written while the row of this line was to be added to it.
     NotRefused { line: u64, path: PathBuf, cause: io::Error },
-    /// Ctrl-C before the row of this line.
+    /// Ctrl-C or SIGTERM before the row of this line.
     Interrupted { line: u64 },
     /// Some scorers could not be saved; the error names them.
     NotSaved(FlushError),

@@ -61,8 +61,9 @@ impl Job {
         if options.guarded {
             let merged = Arc::clone(&merged);
             let merge = OnConflict::try_merge(move |base, mine, theirs| {
+                let both = Scorer::merged(base, mine, theirs)?;
                 merged.fetch_add(1, Ordering::Relaxed);
-                Scorer::merged(base, mine, theirs)
+                Ok(both)
             });
             scorers = scorers.guarded(Guard::Item).on_conflict(merge);
         }

@@ -101,7 +101,7 @@ async fn add_all(mut job: Job, goals: Goals, output: &mut Output) -> Vec<Failure
     bar.set_message("saving");
     let say = async {
         interrupt.pressed().await;
-        let text = "interrupted: saving what was added; pressed again, Ctrl-C ends without";
+        let text = "interrupted: saving what was added; Ctrl-C or SIGTERM again ends without";
         let _ = bar.suspend(|| writeln!(io::stderr(), "{text}"));
         std::future::pending().await
     };

@@ -84,8 +84,11 @@ impl Output {
         })
     }
 
-    /// The job begins: the rows that were refused before are not needed any more.
+    /// The job begins: the rows that were refused before, and the figures, are not needed any more.
     pub fn begin(&mut self, header: &ByteRecord) -> Result<(), Failure> {
+        if let Some((path, file)) = &self.json {
+            common::clear(file).map_err(|cause| Failure::unwritten(path, cause))?;
+        }
         let Some((path, rows)) = &mut self.refused else { return Ok(()) };
         let cleared = common::clear(rows.get_ref());
         let written = cleared.and_then(|()| {

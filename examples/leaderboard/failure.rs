@@ -6,7 +6,7 @@ use std::{fmt, io};
 
 use memory_table::{FlushError, FlushReport, Key, Outcome};
 
-use crate::common::Chain;
+use crate::common::{Chain, INTERRUPTED};
 use crate::elo::Team;
 use crate::matches::BadInput;
 use crate::options::Options;
@@ -22,7 +22,7 @@ pub enum Failure {
     Database { error: memory_table::Error, teams: Vec<String> },
     /// Some teams could not be saved; the error names them.
     NotSaved(FlushError),
-    /// Ctrl-C during the flush, while these teams were unsaved.
+    /// Ctrl-C or SIGTERM during the flush, while these teams were unsaved.
     Interrupted(Vec<Key>),
     /// The result could not be printed.
     Output(io::Error),
@@ -36,8 +36,7 @@ impl Failure {
             Failure::Input(_) | Failure::Json { .. } => 2,
             Failure::Database { .. } | Failure::NotSaved(_) => 1,
             Failure::Output(_) | Failure::JsonUnwritten { .. } => 1,
-            // What a shell reports for a program that Ctrl-C ended.
-            Failure::Interrupted(_) => 130,
+            Failure::Interrupted(_) => INTERRUPTED,
         })
     }
 

@@ -67,7 +67,7 @@ async fn run(options: &Options) -> Result<(), Failure> {
         items_failed: teams.len() as u64,
         ..Summary::default()
     };
-    let saved = save(options, &teams, &mut summary).await;
+    let saved = save(options, &teams, json.as_ref(), &mut summary).await;
     summary.seconds = started.elapsed().as_secs_f64();
 
     let printed = match &saved {
@@ -103,8 +103,15 @@ fn create(path: &Path, options: &Options) -> Result<File, Failure> {
 }
 
 /// The job itself: load every team, change it in memory, flush once.
-async fn save(options: &Options, teams: &[Team], summary: &mut Summary) -> Result<(), Failure> {
+async fn save(
+    options: &Options,
+    teams: &[Team],
+    json: Option<&File>,
+    summary: &mut Summary,
+) -> Result<(), Failure> {
     let memory = opened(options).await.map_err(|error| Failure::before_writing(error, teams))?;
+    // From here on, the figures of an earlier run are those of another table.
+    json.map_or(Ok(()), common::clear).map_err(|cause| Failure::json(options, cause))?;
 
     let saved = match load_and_change(&memory, teams).await {
         Ok(()) => flush(&memory).await,

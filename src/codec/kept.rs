@@ -64,6 +64,12 @@ impl Kept {
         Self { original: Some(item.into()), ..kept.unwrap_or(none) }
     }
 
+    /// The same once the record was saved but for what its type adds, by the item as it is stored now.
+    pub(crate) fn lacking(kept: Option<&Self>, item: &[u8]) -> Self {
+        let saved = kept.and_then(Self::saved);
+        Self { stale: true, ..Self::with_original(saved, item) }
+    }
+
     /// The item as it is stored, of which this is kept beside the record that is given encoded.
     pub(crate) fn stored(&self, record: EncodedItem) -> Result<Vec<u8>, CodecError> {
         match &self.original {

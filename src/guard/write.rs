@@ -235,13 +235,13 @@ pub(crate) fn is_own<T: Record>(
 pub(crate) fn beneath<'a, T: Record>(
     known: Option<Fields<'a>>,
     mine: &Fields<'_>,
-    changed: &[Box<str>],
+    changed: &[&str],
     mut theirs: Fields<'a>,
 ) -> Vec<u8> {
-    let is_made = changed.iter().any(|name| **name == *T::PARTITION_KEY);
+    let is_made = changed.contains(&T::PARTITION_KEY);
     let is_changed = |name: &str| {
         let is_mine = || is_made && field(mine, name).is_some();
-        is_key::<T>(name) || changed.iter().any(|other| **other == *name) || is_mine()
+        is_key::<T>(name) || changed.contains(&name) || is_mine()
     };
     theirs.retain(|(name, _)| is_changed(name));
     theirs.extend(known.into_iter().flatten().filter(|(name, _)| !is_changed(name)));

@@ -103,10 +103,8 @@ impl<T: Record> Shared<T> {
 
     /// Something was saved, so that nothing need be waited for.
     pub(super) fn went_well(&self) {
-        let pause = std::mem::take(&mut self.background.past.lock().pause);
-        if !pause.is_zero() {
-            self.background.recovered.notify_waiters();
-        }
+        self.background.past.lock().pause = Duration::ZERO;
+        self.background.recovered.notify_waiters();
     }
 
     /// The pause that is to be made now, for one who lets the table go meanwhile.
@@ -124,22 +122,20 @@ impl<T: Record> Shared<T> {
     async fn flush_in_background(self: &Arc<Self>) -> bool {
         let ended = self.flush(self.slots.newest()).await;
         let nothing = ended.as_ref().is_ok_and(|report| report.submitted() == 0);
-        let error = {
-            let mut past = self.background.past.lock();
-            let saved = |report: &FlushReport| report.submitted() > not_saved(report);
-            match &ended {
-                Err(error) if !saved(error.report()) => {
-                    // Nothing is wrong with the service where all that is left is parked.
-                    let longer = !error.report().failed.is_empty();
-                    let pause = if longer { past.pause * 2 } else { PAUSE.0 };
-                    past.pause = pause.clamp(PAUSE.0, PAUSE.1);
-                    past.failed = Some(Instant::now());
-                }
-                _ => past.pause = Duration::ZERO,
+        let saved = |report: &FlushReport| report.submitted() > not_saved(report);
+        match &ended {
+            Err(error) if !saved(error.report()) => {
+                let mut past = self.background.past.lock();
+                // Nothing is wrong with the service where all that is left is parked.
+                let longer = !error.report().failed.is_empty();
+                let pause = if longer { past.pause * 2 } else { PAUSE.0 };
+                past.pause = pause.clamp(PAUSE.0, PAUSE.1);
+                past.failed = Some(Instant::now());
             }
-            past.news(ended)
-        };
-        let Some(error) = error else { return !nothing };
+            _ => self.went_well(),
+        }
+        let news = self.background.past.lock().news(ended);
+        let Some(error) = news else { return !nothing };
         tracing::warn!(target: "memory_table", %error, "a background flush failed; what it did not save is still unsaved");
         if let Some(hook) = &self.options.when.hook {
             // A hook that panics must not end the flushes.

@@ -37,7 +37,7 @@ impl<T: Record> Shared<T> {
         let theirs: Theirs = theirs.map(Arc::from);
         let Some(Flown { attempt, doubts }) = self.flown(key) else {
             self.settle(key, Settled::Pending(Outcome::NotWritten));
-            return Met::Again(None);
+            return Met::Gone;
         };
         let agreed = attempt.item.is_none() && theirs.is_none();
         if agreed {
@@ -54,7 +54,7 @@ impl<T: Record> Shared<T> {
             OnConflict::Fail => self.failed(key, conflict()),
             OnConflict::Merge(_) => {
                 self.note_met(key, theirs);
-                Met::Again(Some(Resolution::Merged))
+                Met::Again(Resolution::Merged)
             }
         }
     }
@@ -76,8 +76,11 @@ impl<T: Record> Shared<T> {
             return Met::Written(self.settle(key, Settled::Written));
         }
         // What others changed beside it is no more ours than before: the base is what was sent.
-        let base = Self::base_of(&sent).map(|base| Base { partial, ..base });
-        self.rebased(key, base, None)
+        match Self::base_of(&sent) {
+            Ok(base) => self.rebase(key, Base { partial, ..base }, own.alone()),
+            Err(error) => return self.failed(key, error),
+        }
+        Met::WrittenBefore
     }
 
     fn failed(&self, key: &Key, error: Error) -> Met {
@@ -113,7 +116,12 @@ impl<T: Record> Shared<T> {
             }
             _ => Ok(base),
         });
-        self.rebased(key, base, Some(Resolution::Overwritten))
+        match base {
+            Ok(base) => self.rebase(key, base, None),
+            // No change replaces what nobody has seen.
+            Err(error) => return self.failed(key, error),
+        }
+        Met::Again(Resolution::Overwritten)
     }
 
     /// What was known of the item, but for the attributes that an attempt changes: those are as others
@@ -133,32 +141,22 @@ impl<T: Record> Shared<T> {
         let (Some(base), Some(mine)) = (base, &attempt.item) else { return Ok(None) };
         let known = self.stored_item(key, &base)?;
         let known = known.as_deref().map(|item| self.fields(item, key)).transpose()?;
-        let (mine, theirs) = (self.fields(mine, key)?, self.fields(theirs, key)?);
-        let item: Theirs = Some(beneath::<T>(known, &mine, &attempt.changed, theirs).into());
-        // What others changed beside it is not known.
-        Ok(Some(Base { kept: base.kept, partial: true, ..Self::base_of(&item)? }))
+        let (mut mine, theirs) = (self.fields(mine, key)?, self.fields(theirs, key)?);
+        // What was only added to is nobody's, and is added to what others stored.
+        let is_set = |name: &str| !attempt.made.has(name);
+        mine.retain(|(name, _)| is_set(name));
+        let changed: Vec<&str> =
+            attempt.changed.iter().map(|name| &**name).filter(|name| is_set(name)).collect();
+        let item: Theirs = Some(beneath::<T>(known, &mine, &changed, theirs).into());
+        // What others changed beside it is not known; and what is of two items need not fit the type.
+        let unread = |_| Base { item: item.clone(), ..Base::new(Known::Unknown, None) };
+        let mixed = Self::base_of(&item).unwrap_or_else(unread);
+        Ok(Some(Base { kept: base.kept, partial: true, ..mixed }))
     }
 
-    /// The next attempt starts from this, if the type can read it.
-    fn rebased(
-        &self,
-        key: &Key,
-        base: Result<Base<T>, Error>,
-        resolution: Option<Resolution>,
-    ) -> Met {
-        match base {
-            Ok(base) => {
-                self.rebase(key, base);
-                Met::Again(resolution)
-            }
-            // No change replaces what nobody has seen.
-            Err(error) => self.failed(key, error),
-        }
-    }
-
-    /// What others stored is what the next attempt starts from. What the record's type does not know is
-    /// theirs, unless the record is another one.
-    fn rebase(&self, key: &Key, base: Base<T>) {
+    /// What is stored is what the next attempt starts from: what others stored, or an attempt of one's
+    /// own. What the record's type does not know is theirs, unless the record is another one.
+    fn rebase(&self, key: &Key, base: Base<T>, own: Option<&Attempt>) {
         let mut dropped_after_the_lock = None;
         self.slots.lock(key.as_bytes()).transition(key, |slot| {
             slot.since = self.scans.begun();
@@ -166,6 +164,9 @@ impl<T: Record> Shared<T> {
                 unsaved.flight = None;
                 (unsaved.doubt, unsaved.met) = (false, None);
                 unsaved.doubts.clear();
+                if let Some(own) = own {
+                    unsaved.has_made(own);
+                }
                 let replaced = unsaved.base.replaced;
                 if !replaced && matches!(slot.now, Known::Record(_)) {
                     slot.kept.clone_from(&base.kept);

@@ -67,7 +67,7 @@ impl<T: Record> Shared<T> {
     /// Notes what is about to be sent, unless it must wait: a newer value than one of unknown outcome
     /// does, and is not in flight meanwhile.
     fn held_or_sent(&self, key: &Key, sent: &Sent<T>, prepared: Send<T>) -> Take {
-        let Send { action, item, now, attempt, absorbed } = prepared;
+        let Send { action, item, now, attempt, absorbed, lacking } = prepared;
         let target = match (&action, &attempt) {
             (Action::Put(item), _) => Some(&*item.json),
             (_, Some(attempt)) => attempt.item.as_deref(),
@@ -81,6 +81,7 @@ impl<T: Record> Shared<T> {
         }
         self.note_flight(key, (sent.since, absorbed), |flight| {
             (flight.sent, flight.attempt, flight.item) = (now, attempt.map(Arc::new), item);
+            flight.lacking = lacking;
         });
         self.note_write(key);
         Take::Write(action)
@@ -204,9 +205,7 @@ impl<T: Record> Shared<T> {
             _ => now,
         };
         let (seq, sent) = (unsaved.seq, now.clone());
-        let flight =
-            Flight { seq, sent, kept: kept.clone(), exact: true, attempt: None, item: None };
-        unsaved.flight = Some(flight);
+        unsaved.flight = Some(Flight::new(seq, sent, kept.clone()));
         let (base, doubts) = (unsaved.base.clone(), unsaved.doubts.clone());
         let waiting = unsaved.deltas.as_ref().map(|deltas| deltas.waiting.clone());
         let since = unsaved.deltas.as_ref().map_or(0, |deltas| deltas.since);

@@ -1,5 +1,6 @@
 //! What is to be sent for a slot: made of the record, what is kept beside it, and what is stored.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -36,6 +37,8 @@ pub(super) struct Send<T> {
     pub(super) attempt: Option<Attempt>,
     /// The increments that are in the item and go by that.
     pub(super) absorbed: Sums,
+    /// The item as it is stored then, where the type would write more.
+    pub(super) lacking: Option<Arc<[u8]>>,
 }
 
 /// The item that a record is to be.
@@ -44,6 +47,8 @@ struct Target {
     item: EncodedItem,
     /// Those that are in it.
     absorbed: Sums,
+    /// Those that are in it if it is made by it.
+    made: Sums,
 }
 
 impl<T: Record> Shared<T> {
@@ -54,7 +59,8 @@ impl<T: Record> Shared<T> {
                 None => Prepared::Unchanged(sent.now.clone(), Sums::default()),
                 Some(action) => {
                     let (now, absorbed) = (sent.now.clone(), Sums::default());
-                    let send = Send { action, item: None, now, attempt: None, absorbed };
+                    let send =
+                        Send { action, item: None, now, attempt: None, absorbed, lacking: None };
                     Prepared::Send(Box::new(send))
                 }
             }),
@@ -104,12 +110,10 @@ impl<T: Record> Shared<T> {
             })
         };
         let now = versioned(stored.version::<T>().saturating_add(1))?;
-        // What is known to be absent has no attributes.
-        let nothing = matches!(stored, Stored::Absent).then(Fields::new);
-        let target = self.target(key, sent, &now, fields.as_ref().or(nothing.as_ref()))?;
-        let (item, absorbed) = match target {
-            Some(Target { item, absorbed }) => (Some(item), absorbed),
-            None => (None, Sums::default()),
+        let target = self.target(key, sent, &now, stored)?;
+        let (item, absorbed, made) = match target {
+            Some(Target { item, absorbed, made }) => (Some(item), absorbed, made),
+            None => (None, Sums::default(), Sums::default()),
         };
         let target_fields = item.as_ref().map(|item| self.fields(&item.json, key)).transpose()?;
         let target = item.as_ref().zip(target_fields.as_ref());
@@ -131,10 +135,17 @@ impl<T: Record> Shared<T> {
         let Some(Outgoing { action, changed, expects }) = outgoing else {
             return Ok(Prepared::Unchanged(versioned(stored.version::<T>())?, absorbed));
         };
+        let waits = |waiting: &&Sums| **waiting != absorbed && **waiting != made;
+        let waits = sent.waiting.as_ref().filter(waits).is_some();
+        let lacking = fields.as_ref().zip(target_fields.as_ref()).filter(|_| written.is_some());
+        let lacking = lacking.and_then(|(stored, target)| left_out(stored, target, &changed));
+        let item: Met = lacking.clone().or_else(|| item.map(|item| item.json.into()));
         let attempt = matches!(action, Action::Single(_)).then(|| Attempt {
             seq: sent.seq,
+            made,
+            since: sent.since,
             mode: sent.mode,
-            item: item.as_ref().map(|item| Arc::from(&*item.json)),
+            item: item.clone(),
             expects: expects.then(|| {
                 let item = base.as_deref().map(Arc::from);
                 let item = item.or_else(|| version_alone::<T>(&stored));
@@ -142,27 +153,34 @@ impl<T: Record> Shared<T> {
             }),
             changed,
         });
-        let waits = sent.waiting.as_ref().is_some_and(|waiting| *waiting != absorbed);
-        let item = item.filter(|_| waits).map(|item| Arc::from(item.json));
-        Ok(Prepared::Send(Box::new(Send { action, item, now, attempt, absorbed })))
+        let item = item.filter(|_| waits);
+        Ok(Prepared::Send(Box::new(Send { action, item, now, attempt, absorbed, lacking })))
     }
 
     /// The item that a record is to be, but for increments that go on their own: those of attributes
     /// that are otherwise as they are stored. An attribute that is written anyway has them, or it would
-    /// for a moment be what nobody asked for.
+    /// for a moment be what nobody asked for. An item that is made has all of them, or it would lack
+    /// what the type needs.
     fn target(
         &self,
         key: &Key,
         sent: &Sent<T>,
         now: &Known<T>,
-        stored: Option<&Fields<'_>>,
+        stored: Stored<'_>,
     ) -> Result<Option<Target>, Error> {
         let Known::Record(record) = now else { return Ok(None) };
         let item = self.item(record, key, sent.kept.as_deref())?;
         let waiting = sent.waiting.clone().unwrap_or_default();
         if waiting.is_empty() || sent.base.replaced {
-            return Ok(Some(Target { item, absorbed: waiting }));
+            return Ok(Some(Target { item, absorbed: waiting, made: Sums::default() }));
         }
+        let stored = match stored {
+            Stored::Absent => {
+                return Ok(Some(Target { item, absorbed: Sums::default(), made: waiting }));
+            }
+            Stored::Unknown { .. } => None,
+            Stored::Item(stored) => Some(stored),
+        };
         let shown = self.fields(&item.json, key)?;
         let number = |node: &Node<'_>| match node {
             Node::N(text) => text.parse::<Number>().ok(),
@@ -186,7 +204,7 @@ impl<T: Record> Shared<T> {
         fields.retain(|(name, _)| is_set(name) || !alone.has(name));
         let mut json = Vec::with_capacity(item.json.len());
         write_fields(&mut json, &fields);
-        Ok(Some(Target { item: EncodedItem { json, ..item }, absorbed }))
+        Ok(Some(Target { item: EncodedItem { json, ..item }, absorbed, made: Sums::default() }))
     }
 
     /// What is stored as the type would write it, where a field-wise write would add to it.
@@ -364,6 +382,18 @@ fn with_version<T: Record>(now: &Known<T>, version: u64, mode: Mode) -> Known<T>
         }
         _ => now.clone(),
     }
+}
+
+/// An item without what its type adds to what is stored and a write does not change; `None` if that is
+/// nothing.
+fn left_out(stored: &Fields<'_>, item: &Fields<'_>, changed: &[Box<str>]) -> Met {
+    let is_written = |(name, _): &&(Cow<'_, str>, Node<'_>)| {
+        field(stored, name).is_some() || changed.iter().any(|other| **other == **name)
+    };
+    let written: Fields<'_> = item.iter().filter(is_written).cloned().collect();
+    let mut json = Vec::new();
+    write_fields(&mut json, &written);
+    (written.len() < item.len()).then(|| json.into())
 }
 
 /// What is known of an item that was not seen: its version.

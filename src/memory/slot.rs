@@ -176,6 +176,16 @@ pub(crate) struct Unsaved<T> {
 }
 
 impl<T> Unsaved<T> {
+    /// An attempt is what is stored: what it made the item with does not wait any more.
+    pub(super) fn has_made(&mut self, attempt: &Attempt) {
+        let deltas = self.deltas.as_mut().filter(|deltas| deltas.since == attempt.since);
+        let Some(deltas) = deltas else { return };
+        deltas.waiting = deltas.waiting.minus(&attempt.made);
+        if deltas.is_empty() {
+            self.deltas = None;
+        }
+    }
+
     /// What comes is another item than what is stored and what is in flight, even if it is equal.
     fn replace(&mut self) {
         (self.base.exact, self.base.replaced) = (false, true);
@@ -196,9 +206,24 @@ pub(crate) struct Flight<T> {
     pub(crate) attempt: Option<Arc<Attempt>>,
     /// The item that is sent, where that is not what the record says: increments wait.
     pub(crate) item: Option<Arc<[u8]>>,
+    /// The item as it is stored then, where the type would write more.
+    pub(crate) lacking: Option<Arc<[u8]>>,
 }
 
 impl<T> Flight<T> {
+    pub(super) const fn new(seq: u64, sent: Known<T>, kept: Option<Arc<Kept>>) -> Self {
+        Self { seq, sent, kept, exact: true, attempt: None, item: None, lacking: None }
+    }
+
+    /// What is kept beside the record once this is written.
+    fn saved(&self, kept: Option<Arc<Kept>>) -> Option<Arc<Kept>> {
+        match &self.lacking {
+            // Of what came since nobody knows more than the record says.
+            Some(item) if kept == self.kept => Some(Arc::new(Kept::lacking(kept.as_deref(), item))),
+            _ => saved(kept),
+        }
+    }
+
     /// Whether it writes attributes of an item that was never seen.
     fn is_of_part(&self, base: &Base<T>) -> bool {
         let by_fields = |attempt: &Arc<Attempt>| attempt.mode == Mode::FieldWise;
@@ -391,21 +416,25 @@ impl<T: Record> Slot<T> {
         };
         let newest = flight.seq == unsaved.seq || broken(1);
         let partial = unsaved.base.partial || flight.is_of_part(&unsaved.base);
+        if let (Settled::Written, Some(attempt)) = (&settled, &flight.attempt) {
+            unsaved.has_made(attempt);
+        }
         match settled {
             Settled::Written if newest && unsaved.deltas.is_some() => {
                 // Only increments are left, which the record shows.
-                let base = Base::new(flight.sent, saved(flight.kept));
+                self.kept = flight.saved(self.kept.take());
+                let kept = flight.saved(flight.kept.clone());
+                let base = Base::new(flight.sent, kept);
                 unsaved.base = Base { item: flight.item, partial, ..base };
                 unsaved.image = false;
                 unsaved.doubt = false;
                 unsaved.doubts.clear();
-                self.kept = saved(self.kept.take());
             }
             Settled::Written if newest => {
                 self.unsaved = None;
+                self.kept = flight.saved(self.kept.take());
                 // It has its new version.
                 self.now = flight.sent;
-                self.kept = saved(self.kept.take());
                 if broken(20) || partial {
                     // What is stored is not all of it: loaded when somebody asks.
                     (self.now, self.kept) = (Known::Unknown, None);
@@ -416,12 +445,13 @@ impl<T: Record> Slot<T> {
                 // With other attributes beside it an equal record is another item.
                 let exact = flight.exact && flight.kept == self.kept;
                 let replaced = unsaved.base.replaced && !exact;
-                let base = Base::new(flight.sent, saved(flight.kept));
+                self.kept = flight.saved(self.kept.take());
+                let kept = flight.saved(flight.kept.clone());
+                let base = Base::new(flight.sent, kept);
                 unsaved.base = Base { item: flight.item, exact, replaced, partial, ..base };
                 unsaved.image_since = unsaved.seq;
                 unsaved.doubt = false;
                 unsaved.doubts.clear();
-                self.kept = saved(self.kept.take());
             }
             Settled::Pending(crate::Outcome::NotWritten) if broken(8) => {
                 unsaved.flight = Some(flight);

@@ -66,6 +66,8 @@ pub(crate) trait Lease: Send + Sync {
     fn limits(&self) -> Limits;
     /// What is still unsaved of keys that could not be sent, or were lost in a panic.
     fn not_saved(&self, keys: Vec<Key>, error: &Error) -> FlushReport;
+    /// Takes in that these were sent, and lets who waits for a flush go on.
+    fn end(self: Box<Self>, sent: &[Key]);
     /// Lets who waits for a flush go on.
     fn give_back(self: Box<Self>);
 }
@@ -109,6 +111,13 @@ impl<T: Record> Lease for Rounds<T> {
 
     fn not_saved(&self, keys: Vec<Key>, error: &Error) -> FlushReport {
         self.shared().not_saved(keys, &self.shared().place(error.clone())).into_report()
+    }
+
+    fn end(self: Box<Self>, sent: &[Key]) {
+        if self.shared().slots.unsaved_of(sent).len() < sent.len() {
+            self.shared().went_well();
+        }
+        self.give_back();
     }
 
     fn give_back(self: Box<Self>) {
@@ -286,8 +295,8 @@ async fn flush_group(members: Vec<Arc<dyn Member>>) -> FlushReport {
     let limits = parts.iter().map(|part| part.lease.limits());
     let limits = limits.min_by_key(|limits| limits.requests_in_flight).unwrap_or_default();
     report.add(write::run(&sources, keys, limits).await);
-    for part in parts {
-        part.lease.give_back();
+    for Part { lease, keys } in parts {
+        lease.end(&keys);
     }
     report
 }

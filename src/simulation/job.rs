@@ -8,7 +8,9 @@ use std::time::Duration;
 use super::fate::LATE_WRITE_WINDOW;
 use super::store::SimStore;
 use super::task::{Account, Model, Task, Writing, check, report_of};
-use crate::{Database, Error, ErrorKind, Failed, Guard, Increment, Key, MemoryTable, OnConflict};
+use crate::{
+    Database, Error, ErrorKind, Failed, Guard, Increment, Key, MemoryTable, OnConflict, flush_all,
+};
 
 /// Others change `theirs` alone, and nobody here does.
 fn merged(
@@ -19,6 +21,15 @@ fn merged(
     let mine = mine?.clone();
     Some(Account { theirs: theirs.map_or(mine.theirs, |account| account.theirs), ..mine })
 }
+
+const WRITINGS: [Writing; 6] = [
+    Writing::Plain,
+    Writing::Plain,
+    Writing::FieldWise,
+    Writing::Guarded,
+    Writing::Overwriting,
+    Writing::Replacing,
+];
 
 /// What a run is like.
 struct Plan {
@@ -58,7 +69,9 @@ pub(super) fn run(seed: u64) -> Outcome {
 struct Run {
     store: SimStore,
     memory: MemoryTable<Account>,
+    other: MemoryTable<Account>,
     model: Model,
+    other_model: Model,
     plan: Plan,
     random: fastrand::Rng,
 }
@@ -68,8 +81,7 @@ impl Run {
         let mut random = fastrand::Rng::with_seed(seed ^ 0x9e37_79b9_7f4a_7c15);
         let keys = if random.u8(..3) == 0 { random.u32(30..150) } else { random.u32(1..30) };
         let mut plan = Plan {
-            writing: [Writing::Plain, Writing::Plain, Writing::FieldWise, Writing::Guarded]
-                [random.usize(..4)],
+            writing: WRITINGS[random.usize(..WRITINGS.len())],
             tasks: random.u32(1..6),
             keys,
             operations: random.u32(3..40),
@@ -78,7 +90,7 @@ impl Run {
             interval: (random.u8(..4) == 0).then(|| Duration::from_secs(random.u64(1..10))),
             flushes_alone: false,
         };
-        let database = Database::simulated(Arc::new(store.clone()), &["accounts"]);
+        let database = Database::simulated(Arc::new(store.clone()), &["accounts", "others"]);
         let mut builder = MemoryTable::builder(database.table::<Account>())
             .patience(plan.patience)
             .late_write_window(LATE_WRITE_WINDOW)
@@ -86,6 +98,10 @@ impl Run {
         builder = match plan.writing {
             Writing::Plain => builder,
             Writing::FieldWise => builder.field_wise(),
+            Writing::Overwriting => {
+                builder.guarded(Guard::Fields).on_conflict(OnConflict::Overwrite)
+            }
+            Writing::Replacing => builder.guarded(Guard::Item).on_conflict(OnConflict::Overwrite),
             Writing::Guarded => {
                 let guard = if random.bool() { Guard::Item } else { Guard::Fields };
                 builder.guarded(guard).on_conflict(OnConflict::merge(merged))
@@ -103,7 +119,12 @@ impl Run {
             builder = builder.flush_interval(interval);
         }
         let memory = builder.build().expect("the options are legal");
-        Self { store, memory, model: Model::default(), plan, random }
+        let other = MemoryTable::builder(database.table_named::<Account>("others"))
+            .patience(plan.patience)
+            .late_write_window(LATE_WRITE_WINDOW);
+        let other = other.build().expect("the options are legal");
+        let (model, other_model) = (Model::default(), Model::default());
+        Self { store, memory, other, model, other_model, plan, random }
     }
 
     async fn all(mut self) {
@@ -113,7 +134,9 @@ impl Run {
                 number,
                 store: self.store.clone(),
                 memory: self.memory.clone(),
+                other: self.other.clone(),
                 model: Arc::clone(&self.model),
+                other_model: Arc::clone(&self.other_model),
                 writing: self.plan.writing,
                 patience: self.plan.patience,
                 tasks: self.plan.tasks,
@@ -131,6 +154,7 @@ impl Run {
         }
         self.store.heal();
         self.drain().await;
+        self.drain_other().await;
         self.compare().await;
     }
 
@@ -164,6 +188,29 @@ impl Run {
             self.store.violated(format!("still unsaved: {}", left.join(", ")));
         }
         tokio::time::sleep(2 * LATE_WRITE_WINDOW).await;
+    }
+
+    /// The other table, of which nothing was flushed but together with the first.
+    async fn drain_other(&self) {
+        let unsaved = self.other.unsaved().len() as u64;
+        match flush_all(&[&self.memory, &self.other]).await {
+            Ok(report) if report.submitted() == unsaved => {}
+            ended => self.store.violated(format!("{unsaved} were unsaved: {ended:?}")),
+        }
+        let stored: BTreeMap<u32, u64> =
+            self.stored("others").into_values().map(|account| (account.id, account.step)).collect();
+        let model = self.other_model.lock();
+        let expected = model.iter().map(|(id, expected)| (*id, expected.step));
+        let expected: BTreeMap<u32, u64> = expected.collect();
+        if stored != expected {
+            self.store.violated(format!("the other table has {stored:?}, not {expected:?}"));
+        }
+    }
+
+    fn stored(&self, table: &str) -> BTreeMap<u32, Account> {
+        let items = self.store.items(table);
+        let decoded = items.iter().map(|json| crate::codec::decode::<Account>(json));
+        decoded.map(|decoded| decoded.expect("an account").record).map(|it| (it.id, it)).collect()
     }
 
     fn poisonous(&self) -> Vec<u32> {
@@ -247,13 +294,7 @@ impl Run {
 
     /// What is stored is what the tasks were told, and what the memory table says.
     async fn compare(&self) {
-        let stored: BTreeMap<u32, Account> = self
-            .store
-            .items("accounts")
-            .iter()
-            .map(|json| crate::codec::decode::<Account>(json).expect("an account").record)
-            .map(|account| (account.id, account))
-            .collect();
+        let stored = self.stored("accounts");
         let model = self.model.lock().clone();
         for id in 0..self.plan.keys {
             let expected = model.get(&id).cloned().unwrap_or_default();
@@ -266,7 +307,10 @@ impl Run {
                 None => !exists,
                 Some(account) => {
                     let sums = expected.sum..=expected.sum + expected.maybe;
-                    let theirs = account.theirs == expected.theirs;
+                    // What is replaced as a whole has not what others changed meanwhile.
+                    let theirs = account.theirs == expected.theirs
+                        || (self.plan.writing == Writing::Replacing
+                            && account.theirs < expected.theirs);
                     exists && theirs && account.step == expected.step && sums.contains(&account.sum)
                 }
             };

@@ -8,7 +8,10 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::store::SimStore;
-use crate::{ErrorKind, FlushError, FlushReport, MemoryTable, Record};
+use crate::{ErrorKind, FlushError, FlushReport, MemoryTable, Record, flush_all};
+
+/// The first key of the other table.
+pub(super) const OTHER: u32 = 1_000;
 
 /// Something that tasks change: `step` by its owner alone, `sum` by all.
 #[derive(Record, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -49,6 +52,10 @@ pub(super) enum Writing {
     Plain,
     FieldWise,
     Guarded,
+    /// Guarded by the attributes that change, which are written over what others stored.
+    Overwriting,
+    /// Guarded by the whole item, which is written over what others stored.
+    Replacing,
 }
 
 /// Nothing is given up before nothing was written for as long as patience says, since it was first sent.
@@ -87,7 +94,10 @@ pub(super) struct Task {
     pub(super) number: u32,
     pub(super) store: SimStore,
     pub(super) memory: MemoryTable<Account>,
+    /// Another table of the database, of which each record has one owner.
+    pub(super) other: MemoryTable<Account>,
     pub(super) model: Model,
+    pub(super) other_model: Model,
     pub(super) writing: Writing,
     pub(super) patience: Duration,
     pub(super) tasks: u32,
@@ -140,7 +150,7 @@ impl Task {
 
     async fn flush(&mut self) {
         let patience = Duration::from_millis(self.random.u64(..20_000));
-        let ended = match self.random.u8(..6) {
+        let ended = match self.random.u8(..7) {
             // Goes on beside what this task does next.
             4 | 5 => {
                 self.note("flush, not waited for");
@@ -165,6 +175,10 @@ impl Task {
                 self.note(&format!("flush of {id}"));
                 self.memory.flush_keys([id]).await
             }
+            3 => {
+                self.note("flush of all tables");
+                flush_all(&[&self.memory, &self.other]).await
+            }
             _ => {
                 self.note("flush");
                 self.memory.flush().await
@@ -184,7 +198,25 @@ impl Task {
         if id < self.solo && self.random.bool() {
             return self.replace(id).await;
         }
+        if self.random.u8(..4) == 0 {
+            return self.raise_other(OTHER + id).await;
+        }
         self.raise_step(id).await;
+    }
+
+    /// A step of a record of the other table.
+    async fn raise_other(&mut self, id: u32) {
+        self.step += 1;
+        let step = self.step;
+        self.note(&format!("step {step} of {id}"));
+        match self.other.update(id, |account| account.step = step).await {
+            Ok(_) => {
+                let mut model = self.other_model.lock();
+                *model.entry(id).or_default() =
+                    Expected { exists: true, step, ..Expected::default() };
+            }
+            Err(error) => self.note(&format!("not changed: {error}")),
+        }
     }
 
     /// Many at once, so that there is more than a batch of them.

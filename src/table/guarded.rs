@@ -397,7 +397,8 @@ impl<'t, T: Record> Writing<'t, T> {
             Seen::Item(item) => Some(self.fields(item)?),
         };
         let (mine, theirs) = (self.fields(mine)?, self.fields(theirs)?);
-        Ok(Some(beneath::<T>(known, &mine, changed, theirs)))
+        let changed: Vec<&str> = changed.iter().map(|name| &**name).collect();
+        Ok(Some(beneath::<T>(known, &mine, &changed, theirs)))
     }
 
     fn merge(&mut self, merge: &Merge<T>, theirs: Option<T>) -> Result<(), Error> {

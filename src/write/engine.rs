@@ -325,11 +325,12 @@ impl<'e> Engine<'e> {
                 self.made_progress(&write.at);
                 self.count_written(write, more);
             }
-            Met::Again(None) => {
+            Met::WrittenBefore => {
                 self.report.written_before(&write.at);
                 self.plan.push([write.at.clone()]);
             }
-            Met::Again(Some(resolution)) => self.again_after_conflict(write, resolution),
+            Met::Gone => self.plan.push([write.at.clone()]),
+            Met::Again(resolution) => self.again_after_conflict(write, resolution),
             Met::Failed(error) => {
                 self.report.conflict(&write.at, Resolution::Failed);
                 self.report_failed(write, error);

@@ -54,7 +54,7 @@ impl Engine<'_> {
 
     /// Something of a table was written: what was refused was refused on its own account.
     pub(super) fn pass_trial(&mut self, table: usize) {
-        let Ended { refused, waiting, aside } = self.states[table].trial.pass();
+        let Ended { refused, waiting, aside, .. } = self.states[table].trial.pass();
         for (write, failure) in &refused {
             self.park(write, failure);
         }
@@ -87,7 +87,7 @@ impl Engine<'_> {
         if !state.trial.is_condemned() {
             return self.pass_trial(table);
         }
-        let Ended { refused, waiting, aside } = state.trial.pass();
+        let Ended { refused, waiting, aside, .. } = state.trial.pass();
         state.stopped = refused.first().map(|(_, failure)| failure.error.clone());
         self.plan.push(waiting.into_iter().flatten().chain(aside));
         for (write, failure) in &refused {
@@ -115,7 +115,7 @@ impl Engine<'_> {
     pub(super) fn give_up(&mut self, table: usize) {
         let Some(error) = self.states[table].stopped.clone() else { return };
         // A trial that was under way has no end any more.
-        let Ended { refused, waiting, aside } = self.states[table].trial.pass();
+        let Ended { refused, waiting, aside, .. } = self.states[table].trial.pass();
         for (write, failure) in &refused {
             self.fail(write, failure);
         }

@@ -406,11 +406,10 @@ impl Report {
         self.parts.insert(at.clone());
     }
 
-    /// An attempt turned out to be done; it was of this flush, if more than one was.
+    /// An attempt turned out to be done, of this flush or of one that could not tell; what came since is
+    /// still to be sent, if it differs.
     pub(super) fn written_before(&mut self, at: &TableKey) {
-        if self.attempts(at) > 1 {
-            self.parts.insert(at.clone());
-        }
+        self.parts.insert(at.clone());
     }
 
     /// Nobody is changing the key.

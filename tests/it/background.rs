@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use memory_table::{ErrorKind, MemoryTable, MemoryTableBuilder};
+use memory_table::{ErrorKind, MemoryTable, MemoryTableBuilder, flush_all};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::support::{Fault, Player, Stage, at, named, player, players};
@@ -73,7 +73,7 @@ async fn what_is_unsaved_is_flushed_when_the_interval_has_passed() {
 /// An outage makes the pauses long; they are those of the outage.
 #[tokio::test(start_paused = true)]
 async fn no_flush_waits_for_an_outage_that_is_over() {
-    for is_flushed in [true, false] {
+    for how in ["flush", "flush_all", "discard"] {
         let (stage, memory) = built(|b| b.patience(Duration::ZERO).flush_at_records(2)).await;
         stage.faults.always("BatchWriteItem", Fault::access_denied());
         for player in players(2) {
@@ -81,8 +81,10 @@ async fn no_flush_waits_for_an_outage_that_is_over() {
         }
         sleep(Duration::from_secs(100)).await;
         stage.faults.heal();
-        if is_flushed {
+        if how == "flush" {
             assert_eq!(memory.flush().await.unwrap().written, 2);
+        } else if how == "flush_all" {
+            assert_eq!(flush_all(&[&memory]).await.unwrap().written, 2);
         } else {
             for player in players(2) {
                 memory.discard(at(&player.name)).await.unwrap();
@@ -93,7 +95,7 @@ async fn no_flush_waits_for_an_outage_that_is_over() {
             memory.put(player(name, 1.0)).await.unwrap();
         }
         sleep(Duration::from_secs(1)).await;
-        assert_eq!(memory.unsaved().len(), 0, "flushed before: {is_flushed}");
+        assert_eq!(memory.unsaved().len(), 0, "after {how}");
     }
 }
 

@@ -406,6 +406,7 @@ async fn is_interrupted_by(signal: &str) {
     let mut command = crate::support::example("etl");
     command.current_dir(job.folder.path()).stdin(Stdio::null()).stderr(Stdio::piped());
     command.args(["--endpoint", &server.url(), "--json", "out.json", "--goals", "pipe"]);
+    std::fs::write(job.path("out.json"), "of an earlier run").unwrap();
     let child = command.spawn().unwrap();
     let written = tokio::task::spawn_blocking(move || {
         let mut input = std::fs::File::options().write(true).open(pipe).unwrap();
@@ -419,6 +420,7 @@ async fn is_interrupted_by(signal: &str) {
     while loads.load(Ordering::SeqCst) < 20 {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
+    assert_eq!(std::fs::read_to_string(job.path("out.json")).unwrap(), "", "no figures yet");
     let id = child.id().to_string();
     assert!(std::process::Command::new("kill").args([signal, &id]).status().unwrap().success());
     let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await;

@@ -1,5 +1,7 @@
 //! Field-wise writes: the attributes that changed, and no others.
 
+mod made;
+
 use std::time::Duration;
 
 use memory_table::aws_sdk_dynamodb::types::AttributeValue;

@@ -867,6 +867,60 @@ async fn overwriting_attributes_leaves_what_others_changed_beside_them() {
     assert_eq!(memory.get("/").await.unwrap().as_deref(), Some(&both), "it is read anew");
 }
 
+/// The end is not before the beginning.
+#[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[record(table = "spans", after_load = "Self::check")]
+struct Span {
+    #[record(partition_key)]
+    id: u32,
+    begin: u32,
+    end: u32,
+}
+
+impl Span {
+    fn check(&mut self) -> Result<(), String> {
+        if self.begin <= self.end { Ok(()) } else { Err("it ends before it begins".into()) }
+    }
+}
+
+/// What was loaded, with their value of what is changed, need not be a record.
+#[tokio::test]
+async fn overwriting_attributes_does_not_read_what_is_of_two_items() {
+    let stage = Stage::<Span>::new().await;
+    stage.truth.put(&Span { id: 1, begin: 8, end: 9 }).await.unwrap();
+    let builder = stage.builder().guarded(Guard::Fields).on_conflict(OnConflict::Overwrite);
+    let memory = builder.build().unwrap();
+    memory.update_existing(1, |span| span.end = 20).await.unwrap();
+    stage.truth.put(&Span { id: 1, begin: 2, end: 3 }).await.unwrap();
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, report.conflicts[0].resolution), (1, Resolution::Overwritten));
+    let both = Span { id: 1, begin: 2, end: 20 };
+    assert_eq!(stage.truth.get(1).await.unwrap().as_ref(), Some(&both));
+    assert_eq!(memory.get(1).await.unwrap().as_deref(), Some(&both), "it is read anew");
+}
+
+/// As many bad ones in front as a batch has.
+#[tokio::test]
+async fn a_whole_batch_of_bad_records_in_front_stops_nobody_else() {
+    let (stage, _) = loaded(Guard::Item, OnConflict::Fail).await;
+    for plain in [true, false] {
+        let builder = stage.builder().requests_in_flight(1);
+        let builder = if plain { builder } else { builder.guarded(Guard::Item) };
+        let memory = builder.build().unwrap();
+        for number in 0..300 {
+            memory.put(page(&format!("/{plain}/{number:03}"), number, 0)).await.unwrap();
+        }
+        let is_bad = move |item: &serde_json::Value| {
+            let number = item["url"]["S"].as_str().and_then(|url| url.rsplit('/').next());
+            number.is_some_and(|number| number < "030" || number > "280")
+        };
+        stage.faults.always(if plain { "BatchWriteItem" } else { PUT }, Fault::poison(is_bad));
+        let report = memory.flush().await.unwrap_err().into_report();
+        let counts = (report.written, report.parked.len(), report.failed.len());
+        assert_eq!(counts, (251, 49, 0), "plain: {plain}");
+    }
+}
+
 #[tokio::test]
 async fn overwriting_attributes_expects_what_was_met_of_them() {
     let (stage, memory) = loaded(Guard::Fields, OnConflict::Overwrite).await;
@@ -999,6 +1053,20 @@ async fn what_differs_beside_the_same_version_is_a_conflict() {
     stage.faults.next(UPDATE, lost.foreign_write_before(move || write("b", "bob", "2")));
     let error = memory.flush().await.unwrap_err();
     assert_eq!(error.report().conflicts.len(), 1);
+}
+
+/// The flush before could not tell that it had landed.
+#[tokio::test]
+async fn what_landed_unheard_is_written_in_the_flush_that_finds_it() {
+    let (stage, _) = loaded(Guard::Item, OnConflict::Fail).await;
+    let builder = stage.builder().guarded(Guard::Item).on_conflict(OnConflict::Fail);
+    let memory = builder.patience(Duration::ZERO).build().unwrap();
+    memory.update("/", |page| page.visits = 2).await.unwrap();
+    stage.faults.next(UPDATE, Fault::connection_reset().after_applying());
+    assert_eq!(memory.flush().await.unwrap_err().report().failed.len(), 1);
+    memory.put(page("/", 2, 10)).await.unwrap();
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, report.unchanged, report.conflicts.len()), (1, 0, 0));
 }
 
 #[tokio::test]

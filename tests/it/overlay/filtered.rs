@@ -128,3 +128,24 @@ async fn a_filter_holds_for_an_item_with_increments() {
     assert_eq!(memory.flush().await.unwrap().written, 1);
     assert_eq!(found(&memory, both).await, [[1]; 4]);
 }
+
+/// What is saved field by field has not what the type adds, and is not read anew for that.
+#[tokio::test]
+async fn a_filter_holds_for_what_a_field_wise_save_left_out() {
+    let stage = Stage::<Good>::new().await;
+    store(&stage, 1, &[]).await;
+    let memory = stage.builder().field_wise().build().unwrap();
+    memory.get(("a", 1)).await.unwrap().unwrap();
+    let lacks = || Good::FIELDS.count.not_exists();
+    for maker in ["n", "m"] {
+        memory.update_existing(("a", 1), |good| good.maker = maker.into()).await.unwrap();
+        assert_eq!(memory.flush().await.unwrap().written, 1);
+    }
+    assert_eq!(memory.stats().items_read, 1);
+    assert_eq!(found(&memory, lacks).await, [[1]; 4]);
+    assert_eq!(found(&memory, || !lacks()).await, [[0; 0]; 4]);
+    memory.update_existing(("a", 1), |good| good.count = 3).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(found(&memory, lacks).await, [[0; 0]; 4]);
+    assert_eq!(stage.truth.get(("a", 1)).await.unwrap(), Some(good(1, 3)));
+}
