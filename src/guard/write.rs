@@ -138,7 +138,10 @@ impl<'a> Request<'a> {
         item: &'a Fields<'a>,
         target: Target<'a>,
     ) -> Result<Option<Outgoing>, Error> {
-        let changed = changed::<T>(item, target.fields, &[]);
+        let mut changed = changed::<T>(item, target.fields, &[]);
+        if let Some(written) = self.written {
+            keep_what_was_changed(&mut changed, item, written, self.doubtful.unwrap_or_default());
+        }
         let is_version = |name: &str| T::VERSION == Some(name);
         if self.doubtful.is_none() && changed.names().all(is_version) {
             return Ok(None);

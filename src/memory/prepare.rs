@@ -207,7 +207,7 @@ impl<T: Record> Shared<T> {
         Ok(Some(Target { item: EncodedItem { json, ..item }, absorbed, made: Sums::default() }))
     }
 
-    /// What is stored as the type would write it, where a field-wise write would add to it.
+    /// What is stored as the type would write it, where a write by fields would add to it.
     fn as_written(
         &self,
         key: &Key,
@@ -215,7 +215,7 @@ impl<T: Record> Shared<T> {
         stored: Option<(&[u8], &Fields<'_>)>,
         target: Option<(&EncodedItem, &Fields<'_>)>,
     ) -> Option<Vec<u8>> {
-        let (stored, fields) = stored.filter(|_| mode == Mode::FieldWise)?;
+        let (stored, fields) = stored.filter(|_| mode.is_by_fields())?;
         let (_, target) = target?;
         if target.iter().all(|(name, _)| field(fields, name).is_some()) {
             return None;

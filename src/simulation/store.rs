@@ -37,8 +37,8 @@ struct State {
     confirmed: HashSet<(Arc<str>, Vec<u8>)>,
     /// When a record was first sent since it was written or given up, and last answered.
     sent: HashMap<Key, (Instant, Instant)>,
-    /// When something was confirmed as written.
-    written: Vec<Instant>,
+    /// When something of a table was confirmed as written.
+    written: Vec<(Arc<str>, Instant)>,
     /// Tokens of transactions that were applied.
     tokens: HashSet<Arc<str>>,
     began: Instant,
@@ -329,21 +329,22 @@ impl SimStore {
                     state.confirmed.insert(at);
                 }
                 state.sent.remove(key);
-                state.written.push(Instant::now());
+                state.written.push((Arc::clone(table), Instant::now()));
             }
         }
         Ok((fate.unprocessed, done))
     }
 
-    /// A record was given up: how long nothing of it or of others had been written then.
-    pub(super) fn given_up(&self, key: &Key) -> Option<Duration> {
+    /// A record was given up: how long nothing of its table had been written then.
+    pub(super) fn given_up(&self, table: &str, key: &Key) -> Option<Duration> {
         let mut state = self.0.lock();
         if state.in_flight.iter().any(|(_, flying)| flying == key) {
             // The next flush has begun.
             return None;
         }
         let (sent, answered) = state.sent.remove(key)?;
-        let before = state.written.iter().copied().filter(|written| *written < answered);
+        let of_table = state.written.iter().filter(|(of, _)| **of == *table);
+        let before = of_table.map(|(_, written)| *written).filter(|written| *written < answered);
         Some(answered - before.max().unwrap_or(sent).max(sent))
     }
 

@@ -62,7 +62,7 @@ pub(super) enum Writing {
 pub(super) fn see_patience(store: &SimStore, patience: Duration, report: &FlushReport) {
     for failed in &report.failed {
         let is_impatient = matches!(failed.error.kind(), ErrorKind::Throttled | ErrorKind::Service);
-        if is_impatient && let Some(since) = store.given_up(&failed.key) {
+        if is_impatient && let Some(since) = store.given_up(&failed.table, &failed.key) {
             // The time that an answer takes is measured by the one side and not by the other.
             if since + Duration::from_millis(1) < patience {
                 store.violated(format!("given up after {since:?} of {patience:?}: {failed}"));

@@ -899,6 +899,21 @@ async fn overwriting_attributes_does_not_read_what_is_of_two_items() {
     assert_eq!(memory.get(1).await.unwrap().as_deref(), Some(&both), "it is read anew");
 }
 
+/// The stored item lacks an attribute that the type writes: others may set it meanwhile.
+#[tokio::test]
+async fn what_the_type_adds_is_not_guarded_where_fields_are() {
+    let (stage, _) = loaded(Guard::Fields, OnConflict::Overwrite).await;
+    let client = stage.truth.database().client();
+    let put = client.put_item().table_name(stage.truth.name().unwrap());
+    put.item("url", AttributeValue::S("/".into())).send().await.unwrap();
+    let memory = guarded(&stage, Guard::Fields, OnConflict::Overwrite);
+    memory.update("/", |page| page.visits = 2).await.unwrap();
+    stage.truth.increment("/", Page::FIELDS.links, 7).await.unwrap();
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, report.conflicts.len()), (1, 0));
+    assert_eq!(stored(&stage, "/").await, Some((2, 7)));
+}
+
 /// As many bad ones in front as a batch has.
 #[tokio::test]
 async fn a_whole_batch_of_bad_records_in_front_stops_nobody_else() {
