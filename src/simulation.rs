@@ -12,6 +12,9 @@ mod task;
 
 use std::ops::Range;
 
+pub(crate) use fate::Fault;
+pub(crate) use store::SimStore;
+
 /// The seeds of a run of all tests; the long run has more.
 const SEEDS: Range<u64> = 0..1_000;
 

@@ -78,6 +78,10 @@ impl Sums {
         self.0.iter().find(|(known, _)| **known == *name).map(|(_, number)| number)
     }
 
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| &**name)
+    }
+
     pub(crate) fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
     }

@@ -6,6 +6,7 @@
 //! must not return as a list): as long as its value did not change, it is written back as it was.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::tree::{Fields, Node, field, fields_size, parse_item, parse_value, write_fields};
 use super::{CodecError, EncodedItem};
@@ -68,6 +69,14 @@ impl Kept {
     pub(crate) fn lacking(kept: Option<&Self>, item: &[u8]) -> Self {
         let saved = kept.and_then(Self::saved);
         Self { stale: true, ..Self::with_original(saved, item) }
+    }
+
+    /// The same beside a record whose item is stored as this now.
+    pub(crate) fn beside_item(self: &Arc<Self>, item: &[u8]) -> Arc<Self> {
+        if self.original.is_none() {
+            return Arc::clone(self);
+        }
+        Arc::new(Self { original: Some(item.into()), ..Self::clone(self) })
     }
 
     /// The item as it is stored, of which this is kept beside the record that is given encoded.

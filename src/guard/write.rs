@@ -131,6 +131,20 @@ impl<'a> Request<'a> {
         Self::single::<T>(form, &Changed::default(), &there::<T>(expected), size)
     }
 
+    /// Another item in place of one that is as it was seen: what others gave it beside that does not stay.
+    fn replace<T: Record>(
+        guard: Guard,
+        item: &'a Fields<'a>,
+        target: Target<'a>,
+    ) -> Result<Outgoing, Error> {
+        let expected = match guard {
+            Guard::Version => seen_version::<T>(item),
+            Guard::Item | Guard::Fields => seen::<T>(item, |_| true),
+        };
+        let form = Form::Put(target.item.clone());
+        Self::single::<T>(form, &Changed::default(), &there::<T>(expected), target.item.size)
+    }
+
     /// The attributes that changed, if what the guard says is still stored.
     fn update<T: Record>(
         &self,
@@ -145,6 +159,9 @@ impl<'a> Request<'a> {
         let is_version = |name: &str| T::VERSION == Some(name);
         if self.doubtful.is_none() && changed.names().all(is_version) {
             return Ok(None);
+        }
+        if self.replaces {
+            return Self::replace::<T>(guard, item, target).map(Some);
         }
         // What an attempt before changed may have landed, and would stay.
         let doubtful = self.doubtful.unwrap_or_default().iter().map(|name| &**name);

@@ -6,7 +6,6 @@ use super::fence::Expectation;
 use super::slot::{Flight, Known};
 use crate::codec::Kept;
 use crate::guard::Mode;
-use crate::sums::Sums;
 
 /// What the database has, as last loaded, written or met.
 pub(crate) struct Base<T> {
@@ -60,11 +59,6 @@ pub(crate) struct Attempt {
     pub(crate) item: Met,
     /// The attributes that it changes.
     pub(crate) changed: Arc<[Box<str>]>,
-    /// Increments that are in the item and wait for it to be made: it is made with them, or they go
-    /// behind it.
-    pub(crate) made: Sums,
-    /// The number of the first of them.
-    pub(crate) since: u64,
     /// What it expects, if it is guarded.
     pub(crate) expects: Option<Expectation>,
 }
@@ -85,14 +79,6 @@ impl<T> Doubt<T> {
         match flight.attempt {
             Some(attempt) => Self::Alone(attempt),
             None => Self::Whole { seq: flight.seq, sent: flight.sent, kept: flight.kept },
-        }
-    }
-
-    /// The attempt, if it was one to write a record alone.
-    pub(super) fn alone(&self) -> Option<&Attempt> {
-        match self {
-            Self::Alone(attempt) => Some(attempt),
-            Self::Whole { .. } => None,
         }
     }
 

@@ -171,6 +171,10 @@ impl<T: Record> super::MemoryTable<T> {
             self.shared.evict(&key);
         }
     }
+
+    pub(crate) fn is_flushing(&self) -> bool {
+        self.shared.is_flushing()
+    }
 }
 
 #[cfg(test)]

@@ -9,13 +9,14 @@ use super::outgoing::operation;
 use super::slot::{Change, Known};
 use super::turn::Turn;
 use crate::breaks::broken;
-use crate::codec::tree::parse_item;
+use crate::codec::tree::{Node, field, parse_item};
 use crate::codec::{Decoded, decode, same_items};
 use crate::error::{BoxError, Error, ErrorKind};
 use crate::guard::{Merge, Mode, OnConflict, Resolution, beneath, conflict, is_own};
 use crate::key::Key;
 use crate::record::Record;
 use crate::store::{Operation, Outcome};
+use crate::types::Number;
 use crate::write::{Met, Settled, Take};
 
 /// What was in flight when something else was met.
@@ -77,7 +78,7 @@ impl<T: Record> Shared<T> {
         }
         // What others changed beside it is no more ours than before: the base is what was sent.
         match Self::base_of(&sent) {
-            Ok(base) => self.rebase(key, Base { partial, ..base }, own.alone()),
+            Ok(base) => self.rebase(key, Base { partial, ..base }),
             Err(error) => return self.failed(key, error),
         }
         Met::WrittenBefore
@@ -117,7 +118,7 @@ impl<T: Record> Shared<T> {
             _ => Ok(base),
         });
         match base {
-            Ok(base) => self.rebase(key, base, None),
+            Ok(base) => self.rebase(key, base),
             // No change replaces what nobody has seen.
             Err(error) => return self.failed(key, error),
         }
@@ -132,18 +133,22 @@ impl<T: Record> Shared<T> {
         attempt: &Attempt,
         theirs: &[u8],
     ) -> Result<Option<Base<T>>, Error> {
-        let base = {
+        let (base, waiting) = {
             let mut locked = self.slots.lock(key.as_bytes());
-            let unsaved = locked.find(key.as_bytes()).and_then(|slot| slot.unsaved.as_ref());
+            let Some(slot) = locked.find(key.as_bytes()) else { return Ok(None) };
             let seen = |base: &&Base<T>| base.is_seen() && !base.replaced;
-            unsaved.map(|unsaved| &unsaved.base).filter(seen).cloned()
+            let base = slot.unsaved.as_ref().map(|unsaved| &unsaved.base).filter(seen).cloned();
+            (base, slot.deltas().map(|deltas| deltas.waiting.clone()).unwrap_or_default())
         };
         let (Some(base), Some(mine)) = (base, &attempt.item) else { return Ok(None) };
         let known = self.stored_item(key, &base)?;
         let known = known.as_deref().map(|item| self.fields(item, key)).transpose()?;
         let (mut mine, theirs) = (self.fields(mine, key)?, self.fields(theirs, key)?);
-        // What was only added to is nobody's, and is added to what others stored.
-        let is_set = |name: &str| !attempt.made.has(name);
+        // What is only added to is added to what others stored.
+        let is_zero = |name: &str| field(&mine, name).is_some_and(is_zero);
+        let added: Vec<Box<str>> =
+            waiting.names().filter(|name| is_zero(name)).map(Box::from).collect();
+        let is_set = |name: &str| added.iter().all(|added| **added != *name);
         mine.retain(|(name, _)| is_set(name));
         let changed: Vec<&str> =
             attempt.changed.iter().map(|name| &**name).filter(|name| is_set(name)).collect();
@@ -156,7 +161,7 @@ impl<T: Record> Shared<T> {
 
     /// What is stored is what the next attempt starts from: what others stored, or an attempt of one's
     /// own. What the record's type does not know is theirs, unless the record is another one.
-    fn rebase(&self, key: &Key, base: Base<T>, own: Option<&Attempt>) {
+    fn rebase(&self, key: &Key, base: Base<T>) {
         let mut dropped_after_the_lock = None;
         self.slots.lock(key.as_bytes()).transition(key, |slot| {
             slot.since = self.scans.begun();
@@ -164,9 +169,6 @@ impl<T: Record> Shared<T> {
                 unsaved.flight = None;
                 (unsaved.doubt, unsaved.met) = (false, None);
                 unsaved.doubts.clear();
-                if let Some(own) = own {
-                    unsaved.has_made(own);
-                }
                 let replaced = unsaved.base.replaced;
                 if !replaced && matches!(slot.now, Known::Record(_)) {
                     slot.kept.clone_from(&base.kept);
@@ -310,4 +312,8 @@ impl<T: Record> Shared<T> {
         let base = Base::new(Known::Record(Arc::new(record)), kept.map(Arc::new));
         Ok(Base { item: Some(Arc::clone(item)), ..base })
     }
+}
+
+fn is_zero(node: &Node<'_>) -> bool {
+    matches!(node, Node::N(text) if text.parse::<Number>().is_ok_and(|number| number == Number::default()))
 }

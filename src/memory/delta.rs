@@ -126,6 +126,9 @@ impl<T: Record> Slot<T> {
         deltas.frozen = None;
         let (replaced, partial) = (unsaved.base.replaced, unsaved.base.partial);
         let is_known = applied.item.is_some();
+        if let Some((kept, item)) = self.kept.as_ref().zip(applied.item.as_ref()) {
+            self.kept = Some(kept.beside_item(item));
+        }
         unsaved.base = Base {
             item: applied.item,
             exact: is_known,

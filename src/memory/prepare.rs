@@ -47,8 +47,6 @@ struct Target {
     item: EncodedItem,
     /// Those that are in it.
     absorbed: Sums,
-    /// Those that are in it if it is made by it.
-    made: Sums,
 }
 
 impl<T: Record> Shared<T> {
@@ -111,9 +109,9 @@ impl<T: Record> Shared<T> {
         };
         let now = versioned(stored.version::<T>().saturating_add(1))?;
         let target = self.target(key, sent, &now, stored)?;
-        let (item, absorbed, made) = match target {
-            Some(Target { item, absorbed, made }) => (Some(item), absorbed, made),
-            None => (None, Sums::default(), Sums::default()),
+        let (item, absorbed) = match target {
+            Some(Target { item, absorbed }) => (Some(item), absorbed),
+            None => (None, Sums::default()),
         };
         let target_fields = item.as_ref().map(|item| self.fields(&item.json, key)).transpose()?;
         let target = item.as_ref().zip(target_fields.as_ref());
@@ -135,15 +133,12 @@ impl<T: Record> Shared<T> {
         let Some(Outgoing { action, changed, expects }) = outgoing else {
             return Ok(Prepared::Unchanged(versioned(stored.version::<T>())?, absorbed));
         };
-        let waits = |waiting: &&Sums| **waiting != absorbed && **waiting != made;
-        let waits = sent.waiting.as_ref().filter(waits).is_some();
+        let waits = sent.waiting.as_ref().is_some_and(|waiting| *waiting != absorbed);
         let lacking = fields.as_ref().zip(target_fields.as_ref()).filter(|_| written.is_some());
-        let lacking = lacking.and_then(|(stored, target)| left_out(stored, target, &changed));
+        let lacking = lacking.and_then(|(stored, target)| left_out::<T>(stored, target, &changed));
         let item: Met = lacking.clone().or_else(|| item.map(|item| item.json.into()));
         let attempt = matches!(action, Action::Single(_)).then(|| Attempt {
             seq: sent.seq,
-            made,
-            since: sent.since,
             mode: sent.mode,
             item: item.clone(),
             expects: expects.then(|| {
@@ -159,8 +154,8 @@ impl<T: Record> Shared<T> {
 
     /// The item that a record is to be, but for increments that go on their own: those of attributes
     /// that are otherwise as they are stored. An attribute that is written anyway has them, or it would
-    /// for a moment be what nobody asked for. An item that is made has all of them, or it would lack
-    /// what the type needs.
+    /// for a moment be what nobody asked for. An item that is made has all its attributes, with the
+    /// increments behind it: it may be made twice, as far as anybody hears, and they are done once.
     fn target(
         &self,
         key: &Key,
@@ -172,14 +167,14 @@ impl<T: Record> Shared<T> {
         let item = self.item(record, key, sent.kept.as_deref())?;
         let waiting = sent.waiting.clone().unwrap_or_default();
         if waiting.is_empty() || sent.base.replaced {
-            return Ok(Some(Target { item, absorbed: waiting, made: Sums::default() }));
+            return Ok(Some(Target { item, absorbed: waiting }));
         }
-        let stored = match stored {
-            Stored::Absent => {
-                return Ok(Some(Target { item, absorbed: Sums::default(), made: waiting }));
-            }
-            Stored::Unknown { .. } => None,
-            Stored::Item(stored) => Some(stored),
+        let nothing = Fields::new();
+        let (stored, is_made) = match stored {
+            Stored::Unknown { .. } => (None, false),
+            // What is known to be absent has no attributes.
+            Stored::Absent => (Some(&nothing), true),
+            Stored::Item(stored) => (Some(stored), false),
         };
         let shown = self.fields(&item.json, key)?;
         let number = |node: &Node<'_>| match node {
@@ -196,15 +191,15 @@ impl<T: Record> Shared<T> {
         let (alone, absorbed) = waiting.clone().partition(is_unchanged);
         let json = self.without(&item, key, &alone)?;
         let mut fields = self.fields(&json, key)?;
-        // What is not stored is not to be made before it is added to.
+        // An attribute that an item lacks is not to be made before it is added to.
         let is_set = |name: &str| {
             let is_stored = stored.is_none_or(|stored| field(stored, name).is_some());
-            is_stored && field(&shown, name).is_some()
+            (is_stored || is_made) && field(&shown, name).is_some()
         };
         fields.retain(|(name, _)| is_set(name) || !alone.has(name));
         let mut json = Vec::with_capacity(item.json.len());
         write_fields(&mut json, &fields);
-        Ok(Some(Target { item: EncodedItem { json, ..item }, absorbed, made: Sums::default() }))
+        Ok(Some(Target { item: EncodedItem { json, ..item }, absorbed }))
     }
 
     /// What is stored as the type would write it, where a write by fields would add to it.
@@ -386,7 +381,11 @@ fn with_version<T: Record>(now: &Known<T>, version: u64, mode: Mode) -> Known<T>
 
 /// An item without what its type adds to what is stored and a write does not change; `None` if that is
 /// nothing.
-fn left_out(stored: &Fields<'_>, item: &Fields<'_>, changed: &[Box<str>]) -> Met {
+fn left_out<T: Record>(stored: &Fields<'_>, item: &Fields<'_>, changed: &[Box<str>]) -> Met {
+    if changed.iter().any(|name| **name == *T::PARTITION_KEY) {
+        // It is put as a whole.
+        return None;
+    }
     let is_written = |(name, _): &&(Cow<'_, str>, Node<'_>)| {
         field(stored, name).is_some() || changed.iter().any(|other| **other == **name)
     };

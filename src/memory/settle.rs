@@ -112,7 +112,7 @@ impl<T: Record> Shared<T> {
     /// The item that is stored once increments are applied, if it is known.
     fn base_with(&self, key: &Key, base: &Base<T>, sums: &Sums) -> Option<Vec<u8>> {
         let item = match (&base.item, &base.known) {
-            _ if !base.exact || base.partial => return None,
+            _ if !base.exact => return None,
             (None, Known::Unknown) => return None,
             // Nothing is sent, and nothing made.
             (None, Known::Absent) if sums.is_zero() => return None,

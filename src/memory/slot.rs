@@ -176,16 +176,6 @@ pub(crate) struct Unsaved<T> {
 }
 
 impl<T> Unsaved<T> {
-    /// An attempt is what is stored: what it made the item with does not wait any more.
-    pub(super) fn has_made(&mut self, attempt: &Attempt) {
-        let deltas = self.deltas.as_mut().filter(|deltas| deltas.since == attempt.since);
-        let Some(deltas) = deltas else { return };
-        deltas.waiting = deltas.waiting.minus(&attempt.made);
-        if deltas.is_empty() {
-            self.deltas = None;
-        }
-    }
-
     /// What comes is another item than what is stored and what is in flight, even if it is equal.
     fn replace(&mut self) {
         (self.base.exact, self.base.replaced) = (false, true);
@@ -416,9 +406,6 @@ impl<T: Record> Slot<T> {
         };
         let newest = flight.seq == unsaved.seq || broken(1);
         let partial = unsaved.base.partial || flight.is_of_part(&unsaved.base);
-        if let (Settled::Written, Some(attempt)) = (&settled, &flight.attempt) {
-            unsaved.has_made(attempt);
-        }
         match settled {
             Settled::Written if newest && unsaved.deltas.is_some() => {
                 // Only increments are left, which the record shows.

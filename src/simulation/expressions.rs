@@ -12,20 +12,29 @@ pub(super) type Item = Option<Vec<u8>>;
 
 /// Whether the condition of a write holds.
 pub(super) fn holds(expressions: &Rendered, item: &Item) -> bool {
-    let values = parse_item(&expressions.values).expect("values");
-    let stored = item.as_deref().map(|json| parse_item(json).expect("an item")).unwrap_or_default();
     let condition = expressions.condition.as_deref().unwrap_or_default();
+    let stored = item.as_deref().map(|json| parse_item(json).expect("an item")).unwrap_or_default();
+    all_hold(condition, expressions, &stored)
+}
+
+/// Whether an item meets a condition of a query.
+pub(super) fn meets(condition: &str, expressions: &Rendered, item: &[u8]) -> bool {
+    all_hold(condition, expressions, &parse_item(item).expect("an item"))
+}
+
+fn all_hold(condition: &str, expressions: &Rendered, stored: &Fields<'_>) -> bool {
+    let values = parse_item(&expressions.values).expect("values");
     condition.split(" AND ").filter(|part| !part.is_empty()).all(|part| {
         let inside = |function| part.strip_prefix(function)?.strip_suffix(')');
         if let Some(name) = inside("attribute_exists(") {
-            return field(&stored, named(expressions, name)).is_some();
+            return field(stored, named(expressions, name)).is_some();
         }
         if let Some(name) = inside("attribute_not_exists(") {
-            return field(&stored, named(expressions, name)).is_none();
+            return field(stored, named(expressions, name)).is_none();
         }
         let (name, value) = part.split_once('=').expect("a comparison");
-        let expected = field(&values, value).expect("a value");
-        field(&stored, named(expressions, name)).is_some_and(|node| node.same(expected))
+        let expected = field(&values, value.trim()).expect("a value");
+        field(stored, named(expressions, name.trim())).is_some_and(|node| node.same(expected))
     })
 }
 

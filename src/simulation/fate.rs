@@ -1,5 +1,6 @@
 //! What becomes of a request, as a seed draws it.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ pub(super) struct Fate {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
+pub(crate) enum Fault {
     Throttled,
     /// Not applied, and that is said.
     Refused,
@@ -32,6 +33,19 @@ enum Fault {
     /// Applied, which nobody knows.
     LostAfter,
     FailedAfter,
+    /// The first of several keys is left.
+    Unprocessed,
+}
+
+impl Fault {
+    pub(crate) const ALL: &'static [Self] = &[
+        Self::Throttled,
+        Self::Refused,
+        Self::LostBefore,
+        Self::LostAfter,
+        Self::FailedAfter,
+        Self::Unprocessed,
+    ];
 }
 
 impl Fate {
@@ -40,7 +54,7 @@ impl Fate {
             Fault::Throttled => Some(drawn(Class::Throttled, Outcome::NotWritten)),
             Fault::Refused => Some(drawn(Class::Transient, Outcome::NotWritten)),
             Fault::LostBefore => Some(drawn(Class::Transient, Outcome::OutcomeUnknown)),
-            Fault::LostAfter | Fault::FailedAfter => None,
+            Fault::LostAfter | Fault::FailedAfter | Fault::Unprocessed => None,
         }
     }
 
@@ -60,6 +74,8 @@ pub(super) struct Fates {
     /// While nothing is answered well.
     outage: Range<Duration>,
     healed: bool,
+    /// What becomes of the next requests, whatever the seed says.
+    pub(super) script: VecDeque<Fault>,
 }
 
 impl Fates {
@@ -71,7 +87,7 @@ impl Fates {
         let begins = Duration::from_millis(random.u64(..30_000));
         let lasts = if random.u8(..3) == 0 { random.u64(..40_000) } else { 0 };
         let outage = begins..begins + Duration::from_millis(lasts);
-        Self { random, failing, leaving, slowest, outage, healed: false }
+        Self { random, failing, leaving, slowest, outage, healed: false, script: VecDeque::new() }
     }
 
     pub(super) fn heal(&mut self) {
@@ -81,6 +97,13 @@ impl Fates {
     /// What becomes of a request for so many keys, so long after the beginning.
     pub(super) fn draw(&mut self, keys: usize, elapsed: Duration) -> Fate {
         let mut fate = Fate { before: self.time(), after: self.time(), ..Fate::default() };
+        if let Some(fault) = self.script.pop_front() {
+            fate.fault = Some(fault);
+            if fault == Fault::Unprocessed && keys > 1 {
+                fate.unprocessed.push(0);
+            }
+            return fate;
+        }
         if self.healed {
             return fate;
         }

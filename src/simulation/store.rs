@@ -7,8 +7,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::expressions::{Item, holds, updated};
-use super::fate::{Fate, Fates};
+use super::expressions::{Item, holds, meets, updated};
+use super::fate::{Fate, Fates, Fault};
 use crate::codec::EncodedItem;
 use crate::codec::tree::{Node, field, parse_item, write_fields};
 use crate::error::{Error, ErrorKind};
@@ -111,23 +111,45 @@ impl State {
 
     /// What is stored behind the place where a page begins, as much as it may have.
     fn page(&self, table: &TableRef, page: &PageRequest) -> Page {
-        assert_eq!(page.segments, 1, "segments are not simulated");
-        let key = |json: &[u8]| crate::codec::item_key(json, table.partition_key, table.sort_key);
-        let start = page.start.as_deref().and_then(key);
-        let start = start.map(|key| key.as_bytes().to_vec()).unwrap_or_default();
-        let start = (Arc::clone(&table.name), start);
-        let of_table = self.items.range(start.clone()..).filter(|((name, _), _)| *name == start.0);
-        let mut left = of_table.filter(|(at, _)| **at != start);
+        let read = &page.reading;
+        let is_asked = |item: &[u8]| {
+            let partition = read.expressions.key_condition.as_deref();
+            partition.is_none_or(|condition| meets(condition, &read.expressions, item))
+        };
+        let segment =
+            |key: &[u8]| key.iter().map(|byte| u32::from(*byte)).sum::<u32>() % page.segments;
+        let of_table = self.items.iter().filter(|((name, _), _)| *name == table.name);
+        let of_table = of_table.filter(|((_, key), _)| segment(key) == page.segment);
+        let mut items: Vec<&[u8]> =
+            of_table.map(|(_, item)| &**item).filter(|item| is_asked(item)).collect();
+        let is_query = read.expressions.key_condition.is_some();
+        // The place of an item among those of a query, or of a scan.
+        let place = |item: &[u8]| {
+            let key = crate::codec::item_key(item, table.partition_key, table.sort_key);
+            let number = if is_query { sort_key(table, item) } else { None };
+            (number, key.expect("a key").as_bytes().to_vec())
+        };
+        items.sort_by_key(|item| place(item));
+        if read.descending {
+            items.reverse();
+        }
+        if let Some(start) = page.start.as_deref().map(place) {
+            let is_behind = |at| if read.descending { at < start } else { at > start };
+            items.retain(|item| is_behind(place(item)));
+        }
         let most = page.limit.map_or(usize::MAX, |limit| limit as usize);
-        let taken: Vec<_> = left.by_ref().take(most).collect();
-        let next = taken.last().filter(|_| left.next().is_some()).map(|(_, item)| {
+        let is_more = items.len() > most;
+        items.truncate(most);
+        let next = items.last().filter(|_| is_more).map(|item| {
             let mut fields = parse_item(item).expect("an item");
-            fields.retain(|(name, _)| *name == table.partition_key);
+            fields.retain(|(name, _)| {
+                *name == table.partition_key || Some(&**name) == table.sort_key
+            });
             let mut key = Vec::new();
             write_fields(&mut key, &fields);
             key
         });
-        let items: Vec<Vec<u8>> = taken.into_iter().map(|(_, item)| item.clone()).collect();
+        let items: Vec<Vec<u8>> = items.into_iter().map(<[u8]>::to_vec).collect();
         let count = u64::try_from(items.len()).expect("a count");
         Page { items, count, scanned: count, next }
     }
@@ -175,6 +197,15 @@ impl State {
     }
 }
 
+/// The sort key of an item, which is a number.
+fn sort_key(table: &TableRef, item: &[u8]) -> Option<i64> {
+    let fields = parse_item(item).expect("an item");
+    match field(&fields, table.sort_key?) {
+        Some(Node::N(text)) => text.parse().ok(),
+        _ => None,
+    }
+}
+
 /// The step of a record, which its owner raises with each change.
 fn step_of(item: &[u8]) -> u64 {
     let fields = parse_item(item).expect("an item");
@@ -217,6 +248,22 @@ impl SimStore {
         let mut state = self.0.lock();
         state.note("healed");
         state.fates.heal();
+    }
+
+    /// What becomes of the next request that has no script yet.
+    pub(crate) fn script(&self, fault: Fault) {
+        self.0.lock().fates.script.push_back(fault);
+    }
+
+    pub(crate) fn clear_script(&self) {
+        self.0.lock().fates.script.clear();
+    }
+
+    /// Somebody else stores an item, or deletes it.
+    pub(crate) fn set_foreign(&self, table: &str, key: &Key, item: Item) {
+        let mut state = self.0.lock();
+        state.note("somebody else:");
+        state.set(&Arc::from(table), key, item);
     }
 
     pub(crate) fn note(&self, text: &str) {

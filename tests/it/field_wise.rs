@@ -614,3 +614,39 @@ async fn what_was_merged_unseen_stays_partly_known_when_its_success_is_met() {
     let item = stage.truth.get_item(1).await.unwrap().unwrap();
     assert_eq!((&item["owner"], &item["logins"]), (&text("bob"), &number(6)));
 }
+
+/// The item lacks what the type adds, and a change is taken back while its increments are in flight.
+#[tokio::test]
+async fn what_is_known_of_the_item_has_the_increments_that_landed_meanwhile() {
+    let (stage, memory) = loaded().await;
+    let client = stage.truth.database().client();
+    let put = client.put_item().table_name(stage.truth.name().unwrap());
+    put.item("id", number(1)).item("logins", number(5)).send().await.unwrap();
+    memory.reset().await.unwrap();
+    memory.get(1).await.unwrap().unwrap();
+    memory.increment(1, Account::FIELDS.logins, 2).await.unwrap();
+    let gate = stage.faults.hold_next("TransactWriteItems");
+    let (flushed, ()) = tokio::join!(memory.flush(), async {
+        gate.reached().await;
+        memory.update_existing(1, |_| {}).await.unwrap();
+        gate.open();
+    });
+    assert_eq!(flushed.unwrap().failed.len(), 0);
+    assert_eq!(memory.flush().await.unwrap().failed.len(), 0);
+    memory.update_existing(1, |account| account.logins = 5).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    let stored = stage.truth.get_item(1).await.unwrap().unwrap();
+    assert_eq!(stored["logins"], number(5));
+}
+
+/// What was put as a whole has all that the type writes, and what of it goes is taken from the item.
+#[tokio::test]
+async fn what_was_put_in_place_of_a_deleted_record_is_known_as_a_whole() {
+    let (stage, memory) = loaded().await;
+    memory.delete(1).await.unwrap();
+    memory.put(Account { note: Some("new".into()), ..account(1, "a@b", 3) }).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    memory.put(account(1, "a@b", 3)).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(stage.truth.get(1).await.unwrap(), Some(account(1, "a@b", 3)));
+}

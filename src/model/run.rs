@@ -1,0 +1,349 @@
+//! Runs steps on a memory table and on the plain maps, and compares them after each.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::oracle::{Known, Oracle, Saved, Thing, Writing, thing};
+use super::step::{At, Step, everywhere};
+use crate::key::{Key, KeyRef};
+use crate::simulation::SimStore;
+use crate::{Database, ErrorKind, FlushReport, Guard, MemoryTable, OnConflict};
+
+const TABLE: &str = "things";
+
+/// What differs, if anything does.
+pub(super) fn run(writing: Writing, steps: &[Step]) -> Result<(), String> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_time().start_paused(true).build().expect("a runtime");
+    runtime.block_on(async {
+        let mut pair = Pair::new(writing);
+        for (number, step) in steps.iter().chain(&[Step::Flush]).enumerate() {
+            let compared = pair.step(step).await;
+            compared.map_err(|text| format!("step {number}, {step:?}: {text}"))?;
+        }
+        pair.afterwards().await
+    })
+}
+
+/// A memory table and what it is compared with.
+struct Pair {
+    store: SimStore,
+    memory: MemoryTable<Thing>,
+    oracle: Oracle,
+}
+
+fn same<V: std::fmt::Debug + PartialEq>(what: &str, found: V, expected: V) -> Result<(), String> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(format!("{what}: {found:?}, expected {expected:?}"))
+}
+
+fn at(thing: &Thing) -> At {
+    (thing.shelf, thing.place)
+}
+
+fn key(at: At) -> Key {
+    Key::new(&KeyRef::composite(&at.0, &at.1)).expect("a key")
+}
+
+impl Pair {
+    fn new(writing: Writing) -> Self {
+        let store = SimStore::new(0);
+        store.heal();
+        let database = Database::simulated(Arc::new(store.clone()), &[TABLE]);
+        let builder = MemoryTable::builder(database.table::<Thing>());
+        let builder = match writing {
+            Writing::Plain => builder,
+            Writing::FieldWise => builder.field_wise(),
+            Writing::Guarded => builder.guarded(Guard::Item).on_conflict(OnConflict::Overwrite),
+            Writing::GuardedFields => {
+                builder.guarded(Guard::Fields).on_conflict(OnConflict::Overwrite)
+            }
+        };
+        let memory = builder.build().expect("legal options");
+        Self { store, memory, oracle: Oracle::new(writing) }
+    }
+
+    async fn step(&mut self, step: &Step) -> Result<(), String> {
+        self.apply(step).await?;
+        self.compare()
+    }
+
+    /// What holds after every step.
+    fn compare(&self) -> Result<(), String> {
+        let records = self.memory.records();
+        let records: BTreeMap<At, Thing> =
+            records.iter().map(|it| (at(it), (**it).clone())).collect();
+        same("in memory", &records, &self.oracle.records())?;
+        let unsaved: Vec<Key> = self.oracle.unsaved().into_iter().map(key).collect();
+        same("unsaved", self.memory.unsaved(), unsaved)?;
+        let stats = self.memory.stats();
+        same("count of unsaved", stats.unsaved, self.oracle.unsaved().len() as u64)?;
+        let items = self.store.items(TABLE);
+        let decoded = items.iter().map(|json| crate::codec::decode::<Thing>(json));
+        let stored = decoded.map(|decoded| decoded.expect("a thing").record);
+        let stored: BTreeMap<At, Thing> = stored.map(|it| (at(&it), it)).collect();
+        same("stored", &stored, &self.oracle.stored)?;
+        same("violations", self.store.violations(), Vec::new())
+    }
+
+    async fn apply(&mut self, step: &Step) -> Result<(), String> {
+        match step {
+            Step::Get(at) => self.get(*at).await,
+            Step::Contains(at) => {
+                let found = self.memory.contains(*at).await.map_err(text)?;
+                self.oracle.load(*at);
+                same("contains", found, self.oracle.found(*at).is_some())
+            }
+            Step::Prefetch(many) => {
+                self.memory.prefetch(many.iter().copied()).await.map_err(text)?;
+                for at in many {
+                    self.oracle.load(*at);
+                }
+                Ok(())
+            }
+            Step::LoadAll => {
+                self.memory.load_all().await.map_err(text)?;
+                self.oracle.load_all();
+                self.see_what_was_read(false, |_| true)
+            }
+            Step::Refresh(at) => self.refresh(*at).await,
+            Step::Query { .. } | Step::Scan { .. } => self.read(step).await,
+            Step::Flush | Step::FlushKeys(_) | Step::Cancelled(_) => self.save(step).await,
+            Step::Reset => self.reset().await,
+            Step::Discard(at) => {
+                let forgotten = self.memory.discard(*at).await.map_err(text)?;
+                same("discarded", forgotten, self.oracle.is_unsaved(*at))?;
+                self.oracle.forget(*at);
+                Ok(())
+            }
+            Step::Evict(at) => {
+                if self.oracle.may_go(*at) {
+                    self.memory.let_go(at);
+                    self.oracle.evict(*at);
+                }
+                Ok(())
+            }
+            Step::Foreign(at, item) => {
+                self.foreign(*at, *item);
+                Ok(())
+            }
+            Step::Fault(fault) => {
+                self.store.script(*fault);
+                Ok(())
+            }
+            change => self.change(change).await,
+        }
+    }
+
+    async fn change(&mut self, step: &Step) -> Result<(), String> {
+        match step {
+            Step::Put(at, count, label) => {
+                let new = thing(*at, *count, *label);
+                self.memory.put(new.clone()).await.map_err(text)?;
+                self.oracle.put(*at, new);
+            }
+            Step::Update(at, label) => {
+                self.memory.update(*at, |it| it.label = *label).await.map_err(text)?;
+                self.oracle.load(*at);
+                let now = self.oracle.found(*at).unwrap_or_else(|| thing(*at, 0, 0));
+                self.oracle.put(*at, Thing { label: *label, ..now });
+            }
+            Step::Add(at, by) => {
+                let changed = self.memory.update_existing(*at, |it| it.count += by).await;
+                self.oracle.load(*at);
+                match (self.oracle.found(*at), changed) {
+                    (Some(now), Ok(_)) => {
+                        self.oracle.put(*at, Thing { count: now.count + by, ..now });
+                    }
+                    (None, Err(error)) if error.kind() == ErrorKind::NotFound => {}
+                    (found, changed) => return Err(format!("{changed:?} of {found:?}")),
+                }
+            }
+            Step::Delete(at) => {
+                self.memory.delete(*at).await.map_err(text)?;
+                self.oracle.delete(*at);
+            }
+            Step::Take(at) => {
+                let taken = self.memory.take(*at).await.map_err(text)?;
+                self.oracle.load(*at);
+                let found = self.oracle.found(*at);
+                same("taken", taken.as_deref(), found.as_ref())?;
+                if found.is_some() {
+                    self.oracle.delete(*at);
+                }
+            }
+            Step::Increment(at, by) => {
+                let field = Thing::FIELDS.count;
+                self.memory.increment(*at, field, *by).await.map_err(text)?;
+                self.oracle.increment(*at, *by);
+            }
+            other => unreachable!("{other:?} is no change"),
+        }
+        Ok(())
+    }
+
+    /// What is known is read without a request.
+    async fn get(&mut self, at: At) -> Result<(), String> {
+        let requests = self.memory.stats().read_requests;
+        let found = self.memory.get(at).await.map_err(text)?;
+        if self.oracle.is_known(at) {
+            same("requests", self.memory.stats().read_requests, requests)?;
+        }
+        self.oracle.load(at);
+        same("found", found.as_deref(), self.oracle.found(at).as_ref())
+    }
+
+    async fn refresh(&mut self, at: At) -> Result<(), String> {
+        match self.memory.refresh(at).await {
+            Err(error) if self.oracle.is_unsaved(at) && error.kind() == ErrorKind::Unsaved => {
+                Ok(())
+            }
+            Err(error) => Err(text(error)),
+            Ok(_) if self.oracle.is_unsaved(at) => Err("an unsaved record is refreshed".into()),
+            Ok(found) => {
+                self.oracle.forget(at);
+                self.oracle.see(at);
+                same("refreshed", found.as_deref(), self.oracle.found(at).as_ref())
+            }
+        }
+    }
+
+    async fn reset(&mut self) -> Result<(), String> {
+        let is_saved = self.oracle.unsaved().is_empty();
+        match self.memory.reset().await {
+            Ok(()) if is_saved => self.oracle.reset(),
+            Err(error) if !is_saved && error.kind() == ErrorKind::Unsaved => {}
+            ended => return Err(format!("{ended:?}, saved: {is_saved}")),
+        }
+        Ok(())
+    }
+
+    /// What a query or scan finds; what it read in full is known then.
+    async fn read(&mut self, step: &Step) -> Result<(), String> {
+        let in_it = |at: &At| match step {
+            Step::Query { shelf, .. } => at.0 == *shelf,
+            _ => true,
+        };
+        let expected = everywhere().filter(in_it).filter_map(|at| self.oracle.listed(at));
+        let mut expected: Vec<Thing> = expected.collect();
+        let (found, is_whole) = match step {
+            Step::Query { shelf, descending, limit, page } => {
+                let query = self.memory.query(*shelf).page_size(*page);
+                let query = if *descending { query.descending() } else { query };
+                if *descending {
+                    expected.reverse();
+                }
+                let most = limit.and_then(|limit| usize::try_from(limit).ok());
+                expected.truncate(most.unwrap_or(usize::MAX));
+                match limit {
+                    Some(limit) => (query.limit(*limit).all().await, false),
+                    None => (query.all().await, true),
+                }
+            }
+            Step::Scan { page } => (self.memory.scan().page_size(*page).all().await, true),
+            other => unreachable!("{other:?} is no read"),
+        };
+        let mut found: Vec<Thing> = found.map_err(text)?.iter().map(|it| (**it).clone()).collect();
+        if matches!(step, Step::Scan { .. }) {
+            found.sort_unstable_by_key(at);
+        }
+        same("read", found, expected)?;
+        self.see_what_was_read(is_whole, in_it)
+    }
+
+    fn see_what_was_read(
+        &mut self,
+        is_whole: bool,
+        in_it: impl Fn(&At) -> bool,
+    ) -> Result<(), String> {
+        let records = self.memory.records();
+        for place in everywhere() {
+            let is_in_memory = records.iter().any(|record| at(record) == place);
+            if matches!(self.oracle.known(place), Known::Absent | Known::There(_)) {
+                continue;
+            }
+            if is_in_memory {
+                self.oracle.see(place);
+            } else if is_whole && in_it(&place) && self.oracle.stored.contains_key(&place) {
+                return Err(format!("{place:?} was read and is not known"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn save(&mut self, step: &Step) -> Result<(), String> {
+        let keys = match step {
+            Step::FlushKeys(keys) => keys.clone(),
+            _ => self.oracle.unsaved(),
+        };
+        if keys.iter().any(|at| self.oracle.is_stale(*at)) {
+            // What others stored cannot be told from one's own success that was not heard of.
+            self.store.clear_script();
+        }
+        let report = match step {
+            Step::FlushKeys(keys) => Some(self.memory.flush_keys(keys.iter().copied()).await),
+            Step::Cancelled(polls) => {
+                self.cancelled(*polls).await;
+                None
+            }
+            _ => Some(self.memory.flush().await),
+        };
+        let report = report.transpose().map_err(|error| error.to_string())?;
+        let saved = keys.iter().filter_map(|at| self.oracle.flush(*at)).collect::<Vec<_>>();
+        report.map_or(Ok(()), |report| compare_report(&report, &saved))
+    }
+
+    /// A flush that is dropped goes on.
+    async fn cancelled(&self, polls: u8) {
+        {
+            let mut flush = std::pin::pin!(self.memory.flush());
+            for _ in 0..polls {
+                let polled = std::future::poll_fn(|cx| Poll::Ready(flush.as_mut().poll(cx))).await;
+                if polled.is_ready() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        while self.memory.is_flushing() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    fn foreign(&mut self, at: At, item: Option<(i64, u8)>) {
+        let new = item.map(|(count, label)| thing(at, count, label));
+        let encoded = new.as_ref().map(|new| crate::codec::encode(new, &key(at)).expect("an item"));
+        self.store.set_foreign(TABLE, &key(at), encoded.map(|item| item.json));
+        match new {
+            Some(new) => self.oracle.stored.insert(at, new),
+            None => self.oracle.stored.remove(&at),
+        };
+    }
+
+    /// A memory table that begins anew finds what is stored.
+    async fn afterwards(&self) -> Result<(), String> {
+        let memory = MemoryTable::new(self.memory.table().clone());
+        for at in everywhere() {
+            let found = memory.get(at).await.map_err(text)?;
+            same("stored", found.as_deref(), self.oracle.stored.get(&at))?;
+        }
+        Ok(())
+    }
+}
+
+fn compare_report(report: &FlushReport, saved: &[Saved]) -> Result<(), String> {
+    let count = |what| saved.iter().filter(|saved| **saved == what).count() as u64;
+    same("failed", report.not_saved().count(), 0)?;
+    same("written", report.written, count(Saved::Written))?;
+    same("deleted", report.deleted, count(Saved::Deleted))?;
+    same("unchanged", report.unchanged, count(Saved::Unchanged))
+}
+
+fn text(error: crate::Error) -> String {
+    error.to_string()
+}
