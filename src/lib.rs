@@ -123,6 +123,8 @@ pub use types::{Attributes, Instant, InstantType, Number, Set, instant, set};
 pub use write::{Failed, FlushError, FlushReport};
 
 #[cfg(test)]
+mod cancellation;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod promises;

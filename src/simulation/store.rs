@@ -255,6 +255,11 @@ impl SimStore {
         self.0.lock().fates.script.push_back(fault);
     }
 
+    /// Whether an answer to a write is awaited.
+    pub(crate) fn is_writing(&self) -> bool {
+        !self.0.lock().in_flight.is_empty()
+    }
+
     pub(crate) fn clear_script(&self) {
         self.0.lock().fates.script.clear();
     }
