@@ -60,8 +60,10 @@ pub(crate) struct Request<'a> {
     pub(crate) target: Option<Target<'a>>,
     /// The record was deleted since: nothing of what is stored is to stay.
     pub(crate) replaces: bool,
-    /// What is stored as the type would write it, where that has attributes more.
+    /// What is stored as the type would write it, where that may have more.
     pub(crate) written: Option<&'a Fields<'a>>,
+    /// Attributes of which it is not known what is stored.
+    pub(crate) unread: &'a [Box<str>],
     /// What is stored may be another item: the attributes of attempts whose answers are missing.
     pub(crate) doubtful: Option<&'a [Box<str>]>,
 }
@@ -153,8 +155,8 @@ impl<'a> Request<'a> {
         target: Target<'a>,
     ) -> Result<Option<Outgoing>, Error> {
         let mut changed = changed::<T>(item, target.fields, &[]);
-        if let Some(written) = self.written {
-            keep_what_was_changed(&mut changed, item, written, self.doubtful.unwrap_or_default());
+        if !self.replaces {
+            self.keep_what_was_changed(&mut changed, item);
         }
         let is_version = |name: &str| T::VERSION == Some(name);
         if self.doubtful.is_none() && changed.names().all(is_version) {
@@ -195,9 +197,7 @@ impl<'a> Request<'a> {
         };
         let doubtful = self.doubtful.unwrap_or_default();
         let mut changed = changed::<T>(item, target.fields, doubtful);
-        if let Some(written) = self.written {
-            keep_what_was_changed(&mut changed, item, written, doubtful);
-        }
+        self.keep_what_was_changed(&mut changed, item);
         if changed.is_empty() && self.doubtful.is_none() && matches!(self.stored, Stored::Item(_)) {
             return Ok(None);
         }
@@ -206,6 +206,23 @@ impl<'a> Request<'a> {
         // That the item is there says nothing of its attributes.
         let expects = matches!(self.stored, Stored::Absent);
         Ok(Some(Outgoing { expects, ..outgoing }))
+    }
+
+    /// What the type adds when it writes was changed by nobody, and others may have set it. Where an item
+    /// has another form, it is written as a whole.
+    fn keep_what_was_changed(&self, changed: &mut Changed<'_>, stored: &Fields<'_>) {
+        let Some(written) = self.written else { return };
+        let is_of_form =
+            |name: &&str| field(stored, name).is_some() && field(written, name).is_none();
+        if changed.remove.iter().any(is_of_form) {
+            return;
+        }
+        let doubtful = self.doubtful.unwrap_or_default();
+        let is_in = |names: &[Box<str>], name: &str| names.iter().any(|other| **other == *name);
+        changed.set.retain(|(name, value)| {
+            let is_added = field(written, name).is_some_and(|written| written.same(value));
+            !is_added || is_in(doubtful, name) || is_in(self.unread, name)
+        });
     }
 
     fn single<T: Record>(
@@ -291,24 +308,6 @@ fn changed<'a, T: Record>(
     let known = |name: &&str| field(from, name).is_none();
     remove.extend(also.iter().map(|name| &**name).filter(|name| gone(name) && known(name)));
     Changed { set: set.map(|(name, value)| (&**name, value)).collect(), remove }
-}
-
-/// What the type adds when it writes was changed by nobody, and others may have set it. Where an item
-/// has another form, it is written as a whole.
-fn keep_what_was_changed(
-    changed: &mut Changed<'_>,
-    stored: &Fields<'_>,
-    written: &Fields<'_>,
-    doubtful: &[Box<str>],
-) {
-    if changed.remove.iter().any(|name| field(written, name).is_none()) {
-        return;
-    }
-    let is_doubtful = |name: &str| doubtful.iter().any(|other| **other == *name);
-    changed.set.retain(|(name, value)| {
-        let is_added = || field(written, name).is_some_and(|written| written.same(value));
-        field(stored, name).is_some() || is_doubtful(name) || !is_added()
-    });
 }
 
 /// The attributes of an item that are to be as they were.

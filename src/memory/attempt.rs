@@ -21,11 +21,13 @@ pub(crate) struct Base<T> {
     /// The item has, or may have, other attributes than are known: it was written in part unseen, or
     /// others changed it beside what is written.
     pub(crate) partial: bool,
+    /// Attributes of which it is not known what is stored: they are only added to.
+    pub(crate) unread: Option<Arc<[Box<str>]>>,
 }
 
 impl<T> Base<T> {
     pub(crate) const fn new(known: Known<T>, kept: Option<Arc<Kept>>) -> Self {
-        Self { known, kept, item: None, exact: true, replaced: false, partial: false }
+        Self { known, kept, item: None, exact: true, replaced: false, partial: false, unread: None }
     }
 
     /// Whether it is known if there is an item, and which.
@@ -42,7 +44,9 @@ impl<T> Base<T> {
 impl<T> Clone for Base<T> {
     fn clone(&self) -> Self {
         let (kept, item) = (self.kept.clone(), self.item.clone());
-        Self { known: self.known.clone(), kept, item, ..*self }
+        let (known, unread) = (self.known.clone(), self.unread.clone());
+        let Self { exact, replaced, partial, .. } = *self;
+        Self { known, kept, item, exact, replaced, partial, unread }
     }
 }
 

@@ -156,7 +156,8 @@ impl<T: Record> Shared<T> {
         // What others changed beside it is not known; and what is of two items need not fit the type.
         let unread = |_| Base { item: item.clone(), ..Base::new(Known::Unknown, None) };
         let mixed = Self::base_of(&item).unwrap_or_else(unread);
-        Ok(Some(Base { kept: base.kept, partial: true, ..mixed }))
+        let unread = (!added.is_empty()).then(|| added.into());
+        Ok(Some(Base { kept: base.kept, partial: true, unread, ..mixed }))
     }
 
     /// What is stored is what the next attempt starts from: what others stored, or an attempt of one's

@@ -139,8 +139,10 @@ impl<T: Record> Changes for Arc<Shared<T>> {
             };
             match self.prepare(key, &sent) {
                 Ok(Prepared::Send(prepared)) => return self.held_or_sent(key, &sent, *prepared),
-                Ok(Prepared::Unchanged(now, absorbed)) => {
-                    self.note_flight(key, (sent.since, absorbed), |flight| flight.sent = now);
+                Ok(Prepared::Unchanged(now, absorbed, lacking)) => {
+                    self.note_flight(key, (sent.since, absorbed), |flight| {
+                        (flight.sent, flight.lacking) = (now, lacking);
+                    });
                     if self.settle_unchanged(key) {
                         return Take::Unchanged;
                     }

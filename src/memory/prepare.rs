@@ -1,6 +1,5 @@
 //! What is to be sent for a slot: made of the record, what is kept beside it, and what is stored.
 
-use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -23,8 +22,9 @@ use crate::types::Number;
 /// What is to be sent for a slot.
 pub(super) enum Prepared<T> {
     Send(Box<Send<T>>),
-    /// Nothing: this is what is stored, with these increments in it.
-    Unchanged(Known<T>, Sums),
+    /// Nothing: this is what is stored, with these increments in it, and as this item where the type
+    /// would write more.
+    Unchanged(Known<T>, Sums, Met),
 }
 
 pub(super) struct Send<T> {
@@ -54,7 +54,7 @@ impl<T: Record> Shared<T> {
     pub(super) fn prepare(&self, key: &Key, sent: &Sent<T>) -> Result<Prepared<T>, Error> {
         match sent.mode {
             Mode::Plain => Ok(match self.whole(key, sent)? {
-                None => Prepared::Unchanged(sent.now.clone(), Sums::default()),
+                None => Prepared::Unchanged(sent.now.clone(), Sums::default(), None),
                 Some(action) => {
                     let (now, absorbed) = (sent.now.clone(), Sums::default());
                     let send =
@@ -117,7 +117,7 @@ impl<T: Record> Shared<T> {
         let target = item.as_ref().zip(target_fields.as_ref());
         let doubtful = self.doubtful(key, sent, fields.as_ref());
         let stored_fields = base.as_deref().zip(fields.as_ref());
-        let written = self.as_written(key, sent.mode, stored_fields, target);
+        let written = self.as_written(key, sent, stored_fields, target);
         let written = written.as_deref().map(|item| self.fields(item, key)).transpose()?;
         let request = Request {
             key,
@@ -127,15 +127,20 @@ impl<T: Record> Shared<T> {
             target: target.map(|(item, fields)| guard::Target { item, fields }),
             replaces: sent.base.replaced,
             written: written.as_ref(),
+            unread: sent.base.unread.as_deref().unwrap_or_default(),
             doubtful: doubtful.as_deref(),
         };
         let outgoing = request.outgoing::<T>().map_err(|error| self.place(error).on_key(key))?;
+        let lacking = |changed: &[Box<str>]| {
+            let (stored, target) = fields.as_ref().zip(target_fields.as_ref())?;
+            written.as_ref().and_then(|_| left_out::<T>(stored, target, changed))
+        };
         let Some(Outgoing { action, changed, expects }) = outgoing else {
-            return Ok(Prepared::Unchanged(versioned(stored.version::<T>())?, absorbed));
+            let now = versioned(stored.version::<T>())?;
+            return Ok(Prepared::Unchanged(now, absorbed, lacking(&[])));
         };
         let waits = sent.waiting.as_ref().is_some_and(|waiting| *waiting != absorbed);
-        let lacking = fields.as_ref().zip(target_fields.as_ref()).filter(|_| written.is_some());
-        let lacking = lacking.and_then(|(stored, target)| left_out::<T>(stored, target, &changed));
+        let lacking = lacking(&changed);
         let item: Met = lacking.clone().or_else(|| item.map(|item| item.json.into()));
         let attempt = matches!(action, Action::Single(_)).then(|| Attempt {
             seq: sent.seq,
@@ -202,17 +207,19 @@ impl<T: Record> Shared<T> {
         Ok(Some(Target { item: EncodedItem { json, ..item }, absorbed }))
     }
 
-    /// What is stored as the type would write it, where a write by fields would add to it.
+    /// What is stored as the type would write it, where a write by fields may add to it.
     fn as_written(
         &self,
         key: &Key,
-        mode: Mode,
+        sent: &Sent<T>,
         stored: Option<(&[u8], &Fields<'_>)>,
         target: Option<(&EncodedItem, &Fields<'_>)>,
     ) -> Option<Vec<u8>> {
-        let (stored, fields) = stored.filter(|_| mode.is_by_fields())?;
+        let (stored, fields) = stored.filter(|_| sent.mode.is_by_fields())?;
         let (_, target) = target?;
-        if target.iter().all(|(name, _)| field(fields, name).is_some()) {
+        let is_stale = sent.base.kept.as_ref().is_some_and(|kept| kept.is_stale());
+        let lacks = || target.iter().any(|(name, _)| field(fields, name).is_none());
+        if !is_stale && sent.base.item.is_none() && !lacks() {
             return None;
         }
         let decoded = catch_unwind(AssertUnwindSafe(|| decode::<T>(stored)));
@@ -379,20 +386,24 @@ fn with_version<T: Record>(now: &Known<T>, version: u64, mode: Mode) -> Known<T>
     }
 }
 
-/// An item without what its type adds to what is stored and a write does not change; `None` if that is
-/// nothing.
+/// The item as it is stored once these attributes are changed, where its type would write more; `None` if
+/// it would not.
 fn left_out<T: Record>(stored: &Fields<'_>, item: &Fields<'_>, changed: &[Box<str>]) -> Met {
-    if changed.iter().any(|name| **name == *T::PARTITION_KEY) {
+    let is_changed = |name: &str| changed.iter().any(|other| **other == *name);
+    if is_changed(T::PARTITION_KEY) {
         // It is put as a whole.
         return None;
     }
-    let is_written = |(name, _): &&(Cow<'_, str>, Node<'_>)| {
-        field(stored, name).is_some() || changed.iter().any(|other| **other == **name)
-    };
-    let written: Fields<'_> = item.iter().filter(is_written).cloned().collect();
+    let mut lacks = false;
+    let mut left = Fields::with_capacity(item.len());
+    for (name, node) in item {
+        let as_stored = if is_changed(name) { Some(node) } else { field(stored, name) };
+        lacks |= as_stored.is_none_or(|stored| !stored.same(node));
+        left.extend(as_stored.map(|node| (name.clone(), node.clone())));
+    }
     let mut json = Vec::new();
-    write_fields(&mut json, &written);
-    (written.len() < item.len()).then(|| json.into())
+    write_fields(&mut json, &left);
+    lacks.then(|| json.into())
 }
 
 /// What is known of an item that was not seen: its version.

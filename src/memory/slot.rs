@@ -486,6 +486,9 @@ impl<T: Record> Slot<T> {
             }
             _ => {
                 self.unsaved = None;
+                if flight.lacking.is_some() {
+                    self.kept = flight.saved(self.kept.take());
+                }
                 // It has the version that is stored.
                 self.now = flight.sent;
                 true

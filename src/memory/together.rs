@@ -250,7 +250,7 @@ async fn flush_together(members: Vec<Arc<dyn Member>>) -> FlushReport {
 async fn lease_all(members: Vec<Arc<dyn Member>>) -> Vec<Box<dyn Lease>> {
     let mut ordered: Vec<_> = members.into_iter().enumerate().collect();
     // Taken in the order that is the same for all who take several, so that nobody waits for ever.
-    ordered.sort_by_key(|(_, member)| address(member));
+    ordered.sort_by_key(|(_, member)| (member.name(), address(member)));
     let mut leases = Vec::with_capacity(ordered.len());
     for (place, member) in ordered {
         leases.push((place, member.lease().await));

@@ -85,7 +85,7 @@ impl Fates {
         let leaving = if random.bool() { 0 } else { random.u32(..700) };
         let slowest = Duration::from_millis(random.u64(1..2_000));
         let begins = Duration::from_millis(random.u64(..30_000));
-        let lasts = if random.u8(..3) == 0 { random.u64(..40_000) } else { 0 };
+        let lasts = if random.bool() { random.u64(..40_000) } else { 0 };
         let outage = begins..begins + Duration::from_millis(lasts);
         Self { random, failing, leaving, slowest, outage, healed: false, script: VecDeque::new() }
     }

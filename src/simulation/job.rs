@@ -22,7 +22,9 @@ fn merged(
     Some(Account { theirs: theirs.map_or(mine.theirs, |account| account.theirs), ..mine })
 }
 
-const WRITINGS: [Writing; 6] = [
+const WRITINGS: [Writing; 8] = [
+    Writing::Plain,
+    Writing::Plain,
     Writing::Plain,
     Writing::Plain,
     Writing::FieldWise,
@@ -79,7 +81,7 @@ struct Run {
 impl Run {
     fn new(seed: u64, store: SimStore) -> Self {
         let mut random = fastrand::Rng::with_seed(seed ^ 0x9e37_79b9_7f4a_7c15);
-        let keys = if random.u8(..3) == 0 { random.u32(30..150) } else { random.u32(1..30) };
+        let keys = if random.bool() { random.u32(30..150) } else { random.u32(1..30) };
         let mut plan = Plan {
             writing: WRITINGS[random.usize(..WRITINGS.len())],
             tasks: random.u32(1..6),

@@ -198,7 +198,7 @@ impl Task {
         if id < self.solo && self.random.bool() {
             return self.replace(id).await;
         }
-        if self.random.u8(..4) == 0 {
+        if self.random.u8(..12) == 0 {
             return self.raise_other(OTHER + id).await;
         }
         self.raise_step(id).await;

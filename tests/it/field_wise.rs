@@ -1,5 +1,6 @@
 //! Field-wise writes: the attributes that changed, and no others.
 
+mod forms;
 mod made;
 
 use std::time::Duration;
