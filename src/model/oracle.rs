@@ -1,11 +1,17 @@
 //! What a memory table must say and store, as plain maps.
 
+mod writes;
+
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use writes::Saved;
+
 use super::step::{At, everywhere};
 use crate::Record;
+use crate::key::{Key, KeyRef};
 
 /// Something on a shelf.
 #[derive(Record, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -48,6 +54,10 @@ struct Unsaved {
     image: bool,
     /// It was deleted meanwhile.
     replaced: bool,
+    /// What comes is another item, be it equal.
+    moved: bool,
+    /// How it is written, if not as the others.
+    by_call: Option<Writing>,
     waiting: i64,
     /// The number of the first change.
     first: u64,
@@ -61,14 +71,6 @@ pub(super) enum Writing {
     FieldWise,
     Guarded,
     GuardedFields,
-}
-
-/// How a key was saved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Saved {
-    Written,
-    Deleted,
-    Unchanged,
 }
 
 /// The memory table and its database.
@@ -89,14 +91,23 @@ pub(super) fn thing((shelf, place): At, count: i64, label: u8) -> Thing {
     Thing { shelf, place, count, label }
 }
 
+pub(super) fn key(at: At) -> Key {
+    Key::new(&KeyRef::composite(&at.0, &at.1)).expect("a key")
+}
+
 impl Oracle {
     pub(super) fn new(writing: Writing) -> Self {
         Self { writing, ..Self::default() }
     }
 
+    fn writing(&self, unsaved: &Unsaved) -> Writing {
+        unsaved.by_call.unwrap_or(self.writing)
+    }
+
     /// Whether increments beside a changed record go on their own.
-    fn goes_alone(&self) -> bool {
-        self.writing == Writing::FieldWise
+    fn goes_alone(&self, at: At) -> bool {
+        let writing = self.unsaved.get(&at).map_or(self.writing, |unsaved| self.writing(unsaved));
+        writing == Writing::FieldWise
     }
 
     pub(super) fn known(&self, at: At) -> Known {
@@ -235,18 +246,71 @@ impl Oracle {
             Known::Forgotten => Known::Unknown,
             known => known,
         };
-        let new = Unsaved { base, image: false, replaced: false, waiting: 0, first };
+        let new = Unsaved {
+            base,
+            image: false,
+            replaced: false,
+            moved: false,
+            by_call: None,
+            waiting: 0,
+            first,
+        };
         self.unsaved.entry(at).or_insert(new)
     }
 
     pub(super) fn put(&mut self, at: At, new: Thing) {
-        let alone = self.goes_alone();
+        self.put_by(at, new, None);
+    }
+
+    /// A call that says how the record is written until it is saved.
+    pub(super) fn put_by(&mut self, at: At, new: Thing, writing: Option<Writing>) {
         let unsaved = self.change(at);
         unsaved.image = true;
-        if !alone {
-            unsaved.waiting = 0;
+        unsaved.by_call = writing.or(unsaved.by_call);
+        if !self.goes_alone(at) {
+            self.change(at).waiting = 0;
         }
         self.known.insert(at, Known::There(new));
+    }
+
+    /// How `put_guarded` writes.
+    pub(super) fn guard(&self) -> Writing {
+        match self.writing {
+            Writing::GuardedFields => Writing::GuardedFields,
+            _ => Writing::Guarded,
+        }
+    }
+
+    /// A record takes the place of another one.
+    pub(super) fn rekey(&mut self, old: At, new: At, record: Thing) {
+        let by_call = self.unsaved.get(&old).and_then(|unsaved| unsaved.by_call);
+        self.put_by(new, record, by_call);
+        let unsaved = self.change(new);
+        (unsaved.replaced, unsaved.moved) = (true, true);
+        self.delete(old);
+    }
+
+    /// Everything unsaved is given away.
+    pub(super) fn take_unsaved(&mut self) -> Vec<crate::Unsaved<Thing>> {
+        let mut taken = Vec::new();
+        for at in self.unsaved() {
+            let unsaved = self.unsaved.get(&at).expect("it is unsaved");
+            taken.push(match self.known(at) {
+                _ if !unsaved.image => {
+                    let sum = ("count".to_owned(), unsaved.waiting.into());
+                    crate::Unsaved::Increment(key(at), vec![sum])
+                }
+                Known::There(now) => crate::Unsaved::Put(Arc::new(now)),
+                _ => crate::Unsaved::Delete(key(at)),
+            });
+            self.forget(at);
+        }
+        taken
+    }
+
+    pub(super) fn reset_forced(&mut self) {
+        self.unsaved.clear();
+        self.reset();
     }
 
     pub(super) fn delete(&mut self, at: At) {
@@ -256,7 +320,7 @@ impl Oracle {
     }
 
     pub(super) fn increment(&mut self, at: At, by: i64) {
-        let alone = self.goes_alone();
+        let alone = self.goes_alone(at);
         let shown = match self.known(at) {
             Known::Unknown | Known::Forgotten => Known::Unknown,
             Known::There(known) => Known::There(Thing { count: known.count + by, ..known }),
@@ -268,140 +332,4 @@ impl Oracle {
         }
         self.known.insert(at, shown);
     }
-
-    /// Saves a key, if there is something to save.
-    pub(super) fn flush(&mut self, at: At) -> Option<Saved> {
-        let unsaved = self.unsaved.remove(&at)?;
-        if !unsaved.image {
-            let sum = self.added(at, unsaved.waiting);
-            self.stored.insert(at, sum);
-            if unsaved.base == Known::Unknown {
-                self.known.insert(at, self.trace());
-            }
-            return Some(Saved::Written);
-        }
-        Some(match self.known(at) {
-            Known::There(now) => {
-                let (new, is_part) = match self.writing {
-                    Writing::Plain => (Self::plain(now, &unsaved), false),
-                    Writing::Guarded => (self.guarded(at, now, &unsaved), false),
-                    Writing::FieldWise => self.field_wise(at, now, &unsaved),
-                    Writing::GuardedFields => self.guarded_fields(at, now, &unsaved),
-                };
-                if is_part {
-                    self.known.insert(at, self.trace());
-                }
-                new.map_or(Saved::Unchanged, |new| {
-                    self.stored.insert(at, new);
-                    Saved::Written
-                })
-            }
-            _ if unsaved.base == Known::Absent => Saved::Unchanged,
-            _ => {
-                self.stored.remove(&at);
-                Saved::Deleted
-            }
-        })
-    }
-
-    /// The whole record, whatever is stored.
-    fn plain(now: Thing, unsaved: &Unsaved) -> Option<Thing> {
-        (unsaved.base != Known::There(now.clone())).then_some(now)
-    }
-
-    /// The whole record over what was met, if that differs.
-    fn overwritten(&self, at: At, now: Thing) -> Option<Thing> {
-        (self.stored.get(&at) != Some(&now)).then_some(now)
-    }
-
-    /// What changed, if all that was seen is still stored, else the whole record.
-    fn guarded(&self, at: At, now: Thing, unsaved: &Unsaved) -> Option<Thing> {
-        let Known::There(base) = &unsaved.base else {
-            // Nothing was seen that could be expected of what was deleted.
-            let is_sent = unsaved.base == Known::Unknown && unsaved.replaced;
-            return if is_sent { Some(now) } else { self.overwritten(at, now) };
-        };
-        if *base == now {
-            return None;
-        }
-        let is_new = now.label != base.label && !unsaved.replaced;
-        let same = |theirs: &&Thing| {
-            let label = (base.label == 0 && !is_new) || theirs.label == base.label;
-            theirs.count == base.count && label
-        };
-        match self.stored.get(&at).filter(same) {
-            None => self.overwritten(at, now),
-            Some(_) if unsaved.replaced => Some(now),
-            Some(theirs) if now.label == base.label => Some(Thing { label: theirs.label, ..now }),
-            Some(_) => Some(now),
-        }
-    }
-
-    /// What changed, over whatever is stored beside it, and whether what is known is a part of it.
-    fn field_wise(&self, at: At, now: Thing, unsaved: &Unsaved) -> (Option<Thing>, bool) {
-        if unsaved.replaced {
-            return (Some(now), false);
-        }
-        let waiting = unsaved.waiting;
-        let stored = self.stored.get(&at);
-        match (&unsaved.base, stored) {
-            (Known::There(base), _) => {
-                let alone = waiting != 0 && now.count - waiting == base.count;
-                let count = !alone && now.count != base.count;
-                let label = now.label != base.label;
-                if stored.is_none() && (label || count) {
-                    return (Some(now), false);
-                }
-                if !label && !count && !alone {
-                    return (None, false);
-                }
-                let mut new = stored.cloned().unwrap_or_else(|| thing(at, 0, 0));
-                new.label = if label { now.label } else { new.label };
-                new.count = if count { now.count } else { new.count };
-                new.count += if alone { waiting } else { 0 };
-                (Some(new), false)
-            }
-            (Known::Absent, Some(theirs)) => {
-                let alone = waiting != 0 && now.count == waiting;
-                let count = if alone { theirs.count + waiting } else { now.count };
-                let new = Thing { count, ..over(now, theirs) };
-                let is_met = !alone && new == *theirs;
-                ((!is_met).then_some(new), true)
-            }
-            (Known::Absent, None) => (Some(now), false),
-            (_, None) => (Some(now), true),
-            (_, Some(theirs)) => (Some(over(now, theirs)), true),
-        }
-    }
-
-    /// What changed, if that is as it was seen, and else over it.
-    fn guarded_fields(&self, at: At, now: Thing, unsaved: &Unsaved) -> (Option<Thing>, bool) {
-        let stored = self.stored.get(&at);
-        let (base, theirs) = match (&unsaved.base, stored) {
-            _ if unsaved.replaced => return (self.guarded(at, now, unsaved), false),
-            (Known::There(base), _) if *base == now => return (None, false),
-            (Known::There(base), Some(theirs)) => (base, theirs),
-            (Known::Absent, Some(theirs)) => {
-                return (Some(over(now, theirs)).filter(|new| new != theirs), true);
-            }
-            _ => return (self.overwritten(at, now), false),
-        };
-        let (label, count) = (now.label != base.label, now.count != base.count);
-        let is_conflict =
-            (label && theirs.label != base.label) || (count && theirs.count != base.count);
-        let new = Thing {
-            label: if label { now.label } else { theirs.label },
-            count: if count { now.count } else { theirs.count },
-            ..now
-        };
-        // Where nothing is met, it is written without a look.
-        let is_met = is_conflict && new == *theirs;
-        ((!is_met).then_some(new), is_conflict)
-    }
-}
-
-/// A record over what others stored: what it does not have is theirs.
-fn over(now: Thing, theirs: &Thing) -> Thing {
-    let label = if now.label == 0 { theirs.label } else { now.label };
-    Thing { label, ..now }
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::oracle::{Known, Oracle, Saved, Thing, Writing, thing};
+use super::oracle::{Known, Oracle, Saved, Thing, Writing, key, thing};
 use super::step::{At, Step, everywhere};
-use crate::key::{Key, KeyRef};
+use crate::key::Key;
 use crate::simulation::SimStore;
-use crate::{Database, ErrorKind, FlushReport, Guard, MemoryTable, OnConflict};
+use crate::{Database, ErrorKind, FlushReport, Guard, MemoryTable, OnConflict, Table, flush_all};
 
 const TABLE: &str = "things";
 
@@ -33,6 +33,18 @@ struct Pair {
     store: SimStore,
     memory: MemoryTable<Thing>,
     oracle: Oracle,
+    writing: Writing,
+}
+
+fn opened(writing: Writing, table: Table<Thing>) -> MemoryTable<Thing> {
+    let builder = MemoryTable::builder(table).on_conflict(OnConflict::Overwrite);
+    let builder = match writing {
+        Writing::Plain => builder,
+        Writing::FieldWise => builder.field_wise(),
+        Writing::Guarded => builder.guarded(Guard::Item),
+        Writing::GuardedFields => builder.guarded(Guard::Fields),
+    };
+    builder.build().expect("legal options")
 }
 
 fn same<V: std::fmt::Debug + PartialEq>(what: &str, found: V, expected: V) -> Result<(), String> {
@@ -46,26 +58,13 @@ fn at(thing: &Thing) -> At {
     (thing.shelf, thing.place)
 }
 
-fn key(at: At) -> Key {
-    Key::new(&KeyRef::composite(&at.0, &at.1)).expect("a key")
-}
-
 impl Pair {
     fn new(writing: Writing) -> Self {
         let store = SimStore::new(0);
         store.heal();
         let database = Database::simulated(Arc::new(store.clone()), &[TABLE]);
-        let builder = MemoryTable::builder(database.table::<Thing>());
-        let builder = match writing {
-            Writing::Plain => builder,
-            Writing::FieldWise => builder.field_wise(),
-            Writing::Guarded => builder.guarded(Guard::Item).on_conflict(OnConflict::Overwrite),
-            Writing::GuardedFields => {
-                builder.guarded(Guard::Fields).on_conflict(OnConflict::Overwrite)
-            }
-        };
-        let memory = builder.build().expect("legal options");
-        Self { store, memory, oracle: Oracle::new(writing) }
+        let memory = opened(writing, database.table());
+        Self { store, memory, oracle: Oracle::new(writing), writing }
     }
 
     async fn step(&mut self, step: &Step) -> Result<(), String> {
@@ -113,8 +112,32 @@ impl Pair {
             }
             Step::Refresh(at) => self.refresh(*at).await,
             Step::Query { .. } | Step::Scan { .. } => self.read(step).await,
-            Step::Flush | Step::FlushKeys(_) | Step::Cancelled(_) => self.save(step).await,
+            Step::Scope(at, count) => {
+                self.oracle.put(*at, thing(*at, *count, 2));
+                self.save(step).await
+            }
+            Step::Close(_) => {
+                self.save(step).await?;
+                let closed = self.memory.put(thing((0, 0), 0, 0)).await;
+                same("put", closed.map_err(|error| error.kind()), Err(ErrorKind::Closed))?;
+                self.memory = opened(self.writing, self.memory.table().clone());
+                self.oracle.reset();
+                Ok(())
+            }
+            Step::Flush | Step::FlushAll | Step::FlushKeys(_) | Step::Cancelled(_) => {
+                self.save(step).await
+            }
             Step::Reset => self.reset().await,
+            Step::ResetForced => {
+                self.memory.reset_forced().await;
+                self.oracle.reset_forced();
+                Ok(())
+            }
+            Step::TakeUnsaved => {
+                let taken = self.memory.take_unsaved().await;
+                same("taken", taken, self.oracle.take_unsaved())
+            }
+            Step::Rekey(old, new, by) => self.rekey(*old, *new, *by).await,
             Step::Discard(at) => {
                 let forgotten = self.memory.discard(*at).await.map_err(text)?;
                 same("discarded", forgotten, self.oracle.is_unsaved(*at))?;
@@ -146,6 +169,32 @@ impl Pair {
                 let new = thing(*at, *count, *label);
                 self.memory.put(new.clone()).await.map_err(text)?;
                 self.oracle.put(*at, new);
+            }
+            Step::PutGuarded(at, count, label) => {
+                let new = thing(*at, *count, *label);
+                self.memory.put_guarded(new.clone()).await.map_err(text)?;
+                self.oracle.put_by(*at, new, Some(self.oracle.guard()));
+            }
+            Step::Merge(at, count, label) => {
+                let new = thing(*at, *count, *label);
+                self.memory.merge(new.clone()).await.map_err(text)?;
+                self.oracle.put_by(*at, new, Some(Writing::FieldWise));
+            }
+            Step::PutAll(many, count) => {
+                let records = many.iter().map(|at| thing(*at, *count, 1));
+                let put = self.memory.put_all(futures::stream::iter(records)).await;
+                same("put", put.map_err(text)?, many.len() as u64)?;
+                for at in many {
+                    self.oracle.put(*at, thing(*at, *count, 1));
+                }
+            }
+            Step::GetOrCreate(at) => {
+                let found = self.memory.get_or_create(*at).await.map_err(text)?;
+                self.oracle.load(*at);
+                if self.oracle.found(*at).is_none() {
+                    self.oracle.put(*at, thing(*at, 0, 0));
+                }
+                same("made", Some(&*found), self.oracle.found(*at).as_ref())?;
             }
             Step::Update(at, label) => {
                 self.memory.update(*at, |it| it.label = *label).await.map_err(text)?;
@@ -210,6 +259,29 @@ impl Pair {
                 self.oracle.see(at);
                 same("refreshed", found.as_deref(), self.oracle.found(at).as_ref())
             }
+        }
+    }
+
+    async fn rekey(&mut self, old: At, new: At, by: i64) -> Result<(), String> {
+        let moves = |it: &mut Thing| {
+            (it.shelf, it.place) = new;
+            it.count += by;
+        };
+        let moved = self.memory.rekey(old, new, moves).await;
+        if old == new {
+            let refused = moved.map_err(|error| error.kind());
+            return same("refused", refused.err(), Some(ErrorKind::InvalidKey));
+        }
+        self.oracle.load(old);
+        match (self.oracle.found(old), moved) {
+            (Some(found), Ok(moved)) => {
+                let record = Thing { count: found.count + by, ..thing(new, 0, found.label) };
+                same("moved", &*moved, &record)?;
+                self.oracle.rekey(old, new, record);
+                Ok(())
+            }
+            (None, Err(error)) if error.kind() == ErrorKind::NotFound => Ok(()),
+            (found, moved) => Err(format!("{moved:?} of {found:?}")),
         }
     }
 
@@ -290,6 +362,15 @@ impl Pair {
             Step::Cancelled(polls) => {
                 self.cancelled(*polls).await;
                 None
+            }
+            Step::FlushAll => Some(flush_all(&[&self.memory]).await),
+            Step::Close(false) => Some(self.memory.close().await),
+            Step::Close(true) => Some(self.memory.close_within(Duration::from_secs(600)).await),
+            Step::Scope(at, count) => {
+                let put =
+                    async |memory: &MemoryTable<Thing>| memory.put(thing(*at, *count, 2)).await;
+                let ended = self.memory.scope(put).await;
+                Some(Ok(ended.map_err(|error| error.to_string())?.1))
             }
             _ => Some(self.memory.flush().await),
         };

@@ -24,6 +24,12 @@ pub(super) enum Step {
     LoadAll,
     Refresh(At),
     Put(At, i64, u8),
+    PutGuarded(At, i64, u8),
+    Merge(At, i64, u8),
+    PutAll(Vec<At>, i64),
+    GetOrCreate(At),
+    /// From here to there, and a sum.
+    Rekey(At, At, i64),
     /// The label; where there is no record it is made.
     Update(At, u8),
     /// A sum, of what is there.
@@ -42,6 +48,13 @@ pub(super) enum Step {
         page: u32,
     },
     Flush,
+    FlushAll,
+    /// The memory table is closed, in any case or within a time, and another one takes its place.
+    Close(bool),
+    /// A job that puts this, then a flush.
+    Scope(At, i64),
+    TakeUnsaved,
+    ResetForced,
     FlushKeys(Vec<At>),
     /// Dropped after so many polls.
     Cancelled(u8),
@@ -78,6 +91,12 @@ pub(super) fn any() -> impl Strategy<Value = Step> {
         1 => Just(Step::LoadAll),
         1 => at().prop_map(Step::Refresh),
         4 => (at(), count(), 0..3_u8).prop_map(|(at, count, label)| Step::Put(at, count, label)),
+        1 => (at(), count(), 0..3_u8)
+            .prop_map(|(at, count, label)| Step::PutGuarded(at, count, label)),
+        1 => (at(), count(), 0..3_u8).prop_map(|(at, count, label)| Step::Merge(at, count, label)),
+        1 => (many(), count()).prop_map(|(many, count)| Step::PutAll(many, count)),
+        1 => at().prop_map(Step::GetOrCreate),
+        1 => (at(), at(), count()).prop_map(|(old, new, by)| Step::Rekey(old, new, by)),
         4 => (at(), 0..3_u8).prop_map(|(at, label)| Step::Update(at, label)),
         2 => (at(), 1..3_i64).prop_map(|(at, by)| Step::Add(at, by)),
         2 => at().prop_map(Step::Delete),
@@ -87,9 +106,12 @@ pub(super) fn any() -> impl Strategy<Value = Step> {
         2 => query,
         1 => (1..6_u32).prop_map(|page| Step::Scan { page }),
         3 => Just(Step::Flush),
+        1 => Just(Step::FlushAll),
+        1 => any_bool().prop_map(Step::Close),
+        1 => (at(), count()).prop_map(|(at, count)| Step::Scope(at, count)),
+        1 => proptest::sample::select(vec![Step::TakeUnsaved, Step::ResetForced, Step::Reset]),
         1 => many().prop_map(Step::FlushKeys),
         1 => (1..12_u8).prop_map(Step::Cancelled),
-        1 => Just(Step::Reset),
         2 => at().prop_map(Step::Evict),
         3 => (at(), proptest::option::weighted(0.8, (count(), 0..3_u8)))
             .prop_map(|(at, item)| Step::Foreign(at, item)),
