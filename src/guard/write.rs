@@ -62,7 +62,7 @@ pub(crate) struct Request<'a> {
     pub(crate) replaces: bool,
     /// What is stored as the type would write it, where that may have more.
     pub(crate) written: Option<&'a Fields<'a>>,
-    /// Attributes of which it is not known what is stored.
+    /// Attributes that are to be written though it is not known what is stored of them.
     pub(crate) unread: &'a [Box<str>],
     /// What is stored may be another item: the attributes of attempts whose answers are missing.
     pub(crate) doubtful: Option<&'a [Box<str>]>,
@@ -122,7 +122,12 @@ impl<'a> Request<'a> {
 
     fn delete<T: Record>(&self) -> Result<Outgoing, Error> {
         let expected = match (self.stored, self.mode) {
-            (Stored::Item(item), Mode::Guarded(Guard::Version)) => seen_version::<T>(item),
+            (Stored::Item(item), Mode::Guarded(Guard::Version)) => {
+                let mut expected = seen_version::<T>(item);
+                let version = T::VERSION.filter(|version| field(item, version).is_none());
+                expected.extend(version.map(Expected::Absent));
+                expected
+            }
             (Stored::Item(item), _) => seen::<T>(item, |_| true),
             (Stored::Absent | Stored::Unknown { .. }, _) => {
                 vec![Expected::Absent(T::PARTITION_KEY)]
@@ -139,10 +144,14 @@ impl<'a> Request<'a> {
         item: &'a Fields<'a>,
         target: Target<'a>,
     ) -> Result<Outgoing, Error> {
-        let expected = match guard {
+        let mut expected = match guard {
             Guard::Version => seen_version::<T>(item),
             Guard::Item | Guard::Fields => seen::<T>(item, |_| true),
         };
+        if guard != Guard::Version || version_of::<T>(item).is_none() {
+            let new = target.fields.iter().filter(|(name, _)| field(item, name).is_none());
+            expected.extend(new.map(|(name, _)| Expected::Absent(name)));
+        }
         let form = Form::Put(target.item.clone());
         Self::single::<T>(form, &Changed::default(), &there::<T>(expected), target.item.size)
     }
@@ -195,8 +204,9 @@ impl<'a> Request<'a> {
             Stored::Absent => (&none, vec![Expected::Absent(T::PARTITION_KEY)]),
             Stored::Unknown { .. } => (&none, Vec::new()),
         };
-        let doubtful = self.doubtful.unwrap_or_default();
-        let mut changed = changed::<T>(item, target.fields, doubtful);
+        let also: Vec<Box<str>> =
+            self.doubtful.unwrap_or_default().iter().chain(self.unread).cloned().collect();
+        let mut changed = changed::<T>(item, target.fields, &also);
         self.keep_what_was_changed(&mut changed, item);
         if changed.is_empty() && self.doubtful.is_none() && matches!(self.stored, Stored::Item(_)) {
             return Ok(None);
@@ -220,7 +230,8 @@ impl<'a> Request<'a> {
         let doubtful = self.doubtful.unwrap_or_default();
         let is_in = |names: &[Box<str>], name: &str| names.iter().any(|other| **other == *name);
         changed.set.retain(|(name, value)| {
-            let is_added = field(written, name).is_some_and(|written| written.same(value));
+            let is_written = field(written, name).is_some_and(|written| written.same(value));
+            let is_added = is_written && field(stored, name).is_none_or(|it| is_within(it, value));
             !is_added || is_in(doubtful, name) || is_in(self.unread, name)
         });
     }
@@ -308,6 +319,16 @@ fn changed<'a, T: Record>(
     let known = |name: &&str| field(from, name).is_none();
     remove.extend(also.iter().map(|name| &**name).filter(|name| gone(name) && known(name)));
     Changed { set: set.map(|(name, value)| (&**name, value)).collect(), remove }
+}
+
+/// Whether one value is another one but for members that maps have more.
+fn is_within(less: &Node<'_>, more: &Node<'_>) -> bool {
+    match (less, more) {
+        (Node::M(less), Node::M(more)) => less
+            .iter()
+            .all(|(name, value)| field(more, name).is_some_and(|more| is_within(value, more))),
+        _ => less.same(more),
+    }
 }
 
 /// The attributes of an item that are to be as they were.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::fence::Expectation;
 use super::slot::{Flight, Known};
 use crate::codec::Kept;
+use crate::codec::tree::{field, parse_item};
 use crate::guard::Mode;
 
 /// What the database has, as last loaded, written or met.
@@ -33,6 +34,16 @@ impl<T> Base<T> {
     /// Whether it is known if there is an item, and which.
     pub(crate) const fn is_seen(&self) -> bool {
         self.item.is_some() || !self.known.is_unknown()
+    }
+
+    /// The attributes of which it is still not known what is stored, once this item is written and only
+    /// increments wait.
+    pub(crate) fn unread_behind(&self, item: Option<&[u8]>) -> Option<Arc<[Box<str>]>> {
+        let fields = parse_item(item?).ok()?;
+        let unread = self.unread.as_ref()?.iter();
+        let left: Vec<Box<str>> =
+            unread.filter(|name| field(&fields, name).is_none()).cloned().collect();
+        (!left.is_empty()).then(|| left.into())
     }
 
     /// What is stored for sure; what equals it need not be written.

@@ -10,7 +10,9 @@ use super::outgoing::Sent;
 use super::slot::Known;
 use crate::breaks::broken;
 use crate::codec::tree::{Fields, Node, field, parse_item, write_fields};
-use crate::codec::{CodecError, EncodedItem, Kept, MAX_ITEM, decode, encode, key_json, same_items};
+use crate::codec::{
+    CodecError, EncodedItem, Kept, MAX_ITEM, decode_again, encode, key_json, same_items,
+};
 use crate::error::{Error, ErrorKind};
 use crate::guard::{self, Mode, Outgoing, Request, Stored};
 use crate::key::Key;
@@ -119,6 +121,7 @@ impl<T: Record> Shared<T> {
         let stored_fields = base.as_deref().zip(fields.as_ref());
         let written = self.as_written(key, sent, stored_fields, target);
         let written = written.as_deref().map(|item| self.fields(item, key)).transpose()?;
+        let unread = unread(sent, &absorbed);
         let request = Request {
             key,
             mode: sent.mode,
@@ -127,7 +130,7 @@ impl<T: Record> Shared<T> {
             target: target.map(|(item, fields)| guard::Target { item, fields }),
             replaces: sent.base.replaced,
             written: written.as_ref(),
-            unread: sent.base.unread.as_deref().unwrap_or_default(),
+            unread: &unread,
             doubtful: doubtful.as_deref(),
         };
         let outgoing = request.outgoing::<T>().map_err(|error| self.place(error).on_key(key))?;
@@ -222,9 +225,10 @@ impl<T: Record> Shared<T> {
         if !is_stale && sent.base.item.is_none() && !lacks() {
             return None;
         }
-        let decoded = catch_unwind(AssertUnwindSafe(|| decode::<T>(stored)));
-        let record = decoded.ok()?.ok()?.record;
-        Some(self.encoded_form(&record, key).ok()?.json)
+        // What `after_load` changes is a change.
+        let decoded = catch_unwind(AssertUnwindSafe(|| decode_again::<T>(stored)));
+        let decoded = decoded.ok()?.ok()?;
+        Some(self.item(&decoded.record, key, decoded.kept.as_ref()).ok()?.json)
     }
 
     /// The attributes that attempts without an answer change, each once; `None` if what is stored is
@@ -404,6 +408,14 @@ fn left_out<T: Record>(stored: &Fields<'_>, item: &Fields<'_>, changed: &[Box<st
     let mut json = Vec::new();
     write_fields(&mut json, &left);
     lacks.then(|| json.into())
+}
+
+/// Attributes that are set, or taken away, though what is stored of them is not known: they were only added
+/// to, and are not any more.
+fn unread<T>(sent: &Sent<T>, absorbed: &Sums) -> Vec<Box<str>> {
+    let unread = sent.base.unread.as_deref().unwrap_or_default().iter();
+    let waits = |name: &str| sent.waiting.as_ref().is_some_and(|waiting| waiting.has(name));
+    unread.filter(|name| absorbed.has(name) || !waits(name)).cloned().collect()
 }
 
 /// What is known of an item that was not seen: its version.

@@ -412,7 +412,8 @@ impl<T: Record> Slot<T> {
                 self.kept = flight.saved(self.kept.take());
                 let kept = flight.saved(flight.kept.clone());
                 let base = Base::new(flight.sent, kept);
-                unsaved.base = Base { item: flight.item, partial, ..base };
+                let unread = unsaved.base.unread_behind(flight.item.as_deref());
+                unsaved.base = Base { item: flight.item, partial, unread, ..base };
                 unsaved.image = false;
                 unsaved.doubt = false;
                 unsaved.doubts.clear();
@@ -435,7 +436,8 @@ impl<T: Record> Slot<T> {
                 self.kept = flight.saved(self.kept.take());
                 let kept = flight.saved(flight.kept.clone());
                 let base = Base::new(flight.sent, kept);
-                unsaved.base = Base { item: flight.item, exact, replaced, partial, ..base };
+                let unread = unsaved.base.unread_behind(flight.item.as_deref());
+                unsaved.base = Base { item: flight.item, exact, replaced, partial, unread, ..base };
                 unsaved.image_since = unsaved.seq;
                 unsaved.doubt = false;
                 unsaved.doubts.clear();

@@ -67,7 +67,7 @@ impl Oracle {
         if *base == now && !unsaved.moved {
             return None;
         }
-        let is_new = now.label != base.label && !unsaved.replaced;
+        let is_new = now.label != base.label;
         let same = |theirs: &&Thing| {
             let label = (base.label == 0 && !is_new) || theirs.label == base.label;
             theirs.count == base.count && label

@@ -70,13 +70,16 @@ async fn loaded(built: Built, more: &[(&str, AttributeValue)]) -> (Stage<Form>, 
 #[tokio::test]
 async fn what_the_type_adds_within_a_map_is_no_change() {
     for (way, built) in BY_FIELDS {
-        let (stage, memory) = loaded(built, &[("inner", map(&[("x", 1)]))]).await;
-        for (a, x) in [(2, 5), (3, 6)] {
-            memory.update_existing(1, |it| it.a = a).await.unwrap();
-            set(&stage, "inner", map(&[("x", x)])).await;
-            assert_eq!(memory.flush().await.unwrap().written, 1, "{way}");
-            let item = stage.truth.get_item(1).await.unwrap().unwrap();
-            assert_eq!((&item["a"], &item["inner"]), (&number(a), &map(&[("x", x)])), "{way}");
+        for foreign in [None, Some(("foreign", 9))] {
+            let inner = |x| map(&[("x", x)].into_iter().chain(foreign).collect::<Vec<_>>());
+            let (stage, memory) = loaded(built, &[("inner", inner(1))]).await;
+            for (a, x) in [(2, 5), (3, 6)] {
+                memory.update_existing(1, |it| it.a = a).await.unwrap();
+                set(&stage, "inner", inner(x)).await;
+                assert_eq!(memory.flush().await.unwrap().written, 1, "{way}");
+                let item = stage.truth.get_item(1).await.unwrap().unwrap();
+                assert_eq!((&item["a"], &item["inner"]), (&number(a), &inner(x)), "{way}");
+            }
         }
     }
 }
@@ -95,25 +98,33 @@ async fn what_is_taken_back_takes_nothing_of_others_with_it() {
     assert_eq!((stored.label, stored.n, stored.a), (0, 7, 1));
 }
 
-/// Others made the item, and what was only added to is set meanwhile.
+/// Others made the item, and what was only added to is set meanwhile: while the first attempt, or the second, is
+/// in flight.
 #[tokio::test]
 async fn what_is_set_to_the_default_is_set_though_it_was_only_added_to_before() {
-    let stage = Stage::<Form>::new().await;
-    let memory = stage.builder().field_wise().build().unwrap();
-    assert_eq!(memory.get(1).await.unwrap(), None);
-    let new = |n| Form { id: 1, a: 1, n, inner: Inner::default(), label: 0 };
-    memory.put(new(0)).await.unwrap();
-    memory.increment(1, Form::FIELDS.n, 5).await.unwrap();
-    stage.truth.put(&new(7)).await.unwrap();
-    let gate = stage.faults.hold_next(UPDATE);
-    let (flushed, ()) = tokio::join!(memory.flush(), async {
-        gate.reached().await;
-        memory.update_existing(1, |it| it.n = 0).await.unwrap();
-        gate.open();
-    });
-    assert_eq!(flushed.unwrap().failed.len(), 0);
-    assert_eq!(memory.flush().await.unwrap().failed.len(), 0);
-    assert_eq!(stage.truth.get(1).await.unwrap().map(|it| it.n), Some(0));
+    for held in [1, 2] {
+        let stage = Stage::<Form>::new().await;
+        let memory = stage.builder().field_wise().build().unwrap();
+        assert_eq!(memory.get(1).await.unwrap(), None);
+        let new = |n| Form { id: 1, a: 1, n, inner: Inner::default(), label: n };
+        memory.put(new(0)).await.unwrap();
+        memory.increment(1, Form::FIELDS.n, 5).await.unwrap();
+        memory.increment(1, Form::FIELDS.label, 5).await.unwrap();
+        stage.truth.put(&Form { a: 3, ..new(7) }).await.unwrap();
+        if held == 2 {
+            stage.faults.next(UPDATE, Fault::none());
+        }
+        let gate = stage.faults.hold_next(UPDATE);
+        let (flushed, ()) = tokio::join!(memory.flush(), async {
+            gate.reached().await;
+            memory.update_existing(1, |it| (it.n, it.label) = (0, 0)).await.unwrap();
+            gate.open();
+        });
+        assert_eq!(flushed.unwrap().failed.len(), 0, "held: {held}");
+        assert_eq!(memory.flush().await.unwrap().failed.len(), 0, "held: {held}");
+        let stored = stage.truth.get(1).await.unwrap().unwrap();
+        assert_eq!((stored.a, stored.n, stored.label), (1, 0, 0), "held: {held}");
+    }
 }
 
 /// An increment makes the item, and a record that is the same to the type is put while it is in flight.
@@ -136,5 +147,49 @@ async fn what_turns_out_to_be_stored_is_known_as_it_is_stored() {
         assert_eq!(memory.flush().await.unwrap().conflicts.len(), 0, "{way}");
         let stored = stage.truth.get(1).await.unwrap().unwrap();
         assert_eq!((stored.a, stored.n), (1, 5), "{way}");
+    }
+}
+
+/// Degrees, once of Fahrenheit.
+#[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[record(table = "degrees", after_load = "Self::migrate")]
+struct Degrees {
+    #[record(partition_key)]
+    id: u32,
+    #[serde(default)]
+    schema: u32,
+    degrees: i32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+impl Degrees {
+    #[expect(clippy::unnecessary_wraps, reason = "the signature of hooks")]
+    fn migrate(&mut self) -> Result<(), String> {
+        if self.schema < 2 {
+            (self.degrees, self.schema) = ((self.degrees - 32) * 5 / 9, 2);
+        }
+        Ok(())
+    }
+}
+
+/// What `after_load` changes is stored with the next change, all of it.
+#[tokio::test]
+async fn a_migration_is_written_as_a_whole() {
+    for guard in [None, Some(Guard::Fields)] {
+        let stage = Stage::<Degrees>::new().await;
+        let client = stage.truth.database().client();
+        let put = client.put_item().table_name(stage.truth.name().unwrap()).item("id", number(1));
+        put.item("schema", number(1)).item("degrees", number(50)).send().await.unwrap();
+        let builder = stage.builder();
+        let builder = match guard {
+            None => builder.field_wise(),
+            Some(guard) => builder.guarded(guard),
+        };
+        let memory = builder.build().unwrap();
+        memory.update_existing(1, |it| it.note = Some("seen".into())).await.unwrap();
+        assert_eq!(memory.flush().await.unwrap().written, 1, "{guard:?}");
+        let item = stage.truth.get_item(1).await.unwrap().unwrap();
+        assert_eq!((&item["schema"], &item["degrees"]), (&number(2), &number(10)), "{guard:?}");
     }
 }
