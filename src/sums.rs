@@ -130,6 +130,14 @@ impl Sums {
     }
 }
 
+/// The number that an attribute is.
+pub(crate) fn number_of(node: &Node<'_>) -> Option<Number> {
+    match node {
+        Node::N(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
 fn sum(name: &str, stored: &str, number: &Number) -> Result<String, CodecError> {
     let stored: Option<Number> = stored.parse().ok();
     let sum = stored.and_then(|stored| stored.checked_add(number));

@@ -9,13 +9,14 @@ use super::outgoing::operation;
 use super::slot::{Change, Known};
 use super::turn::Turn;
 use crate::breaks::broken;
-use crate::codec::tree::{Node, field, parse_item};
+use crate::codec::tree::{field, parse_item};
 use crate::codec::{Decoded, decode, same_items};
 use crate::error::{BoxError, Error, ErrorKind};
 use crate::guard::{Merge, Mode, OnConflict, Resolution, beneath, conflict, is_own};
 use crate::key::Key;
 use crate::record::Record;
 use crate::store::{Operation, Outcome};
+use crate::sums::number_of;
 use crate::types::Number;
 use crate::write::{Met, Settled, Take};
 
@@ -77,11 +78,8 @@ impl<T: Record> Shared<T> {
             return Met::Written(self.settle(key, Settled::Written));
         }
         // What others changed beside it is no more ours than before: the base is what was sent.
-        match Self::base_of(&sent) {
-            Ok(base) => self.rebase(key, Base { partial, ..base }),
-            Err(error) => return self.failed(key, error),
-        }
-        Met::WrittenBefore
+        let base = Self::base_of(&sent).map(|base| Base { partial, ..base });
+        self.rebased(key, base, Met::WrittenBefore)
     }
 
     fn failed(&self, key: &Key, error: Error) -> Met {
@@ -117,12 +115,7 @@ impl<T: Record> Shared<T> {
             }
             _ => Ok(base),
         });
-        match base {
-            Ok(base) => self.rebase(key, base),
-            // No change replaces what nobody has seen.
-            Err(error) => return self.failed(key, error),
-        }
-        Met::Again(Resolution::Overwritten)
+        self.rebased(key, base, Met::Again(Resolution::Overwritten))
     }
 
     /// What was known of the item, but for the attributes that an attempt changes: those are as others
@@ -145,7 +138,8 @@ impl<T: Record> Shared<T> {
         let known = known.as_deref().map(|item| self.fields(item, key)).transpose()?;
         let (mut mine, theirs) = (self.fields(mine, key)?, self.fields(theirs, key)?);
         // What is only added to is added to what others stored.
-        let is_zero = |name: &str| field(&mine, name).is_some_and(is_zero);
+        let zero = Some(Number::default());
+        let is_zero = |name: &str| field(&mine, name).and_then(number_of) == zero;
         let added: Vec<Box<str>> =
             waiting.names().filter(|name| is_zero(name)).map(Box::from).collect();
         let is_set = |name: &str| added.iter().all(|added| **added != *name);
@@ -158,6 +152,18 @@ impl<T: Record> Shared<T> {
         let mixed = Self::base_of(&item).unwrap_or_else(unread);
         let unread = (!added.is_empty()).then(|| added.into());
         Ok(Some(Base { kept: base.kept, partial: true, unread, ..mixed }))
+    }
+
+    /// The next attempt starts from this, if the type can read it.
+    fn rebased(&self, key: &Key, base: Result<Base<T>, Error>, met: Met) -> Met {
+        match base {
+            Ok(base) => {
+                self.rebase(key, base);
+                met
+            }
+            // No change replaces what nobody has seen.
+            Err(error) => self.failed(key, error),
+        }
     }
 
     /// What is stored is what the next attempt starts from: what others stored, or an attempt of one's
@@ -313,8 +319,4 @@ impl<T: Record> Shared<T> {
         let base = Base::new(Known::Record(Arc::new(record)), kept.map(Arc::new));
         Ok(Base { item: Some(Arc::clone(item)), ..base })
     }
-}
-
-fn is_zero(node: &Node<'_>) -> bool {
-    matches!(node, Node::N(text) if text.parse::<Number>().is_ok_and(|number| number == Number::default()))
 }

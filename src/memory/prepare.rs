@@ -18,7 +18,7 @@ use crate::guard::{self, Mode, Outgoing, Request, Stored};
 use crate::key::Key;
 use crate::record::Record;
 use crate::store::Action;
-use crate::sums::Sums;
+use crate::sums::{Sums, number_of};
 use crate::types::Number;
 
 /// What is to be sent for a slot.
@@ -185,13 +185,9 @@ impl<T: Record> Shared<T> {
             Stored::Item(stored) => (Some(stored), false),
         };
         let shown = self.fields(&item.json, key)?;
-        let number = |node: &Node<'_>| match node {
-            Node::N(text) => text.parse::<Number>().ok(),
-            _ => None,
-        };
-        let below = |name: &str| number(field(&shown, name)?)?.checked_sub(waiting.get(name)?);
+        let below = |name: &str| number_of(field(&shown, name)?)?.checked_sub(waiting.get(name)?);
         let is_unchanged = |name: &str| match stored.map(|stored| field(stored, name)) {
-            Some(Some(before)) => number(before).is_some_and(|it| Some(it) == below(name)),
+            Some(Some(before)) => number_of(before).is_some_and(|it| Some(it) == below(name)),
             Some(None) => below(name) == Some(Number::default()),
             // Nothing is known of what is stored, and nothing is set.
             None => field(&shown, name).is_none(),

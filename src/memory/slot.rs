@@ -214,10 +214,19 @@ impl<T> Flight<T> {
         }
     }
 
-    /// Whether it writes attributes of an item that was never seen.
-    fn is_of_part(&self, base: &Base<T>) -> bool {
+    /// What the database has once this is written.
+    fn written(self, before: &Base<T>) -> Base<T> {
+        let partial = self.leaves_a_part(before);
+        let unread = before.unread_behind(self.item.as_deref());
+        let kept = self.saved(self.kept.clone());
+        Base { item: self.item, partial, unread, ..Base::new(self.sent, kept) }
+    }
+
+    /// Whether only a part of the item is known once this is written: it may write attributes of one that
+    /// was never seen.
+    fn leaves_a_part(&self, before: &Base<T>) -> bool {
         let by_fields = |attempt: &Arc<Attempt>| attempt.mode == Mode::FieldWise;
-        !base.is_seen() && self.attempt.as_ref().is_some_and(by_fields)
+        before.partial || (!before.is_seen() && self.attempt.as_ref().is_some_and(by_fields))
     }
 }
 
@@ -405,20 +414,17 @@ impl<T: Record> Slot<T> {
             return false;
         };
         let newest = flight.seq == unsaved.seq || broken(1);
-        let partial = unsaved.base.partial || flight.is_of_part(&unsaved.base);
         match settled {
             Settled::Written if newest && unsaved.deltas.is_some() => {
                 // Only increments are left, which the record shows.
                 self.kept = flight.saved(self.kept.take());
-                let kept = flight.saved(flight.kept.clone());
-                let base = Base::new(flight.sent, kept);
-                let unread = unsaved.base.unread_behind(flight.item.as_deref());
-                unsaved.base = Base { item: flight.item, partial, unread, ..base };
+                unsaved.base = flight.written(&unsaved.base);
                 unsaved.image = false;
                 unsaved.doubt = false;
                 unsaved.doubts.clear();
             }
             Settled::Written if newest => {
+                let partial = flight.leaves_a_part(&unsaved.base);
                 self.unsaved = None;
                 self.kept = flight.saved(self.kept.take());
                 // It has its new version.
@@ -434,10 +440,7 @@ impl<T: Record> Slot<T> {
                 let exact = flight.exact && flight.kept == self.kept;
                 let replaced = unsaved.base.replaced && !exact;
                 self.kept = flight.saved(self.kept.take());
-                let kept = flight.saved(flight.kept.clone());
-                let base = Base::new(flight.sent, kept);
-                let unread = unsaved.base.unread_behind(flight.item.as_deref());
-                unsaved.base = Base { item: flight.item, exact, replaced, partial, unread, ..base };
+                unsaved.base = Base { exact, replaced, ..flight.written(&unsaved.base) };
                 unsaved.image_since = unsaved.seq;
                 unsaved.doubt = false;
                 unsaved.doubts.clear();
