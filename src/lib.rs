@@ -81,6 +81,7 @@ mod store;
 mod guard;
 mod sums;
 mod retry;
+mod rt;
 mod link;
 mod database;
 mod load;

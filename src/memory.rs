@@ -39,8 +39,6 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore};
-
 pub use builder::MemoryTableBuilder;
 pub use end::{ScopeError, Unsaved};
 pub use feed::{FeedError, PutSink};
@@ -57,6 +55,7 @@ use crate::key::Key;
 use crate::link::{Counters, Link};
 use crate::record::Record;
 use crate::retry::Patience;
+use crate::rt::{Notify, Runtime, Semaphore};
 use crate::sums::Tokens;
 use crate::table::{BadItems, Table};
 use crate::write::{FlushError, FlushReport, Limits};
@@ -334,7 +333,7 @@ impl<T: Record> Shared<T> {
         self.flush_soon();
         let patience = self.options.patience.patience;
         let timeout = self.options.put_timeout.unwrap_or(patience.max(PUT_TIMEOUT));
-        tokio::time::timeout(timeout, take).await.map_err(|_| self.no_room(timeout))
+        crate::rt::timeout(timeout, take).await.map_err(|_| self.no_room(timeout))
     }
 
     fn no_room(&self, after: Duration) -> Error {
@@ -381,8 +380,8 @@ enum Tried<T> {
 }
 
 /// The runtime that a task of the table is to run on.
-fn runtime() -> Result<tokio::runtime::Handle, Error> {
-    tokio::runtime::Handle::try_current().map_err(|source| {
+fn runtime() -> Result<Runtime, Error> {
+    Runtime::current().map_err(|source| {
         Error::new(ErrorKind::Configuration, "memory tables run on a tokio runtime")
             .advise("call them from within one, such as `#[tokio::main]`")
             .caused_by(source)

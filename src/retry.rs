@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
-
 use crate::database::contact::{Contact, FIRST_LIMIT, FIRST_PATIENCE};
 use crate::error::{Error, ErrorKind};
+use crate::rt::{Instant, timeout_at};
 use crate::store::{Class, Failure, Outcome};
 
 /// How long to wait between attempts: capped exponential backoff with full jitter.
@@ -137,7 +136,7 @@ impl Attempts<'_> {
         self.retry = self.retry.saturating_add(1);
         tracing::debug!(attempt = self.sent, error = %failure.error, "retrying");
         // The last attempt is made when patience ends, not before.
-        tokio::time::sleep(delay.min(left)).await;
+        crate::rt::sleep(delay.min(left)).await;
         Ok(())
     }
 }

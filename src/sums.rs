@@ -7,14 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use tokio::time::Instant;
-
 use crate::codec::tree::{Node, parse_item, write_fields};
 use crate::codec::{CodecError, key_json};
 use crate::condition::{Field, Rendered, Summand};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::record::Record;
+use crate::rt::Instant;
 use crate::store::{Form, Single};
 use crate::types::Number;
 

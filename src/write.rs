@@ -19,11 +19,10 @@ pub(crate) use fixed::Fixed;
 pub use report::{Failed, FlushError, FlushReport};
 pub(crate) use sources::Source;
 
-use tokio::time::Instant;
-
 use crate::error::Error;
 use crate::guard::Resolution;
 use crate::key::Key;
+use crate::rt::Instant;
 #[cfg(feature = "internal-bench")]
 use crate::store::TableKey;
 use crate::store::{Action, Operation, Outcome};

@@ -5,16 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::sync::Notify;
-use tokio::time::Instant;
-
 use super::Shared;
 use super::room::Mark;
 use crate::breaks::broken;
 use crate::bugs::{Bug, has};
 use crate::error::Error;
 use crate::record::Record;
+use crate::rt::{Instant, Mutex, Notify};
 use crate::write::{FlushError, FlushReport};
 
 /// The pause after a background flush that saved nothing, doubled each time up to the second.
@@ -113,7 +110,7 @@ impl<T: Record> Shared<T> {
         let pause = self.background.past.lock().left();
         async move {
             if !pause.is_zero() {
-                let _either = tokio::time::timeout(pause, recovered).await;
+                let _either = crate::rt::timeout(pause, recovered).await;
             }
         }
     }
@@ -220,14 +217,14 @@ impl<T: Record> Task<T> {
             }
             if !saved {
                 drop(shared);
-                tokio::time::sleep(NOTHING_PAUSE).await;
+                crate::rt::sleep(NOTHING_PAUSE).await;
             }
         }
     }
 
     async fn flush_every(mut self, interval: Duration) {
         loop {
-            tokio::time::sleep(interval).await;
+            crate::rt::sleep(interval).await;
             let Some(shared) = self.shared.upgrade() else { return };
             let pause = shared.pause();
             drop(shared);

@@ -137,7 +137,7 @@ impl<T: Record> MemoryTable<T> {
     ///
     /// As for [`close`](Self::close).
     pub async fn close_within(&self, deadline: Duration) -> Result<FlushReport, FlushError> {
-        match tokio::time::timeout(deadline, self.close()).await {
+        match crate::rt::timeout(deadline, self.close()).await {
             Ok(ended) => ended,
             Err(_) => {
                 let text = format!("not everything was saved within {} s", deadline.as_secs_f64());

@@ -10,11 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::time::Instant;
-
 use crate::codec::tree::{parse_item, same_field};
 use crate::key::Key;
+use crate::rt::{Instant, Mutex};
 
 /// What no clock reaches.
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);

@@ -7,8 +7,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::FutureExt;
-use parking_lot::Mutex;
-use tokio::sync::oneshot;
 
 use super::Shared;
 use super::outgoing::operation_of;
@@ -17,6 +15,7 @@ use crate::breaks::broken;
 use crate::error::Error;
 use crate::key::Key;
 use crate::record::Record;
+use crate::rt::{Mutex, oneshot};
 use crate::store::{Operation, Outcome};
 use crate::write::{self, Failed, FlushError, FlushReport, Source};
 
@@ -327,7 +326,7 @@ impl<T: Record> Rounds<T> {
         let (pause, mut over) = oneshot::channel();
         if waiting.send(pause).is_ok() {
             // Never sent to, but dropped.
-            let _dropped = tokio::time::timeout(LONGEST_PAUSE, &mut over).await;
+            let _dropped = crate::rt::timeout(LONGEST_PAUSE, &mut over).await;
             let _state = self.shared.flushes.0.lock();
             over.close();
         }

@@ -5,7 +5,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 
 use futures::FutureExt;
-use tokio::sync::Notify;
 
 use super::Shared;
 use super::expiry::{Held, Seen};
@@ -16,6 +15,7 @@ use crate::key::Key;
 use crate::link::Link;
 use crate::load;
 use crate::record::Record;
+use crate::rt::Notify;
 use crate::store::MAX_BATCH_GET;
 
 /// What a load found.

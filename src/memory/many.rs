@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::task::JoinSet;
-
 use super::found::Stored;
 use super::scans::{self, Asked};
 use super::{MemoryTable, Shared};
@@ -12,6 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::key::{Key, KeyLookup};
 use crate::load::{distinct, read_item};
 use crate::record::Record;
+use crate::rt::Tasks;
 use crate::table::{
     BadItems, Part, PartPage, Query, Reader, Scan, Unselected, Wanted, Whole, parts, skipped,
 };
@@ -243,16 +242,13 @@ impl<T: Record> Shared<T> {
         let prepared = reader.prepare(Wanted::Attributes(&[]))?;
         let runtime = super::runtime()?;
         let loading = Arc::new(Loading::begin(self));
-        let mut tasks = JoinSet::new();
+        let mut tasks = Tasks::new();
         for part in parts(prepared) {
             let loading = Arc::clone(&loading);
-            tasks.spawn_on(
-                async move { loading.load_part(part, policy, consistent).await },
-                &runtime,
-            );
+            tasks.spawn(async move { loading.load_part(part, policy, consistent).await }, &runtime);
         }
         let mut report = LoadReport::default();
-        while let Some(task) = tasks.join_next().await {
+        while let Some(task) = tasks.next().await {
             let part = task.map_err(|error| {
                 let ended = error.is_cancelled().then(super::runtime_ended);
                 self.place(ended.unwrap_or_else(crate::error::panicked))

@@ -3,10 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::time::Instant;
-
 use crate::key::Key;
+use crate::rt::{Instant, Mutex};
 
 /// How far an index may lag behind; mostly it is a fraction of a second.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html>

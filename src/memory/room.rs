@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::Semaphore;
+use crate::rt::Semaphore;
 
 /// A number of records and of bytes; what is absent is unlimited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

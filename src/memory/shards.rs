@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::DefaultHashBuilder;
 use hashbrown::hash_table::{Entry, HashTable};
-use parking_lot::{Mutex, MutexGuard};
 
 use super::room::{Mark, Need, Room};
 use super::slot::{Change, Known, Slot};
@@ -16,6 +15,7 @@ use crate::guard::Mode;
 use crate::key::Key;
 use crate::load::distinct;
 use crate::record::Record;
+use crate::rt::{Mutex, MutexGuard};
 use crate::sums::Sums;
 
 /// More shards than any machine has cores to speak of, so that two tasks rarely meet.

@@ -4,8 +4,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::ThreadId;
 
-use tokio::sync::oneshot;
-
 use super::attempt::{Attempt, Base, Doubt, Doubts, Met};
 use super::delta::Deltas;
 use super::load::Load;
@@ -17,6 +15,7 @@ use crate::error::Error;
 use crate::guard::Mode;
 use crate::key::Key;
 use crate::record::Record;
+use crate::rt::oneshot;
 use crate::sums::Sums;
 use crate::write::Settled;
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
-use tokio::time::Instant;
 
 use super::flush::Rounds;
 use super::{MemoryTable, Shared};
@@ -13,6 +12,7 @@ use crate::error::{Error, panicked};
 use crate::key::Key;
 use crate::link::Link;
 use crate::record::Record;
+use crate::rt::Instant;
 use crate::store::TableKey;
 use crate::write::{self, Changes, FlushError, FlushReport, Limits, Source};
 
@@ -124,7 +124,9 @@ impl<T: Record> Lease for Rounds<T> {
         let mut rounds = *self;
         // Nobody finds it running when there is nothing to be done.
         if let Some(round) = rounds.next_round() {
-            tokio::spawn(rounds.run(round));
+            if let Ok(runtime) = super::runtime() {
+                runtime.spawn(rounds.run(round));
+            }
         }
     }
 }

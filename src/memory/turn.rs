@@ -4,14 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread;
 
-use tokio::sync::oneshot;
-
 use super::Shared;
 use super::slot::Busy;
 use crate::breaks::broken;
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::record::Record;
+use crate::rt::oneshot;
 
 /// The right to change a record; dropped, it goes to the next in line.
 pub(crate) struct Turn<T: Record> {

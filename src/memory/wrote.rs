@@ -2,13 +2,12 @@
 
 use std::collections::HashSet;
 
-use parking_lot::Mutex;
-
 use super::Shared;
 use super::scans::Asked;
 use crate::breaks::broken;
 use crate::key::Key;
 use crate::record::Record;
+use crate::rt::Mutex;
 
 /// The hashes of keys that were sent, where loads are eventually consistent; else nothing. Two keys
 /// of one hash cost a consistent read too many.

@@ -1,6 +1,6 @@
 //! What becomes of a request, as a seed draws it.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -35,9 +35,12 @@ pub(crate) enum Fault {
     FailedAfter,
     /// The first of several keys is left.
     Unprocessed,
+    /// Not applied, and no request has a chance.
+    Fatal,
 }
 
 impl Fault {
+    /// Those after which a request is sent again.
     pub(crate) const ALL: &'static [Self] = &[
         Self::Throttled,
         Self::Refused,
@@ -54,6 +57,7 @@ impl Fate {
             Fault::Throttled => Some(drawn(Class::Throttled, Outcome::NotWritten)),
             Fault::Refused => Some(drawn(Class::Transient, Outcome::NotWritten)),
             Fault::LostBefore => Some(drawn(Class::Transient, Outcome::OutcomeUnknown)),
+            Fault::Fatal => Some(drawn(Class::Fatal, Outcome::NotWritten)),
             Fault::LostAfter | Fault::FailedAfter | Fault::Unprocessed => None,
         }
     }
@@ -71,6 +75,11 @@ pub(super) struct Fates {
     failing: u32,
     leaving: u32,
     slowest: Duration,
+    /// Of 1,000 requests so many have no chance.
+    fatal: u32,
+    /// Keys whose capacity is one write in so long, and when each has some again.
+    hot: Option<Duration>,
+    capacity: HashMap<String, Duration>,
     /// While nothing is answered well.
     outage: Range<Duration>,
     healed: bool,
@@ -86,8 +95,20 @@ impl Fates {
         let slowest = Duration::from_millis(random.u64(1..2_000));
         let begins = Duration::from_millis(random.u64(..30_000));
         let lasts = if random.bool() { random.u64(..40_000) } else { 0 };
-        let outage = begins..begins + Duration::from_millis(lasts);
-        Self { random, failing, leaving, slowest, outage, healed: false, script: VecDeque::new() }
+        let fatal = if random.u8(..6) == 0 { random.u32(..50) } else { 0 };
+        let hot = (random.u8(..4) == 0).then(|| Duration::from_millis(random.u64(1..5_000)));
+        Self {
+            random,
+            failing,
+            leaving,
+            slowest,
+            fatal,
+            hot,
+            capacity: HashMap::new(),
+            outage: begins..begins + Duration::from_millis(lasts),
+            healed: false,
+            script: VecDeque::new(),
+        }
     }
 
     pub(super) fn heal(&mut self) {
@@ -107,7 +128,9 @@ impl Fates {
         if self.healed {
             return fate;
         }
-        if self.random.u32(..1_000) < self.failing || self.outage.contains(&elapsed) {
+        if self.random.u32(..1_000) < self.fatal {
+            fate.fault = Some(Fault::Fatal);
+        } else if self.random.u32(..1_000) < self.failing || self.outage.contains(&elapsed) {
             let fault = match self.random.u8(..5) {
                 0 => Fault::Throttled,
                 1 => Fault::Refused,
@@ -129,6 +152,28 @@ impl Fates {
             }
         }
         fate
+    }
+
+    /// Leaves writes of keys that have no capacity; if all of them lack it the request is throttled.
+    pub(super) fn limit(&mut self, fate: &mut Fate, keys: &[String], elapsed: Duration) {
+        let Some(pause) = self.hot.filter(|_| !self.healed && fate.fault.is_none()) else { return };
+        let is_hot = |key: &String| key.bytes().map(u32::from).sum::<u32>() % 3 == 0;
+        let lacking = |place: &usize| {
+            let again = self.capacity.get(&keys[*place]);
+            is_hot(&keys[*place]) && again.is_some_and(|again| *again > elapsed)
+        };
+        let left: Vec<usize> = (0..keys.len()).filter(lacking).collect();
+        if left.len() == keys.len() {
+            fate.fault = Some(Fault::Throttled);
+            return;
+        }
+        for (place, key) in keys.iter().enumerate() {
+            if left.contains(&place) && !fate.unprocessed.contains(&place) {
+                fate.unprocessed.push(place);
+            } else if is_hot(key) {
+                self.capacity.insert(key.clone(), elapsed + pause);
+            }
+        }
     }
 
     fn time(&mut self) -> Duration {

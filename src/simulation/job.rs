@@ -5,11 +5,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
+
+use super::account::{Account, Model, Writing, at, id_of};
+use super::checks::{check, report_of};
 use super::fate::LATE_WRITE_WINDOW;
 use super::store::SimStore;
-use super::task::{Account, Model, Task, Writing, check, report_of};
+use super::task::Task;
+use crate::rt;
 use crate::{
-    Database, Error, ErrorKind, Failed, Guard, Increment, Key, MemoryTable, OnConflict, flush_all,
+    Database, Error, ErrorKind, Failed, Guard, Increment, MemoryTable, OnConflict, Table, flush_all,
 };
 
 /// Others change `theirs` alone, and nobody here does.
@@ -34,18 +39,76 @@ const WRITINGS: [Writing; 8] = [
 ];
 
 /// What a run is like.
-struct Plan {
+pub(super) struct Plan {
     writing: Writing,
+    guard: Guard,
     tasks: u32,
     keys: u32,
     operations: u32,
     /// The first so many keys are touched by their owner alone.
     solo: u32,
     patience: Duration,
+    requests_in_flight: usize,
     /// How often it is flushed in the background.
     interval: Option<Duration>,
-    /// It is flushed in the background when much is unsaved.
-    flushes_alone: bool,
+    /// It is flushed in the background when so much is unsaved.
+    mark: Option<usize>,
+    max_unsaved: Option<usize>,
+    /// When all tasks end in the midst of it, as where the runtime is shut down; the job goes on.
+    shut_down: Option<Duration>,
+    /// A task may close the table.
+    closes: bool,
+}
+
+impl Plan {
+    fn draw(random: &mut fastrand::Rng) -> Self {
+        let keys = if random.bool() { random.u32(30..150) } else { random.u32(1..30) };
+        Self {
+            writing: WRITINGS[random.usize(..WRITINGS.len())],
+            guard: if random.bool() { Guard::Item } else { Guard::Fields },
+            tasks: random.u32(1..6),
+            keys,
+            operations: random.u32(3..40),
+            solo: if random.bool() { random.u32(..=keys) } else { keys / 4 },
+            patience: Duration::from_secs(if random.bool() { random.u64(1..6) } else { 20 }),
+            requests_in_flight: [1, 1, 2, 5, 8][random.usize(..5)],
+            interval: (random.u8(..4) == 0).then(|| Duration::from_secs(random.u64(1..10))),
+            mark: random.bool().then(|| random.usize(1..20)),
+            max_unsaved: (random.u8(..4) == 0).then(|| random.usize(1..20)),
+            shut_down: (random.u8(..8) == 0).then(|| Duration::from_millis(random.u64(..60_000))),
+            closes: random.u8(..4) == 0,
+        }
+    }
+
+    pub(super) fn open(&self, table: &Table<Account>) -> MemoryTable<Account> {
+        let mut builder = MemoryTable::builder(table.clone())
+            .patience(self.patience)
+            .late_write_window(LATE_WRITE_WINDOW)
+            .requests_in_flight(self.requests_in_flight);
+        builder = match self.writing {
+            Writing::Plain => builder,
+            Writing::FieldWise => builder.field_wise(),
+            Writing::Overwriting => {
+                builder.guarded(Guard::Fields).on_conflict(OnConflict::Overwrite)
+            }
+            Writing::Replacing => builder.guarded(Guard::Item).on_conflict(OnConflict::Overwrite),
+            Writing::Guarded => builder.guarded(self.guard).on_conflict(OnConflict::merge(merged)),
+        };
+        if let Some(mark) = self.mark {
+            builder = builder.flush_at_records(mark);
+        }
+        if let Some(most) = self.max_unsaved {
+            builder = builder.max_unsaved_records(most);
+        }
+        if let Some(interval) = self.interval {
+            builder = builder.flush_interval(interval);
+        }
+        builder.build().expect("the options are legal")
+    }
+
+    const fn flushes_alone(&self) -> bool {
+        self.mark.is_some() || self.max_unsaved.is_some() || self.interval.is_some()
+    }
 }
 
 /// What a run came to.
@@ -68,59 +131,22 @@ pub(super) fn run(seed: u64) -> Outcome {
     })
 }
 
-struct Run {
-    store: SimStore,
-    memory: MemoryTable<Account>,
+pub(super) struct Run {
+    pub(super) store: SimStore,
+    pub(super) memory: MemoryTable<Account>,
     other: MemoryTable<Account>,
-    model: Model,
+    pub(super) model: Model,
     other_model: Model,
-    plan: Plan,
-    random: fastrand::Rng,
+    pub(super) plan: Plan,
+    pub(super) random: fastrand::Rng,
 }
 
 impl Run {
     fn new(seed: u64, store: SimStore) -> Self {
         let mut random = fastrand::Rng::with_seed(seed ^ 0x9e37_79b9_7f4a_7c15);
-        let keys = if random.bool() { random.u32(30..150) } else { random.u32(1..30) };
-        let mut plan = Plan {
-            writing: WRITINGS[random.usize(..WRITINGS.len())],
-            tasks: random.u32(1..6),
-            keys,
-            operations: random.u32(3..40),
-            solo: if random.bool() { random.u32(..=keys) } else { keys / 4 },
-            patience: Duration::from_secs(if random.bool() { random.u64(1..6) } else { 20 }),
-            interval: (random.u8(..4) == 0).then(|| Duration::from_secs(random.u64(1..10))),
-            flushes_alone: false,
-        };
+        let plan = Plan::draw(&mut random);
         let database = Database::simulated(Arc::new(store.clone()), &["accounts", "others"]);
-        let mut builder = MemoryTable::builder(database.table::<Account>())
-            .patience(plan.patience)
-            .late_write_window(LATE_WRITE_WINDOW)
-            .requests_in_flight([1, 1, 2, 5, 8][random.usize(..5)]);
-        builder = match plan.writing {
-            Writing::Plain => builder,
-            Writing::FieldWise => builder.field_wise(),
-            Writing::Overwriting => {
-                builder.guarded(Guard::Fields).on_conflict(OnConflict::Overwrite)
-            }
-            Writing::Replacing => builder.guarded(Guard::Item).on_conflict(OnConflict::Overwrite),
-            Writing::Guarded => {
-                let guard = if random.bool() { Guard::Item } else { Guard::Fields };
-                builder.guarded(guard).on_conflict(OnConflict::merge(merged))
-            }
-        };
-        if random.bool() {
-            plan.flushes_alone = true;
-            builder = builder.flush_at_records(random.usize(1..20));
-        }
-        if random.u8(..4) == 0 {
-            plan.flushes_alone = true;
-            builder = builder.max_unsaved_records(random.usize(1..20));
-        }
-        if let Some(interval) = plan.interval {
-            builder = builder.flush_interval(interval);
-        }
-        let memory = builder.build().expect("the options are legal");
+        let memory = plan.open(&database.table());
         let other = MemoryTable::builder(database.table_named::<Account>("others"))
             .patience(plan.patience)
             .late_write_window(LATE_WRITE_WINDOW);
@@ -130,40 +156,55 @@ impl Run {
     }
 
     async fn all(mut self) {
-        let mut tasks = Vec::new();
-        for number in 0..self.plan.tasks {
-            let task = Task {
-                number,
-                store: self.store.clone(),
-                memory: self.memory.clone(),
-                other: self.other.clone(),
-                model: Arc::clone(&self.model),
-                other_model: Arc::clone(&self.other_model),
-                writing: self.plan.writing,
-                patience: self.plan.patience,
-                tasks: self.plan.tasks,
-                keys: self.plan.keys,
-                solo: self.plan.solo,
-                random: self.random.fork(),
-                step: 0,
-            };
-            tasks.push(tokio::spawn(task.run(self.plan.operations)));
+        rt::watch();
+        let tasks: Vec<_> = (0..self.plan.tasks).map(|number| self.task(number)).collect();
+        let tasks: Vec<_> =
+            tasks.into_iter().map(|task| tokio::spawn(task.run(self.plan.operations))).collect();
+        if let Some(time) = self.plan.shut_down {
+            tokio::time::sleep(time).await;
+            self.store.note("the runtime is shut down");
+            tasks.iter().for_each(JoinHandle::abort);
+            rt::end_all();
         }
         for task in tasks {
-            if let Err(error) = task.await {
-                self.store.violated(format!("a task panicked: {error}"));
+            match task.await {
+                Err(error) if error.is_panic() => {
+                    self.store.violated(format!("a task panicked: {error}"));
+                }
+                _ => {}
             }
         }
+        self.interlude().await;
         self.store.heal();
         self.drain().await;
         self.drain_other().await;
         self.compare().await;
     }
 
+    fn task(&mut self, number: u32) -> Task {
+        Task {
+            number,
+            store: self.store.clone(),
+            memory: self.memory.clone(),
+            other: self.other.clone(),
+            model: Arc::clone(&self.model),
+            other_model: Arc::clone(&self.other_model),
+            writing: self.plan.writing,
+            patience: self.plan.patience,
+            tasks: self.plan.tasks,
+            keys: self.plan.keys,
+            solo: self.plan.solo,
+            closes: self.plan.closes,
+            random: self.random.fork(),
+            step: 0,
+        }
+    }
+
     /// Once nothing fails any more, everything is saved.
     async fn drain(&self) {
         tokio::time::sleep(2 * LATE_WRITE_WINDOW).await;
-        if self.plan.interval.is_some() {
+        // Where the runtime ended nothing flushes before the next change.
+        if self.plan.interval.is_some() && self.plan.shut_down.is_none() {
             self.see_the_background_drain().await;
         }
         // One that began before, and gave something up, may still be under way.
@@ -171,7 +212,7 @@ impl Run {
         let stuck = self.flush_all_but_poison().await;
         self.settle_stuck(stuck).await;
         for key in self.poisonous() {
-            let _known = self.memory.discard(key).await;
+            let _known = self.memory.discard(at(key)).await;
         }
         for _ in 0..2 {
             for failed in self.flush_all_but_poison().await {
@@ -181,7 +222,7 @@ impl Run {
         }
         let unsaved = self.memory.unsaved().len() as u64;
         match self.memory.flush().await {
-            Ok(report) if self.plan.flushes_alone || self.plan.interval.is_some() => drop(report),
+            Ok(report) if self.plan.flushes_alone() => drop(report),
             Ok(report) if report.submitted() == unsaved => {}
             ended => self.store.violated(format!("{unsaved} were unsaved: {ended:?}")),
         }
@@ -209,7 +250,7 @@ impl Run {
         }
     }
 
-    fn stored(&self, table: &str) -> BTreeMap<u32, Account> {
+    pub(super) fn stored(&self, table: &str) -> BTreeMap<u32, Account> {
         let items = self.store.items(table);
         let decoded = items.iter().map(|json| crate::codec::decode::<Account>(json));
         decoded.map(|decoded| decoded.expect("an account").record).map(|it| (it.id, it)).collect()
@@ -250,7 +291,7 @@ impl Run {
     async fn step_of(&self, id: u32, step: u64) -> Result<Arc<Account>, Error> {
         let mut tries = 0;
         loop {
-            let changed = self.memory.update_existing(id, |account| account.step = step).await;
+            let changed = self.memory.update_existing(at(id), |account| account.step = step).await;
             tries += 1;
             match changed {
                 Err(error) if error.kind() == ErrorKind::Timeout && tries < 10 => {}
@@ -268,7 +309,7 @@ impl Run {
                 continue;
             };
             let is_there = expected.exists;
-            expected.step += 1_000;
+            expected.step += 1_000_000;
             let step = expected.step;
             match self.step_of(id, step).await {
                 Ok(_) if is_there => *self.model.lock() = model,
@@ -283,7 +324,7 @@ impl Run {
     async fn settle_stuck(&self, stuck: Vec<Failed>) {
         for failed in stuck {
             let id = id_of(&failed.key);
-            let is_resolved = self.memory.resolve(id, Increment::NotApplied).await.is_ok();
+            let is_resolved = self.memory.resolve(at(id), Increment::NotApplied).await.is_ok();
             if is_resolved && failed.to_resolve {
                 let mut model = self.model.lock();
                 let expected = model.entry(id).or_default();
@@ -322,15 +363,11 @@ impl Run {
             }
             // What others change is not noticed in what is known.
             let without = |account: &Account| Account { theirs: 0, ..account.clone() };
-            let known = self.memory.get(id).await;
+            let known = self.memory.get(at(id)).await;
             match known {
                 Ok(known) if known.as_deref().map(without) == found.map(without) => {}
                 known => self.store.violated(format!("{id} is {found:?}, in memory {known:?}")),
             }
         }
     }
-}
-
-fn id_of(key: &Key) -> u32 {
-    key.to_string().parse().expect("an id")
 }

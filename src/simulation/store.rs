@@ -7,6 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::account::at;
 use super::expressions::{Item, holds, meets, updated};
 use super::fate::{Fate, Fates, Fault};
 use crate::codec::EncodedItem;
@@ -90,13 +91,12 @@ impl State {
             return;
         };
         let step = step_of(&item);
-        let highest = self.steps.entry(at.clone()).or_default();
-        if step < *highest {
+        let highest = self.steps.get(&at).copied().unwrap_or_default();
+        if step < highest {
             let text = format!("{key} went back from step {highest} to {step}");
             self.violated(text);
-        } else {
-            *highest = step;
         }
+        self.steps.insert(at.clone(), step.max(highest));
         self.items.insert(at, item);
     }
 
@@ -283,7 +283,7 @@ impl SimStore {
     /// is missing, nobody can tell what others changed behind it from what others made.
     pub(super) fn raise_theirs(&self, id: u32) -> bool {
         let mut state = self.0.lock();
-        let key = Key::new(&KeyRef::partition(&id)).expect("a key");
+        let key = Key::new(&KeyRef::composite(&at(id).0, &at(id).1)).expect("a key");
         let table = Arc::from("accounts");
         let Some(item) = state.item(&table, &key) else { return false };
         if !state.confirmed.contains(&(Arc::clone(&table), key.as_bytes().to_vec())) {
@@ -320,10 +320,13 @@ impl SimStore {
     }
 
     /// Draws what becomes of a request.
-    fn fate(&self, operation: &str, keys: &[String]) -> Fate {
+    fn fate(&self, operation: &str, keys: &[String], is_write: bool) -> Fate {
         let mut state = self.0.lock();
         let elapsed = state.began.elapsed();
-        let fate = state.fates.draw(keys.len(), elapsed);
+        let mut fate = state.fates.draw(keys.len(), elapsed);
+        if is_write {
+            state.fates.limit(&mut fate, keys, elapsed);
+        }
         state.note(&format!("{operation} {} -> {fate:?}", keys.join(" ")));
         fate
     }
@@ -348,7 +351,7 @@ impl SimStore {
         writes: Vec<(At, Action)>,
     ) -> Result<(Vec<usize>, Done), Failure> {
         let keys: Vec<String> = writes.iter().map(|((_, key), _)| key.to_string()).collect();
-        let fate = self.fate(operation, &keys);
+        let fate = self.fate(operation, &keys, true);
         let _flight = self.fly(writes.iter().map(|(at, _)| at.clone()).collect());
         tokio::time::sleep(fate.before).await;
         if let Some(failure) = fate.failure_before() {
@@ -422,7 +425,7 @@ impl SimStore {
         keys: &[Wanted],
     ) -> Result<Found, Failure> {
         let named: Vec<String> = keys.iter().map(|wanted| wanted.key.to_string()).collect();
-        let fate = self.fate(operation, &named);
+        let fate = self.fate(operation, &named, false);
         tokio::time::sleep(fate.before).await;
         if let Some(failure) = fate.failure_before() {
             return Err(failure);
@@ -520,7 +523,7 @@ impl Store for SimStore {
         Box::pin(async move {
             assert!(page.reading.expressions.filter.is_none(), "filters are not simulated");
             assert!(page.reading.index.is_none(), "indexes are not simulated");
-            let fate = self.fate(page.reading.operation(), &[]);
+            let fate = self.fate(page.reading.operation(), &[], false);
             tokio::time::sleep(fate.before).await;
             if let Some(failure) = fate.failure_before() {
                 return Err(failure);

@@ -1,93 +1,12 @@
 //! Those who change records at once, and what they must be told.
 
-use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
-
+use super::account::{Account, Expected, Model, OTHER, Writing, at};
+use super::checks::{check, report_of, see_patience};
 use super::store::SimStore;
-use crate::{ErrorKind, FlushError, FlushReport, MemoryTable, Record, flush_all};
-
-/// The first key of the other table.
-pub(super) const OTHER: u32 = 1_000;
-
-/// Something that tasks change: `step` by its owner alone, `sum` by all.
-#[derive(Record, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
-#[record(table = "accounts")]
-pub(super) struct Account {
-    #[record(partition_key)]
-    pub(super) id: u32,
-    /// Raised by every change of the owner, and never lowered.
-    #[serde(default)]
-    pub(super) step: u64,
-    #[serde(default)]
-    pub(super) sum: i64,
-    /// Raised by others.
-    #[serde(default)]
-    pub(super) theirs: u64,
-    /// The service refuses it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) poison: bool,
-}
-
-/// What must be stored in the end.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Expected {
-    pub(super) exists: bool,
-    pub(super) step: u64,
-    /// What was added for sure, and what may have been beyond it.
-    pub(super) sum: i64,
-    pub(super) maybe: i64,
-    pub(super) theirs: u64,
-    pub(super) poison: bool,
-}
-
-pub(super) type Model = Arc<Mutex<BTreeMap<u32, Expected>>>;
-
-/// How the records of a run are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Writing {
-    Plain,
-    FieldWise,
-    Guarded,
-    /// Guarded by the attributes that change, which are written over what others stored.
-    Overwriting,
-    /// Guarded by the whole item, which is written over what others stored.
-    Replacing,
-}
-
-/// Nothing is given up before nothing was written for as long as patience says, since it was first sent.
-pub(super) fn see_patience(store: &SimStore, patience: Duration, report: &FlushReport) {
-    for failed in &report.failed {
-        let is_impatient = matches!(failed.error.kind(), ErrorKind::Throttled | ErrorKind::Service);
-        if is_impatient && let Some(since) = store.given_up(&failed.table, &failed.key) {
-            // The time that an answer takes is measured by the one side and not by the other.
-            if since + Duration::from_millis(1) < patience {
-                store.violated(format!("given up after {since:?} of {patience:?}: {failed}"));
-            }
-        }
-    }
-}
-
-/// What a flush did, however it ended.
-pub(super) fn report_of(ended: Result<FlushReport, FlushError>) -> FlushReport {
-    ended.unwrap_or_else(FlushError::into_report)
-}
-
-/// A report is exact as far as it says itself.
-pub(super) fn check(store: &SimStore, report: &FlushReport) {
-    let mut keys = HashSet::new();
-    for failed in report.not_saved() {
-        if !keys.insert(failed.key.clone()) {
-            store.violated(format!("{} is reported twice", failed.key));
-        }
-    }
-    if report.written + report.deleted > 0 && report.requests == 0 {
-        store.violated(format!("written without a request: {report}"));
-    }
-}
+use crate::{ErrorKind, MemoryTable, flush_all};
 
 /// One of those who change records at once.
 pub(super) struct Task {
@@ -103,6 +22,8 @@ pub(super) struct Task {
     pub(super) tasks: u32,
     pub(super) keys: u32,
     pub(super) solo: u32,
+    /// It may close the table.
+    pub(super) closes: bool,
     pub(super) random: fastrand::Rng,
     pub(super) step: u64,
 }
@@ -113,38 +34,44 @@ impl Task {
             if self.random.bool() {
                 tokio::time::sleep(Duration::from_millis(self.random.u64(..3_000))).await;
             }
-            match self.random.u8(..20) {
+            match self.random.u8(..30) {
                 0 | 1 => self.flush().await,
                 2..=6 => self.change_own().await,
                 7 => self.look().await,
                 8 => self.interfere(),
                 9 => self.let_go(),
                 10 => self.load().await,
-                11 => self.scan().await,
+                11 | 27 => self.scan().await,
                 12 => self.forget().await,
-                13 => self.change_all_own().await,
+                13 | 28 | 29 => self.change_all_own().await,
                 14 | 15 => self.come_and_go().await,
+                20..=25 => self.call().await,
+                26 if self.closes => self.close().await,
                 _ => self.add().await,
             }
         }
     }
 
-    fn note(&self, text: &str) {
+    pub(super) fn note(&self, text: &str) {
         self.store.note(&format!("task {}: {text}", self.number));
     }
 
     /// A key that only this task raises the step of.
-    fn own(&mut self) -> Option<u32> {
+    pub(super) fn own(&mut self) -> Option<u32> {
         let id = self.random.u32(..self.keys);
         (id % self.tasks == self.number).then_some(id)
     }
 
     /// All of those below this one.
-    fn own_below(&self, end: u32) -> Vec<u32> {
+    pub(super) fn own_below(&self, end: u32) -> Vec<u32> {
         (0..end).filter(|id| id % self.tasks == self.number).collect()
     }
 
-    fn expect(&self, id: u32, change: impl FnOnce(&mut Expected)) {
+    pub(super) fn expected(&self, id: u32) -> Expected {
+        self.model.lock().get(&id).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn expect(&self, id: u32, change: impl FnOnce(&mut Expected)) {
         change(self.model.lock().entry(id).or_default());
     }
 
@@ -152,17 +79,7 @@ impl Task {
         let patience = Duration::from_millis(self.random.u64(..20_000));
         let ended = match self.random.u8(..7) {
             // Goes on beside what this task does next.
-            4 | 5 => {
-                self.note("flush, not waited for");
-                let (store, memory) = (self.store.clone(), self.memory.clone());
-                let patience = self.patience;
-                tokio::spawn(async move {
-                    let report = report_of(memory.flush().await);
-                    check(&store, &report);
-                    see_patience(&store, patience, &report);
-                });
-                return;
-            }
+            4 | 5 => return self.begin_flush(),
             0 | 1 => {
                 self.note("flush, perhaps cancelled");
                 match tokio::time::timeout(patience, self.memory.flush()).await {
@@ -173,7 +90,7 @@ impl Task {
             2 => {
                 let id = self.random.u32(..self.keys);
                 self.note(&format!("flush of {id}"));
-                self.memory.flush_keys([id]).await
+                self.memory.flush_keys([at(id)]).await
             }
             3 => {
                 self.note("flush of all tables");
@@ -193,6 +110,27 @@ impl Task {
         self.note(&format!("flushed: {}", ended.map_or_else(|e| e.to_string(), |r| r.to_string())));
     }
 
+    /// A flush that nobody waits for.
+    fn begin_flush(&self) {
+        self.note("flush, not waited for");
+        let (store, memory, patience) = (self.store.clone(), self.memory.clone(), self.patience);
+        tokio::spawn(async move {
+            let report = report_of(memory.flush().await);
+            check(&store, &report);
+            see_patience(&store, patience, &report);
+        });
+    }
+
+    /// Of what is in flight there is something newer.
+    pub(super) async fn change_behind_a_flush(&mut self) {
+        let own = self.own_below(self.keys);
+        let Some(id) = self.random.choice(own) else { return };
+        self.raise_step(id).await;
+        self.begin_flush();
+        tokio::time::sleep(Duration::from_millis(self.random.u64(..2_000))).await;
+        self.raise_step(id).await;
+    }
+
     async fn change_own(&mut self) {
         let Some(id) = self.own() else { return };
         if id < self.solo && self.random.bool() {
@@ -209,7 +147,7 @@ impl Task {
         self.step += 1;
         let step = self.step;
         self.note(&format!("step {step} of {id}"));
-        match self.other.update(id, |account| account.step = step).await {
+        match self.other.update(at(id), |account| account.step = step).await {
             Ok(_) => {
                 let mut model = self.other_model.lock();
                 *model.entry(id).or_default() =
@@ -236,7 +174,7 @@ impl Task {
         self.step += 1;
         let step = self.step;
         self.note(&format!("step {step} of {id}"));
-        match self.memory.update(id, |account| account.step = step).await {
+        match self.memory.update(at(id), |account| account.step = step).await {
             Ok(_) => self.expect(id, |expected| {
                 (expected.exists, expected.step) = (true, step);
             }),
@@ -252,8 +190,8 @@ impl Task {
 
     async fn delete(&mut self, id: u32) {
         self.note(&format!("delete {id}"));
-        match self.memory.delete(id).await {
-            Ok(()) => self.expect(id, |expected| *expected = Expected::default()),
+        match self.memory.delete(at(id)).await {
+            Ok(()) => self.expect(id, |expected| *expected = Expected::gone()),
             Err(error) => self.note(&format!("not deleted: {error}")),
         }
     }
@@ -261,20 +199,17 @@ impl Task {
     async fn put(&mut self, id: u32, poison: bool) {
         self.step += 1;
         let (step, sum) = (self.step, self.random.i64(0..100));
-        self.note(&format!("put {id}, step {step}, sum {sum}, poison {poison}"));
-        match self.memory.put(Account { id, step, sum, theirs: 0, poison }).await {
-            Ok(()) => self.expect(id, |expected| {
-                *expected = Expected { exists: true, step, sum, maybe: 0, theirs: 0, poison };
-            }),
-            Err(error) => self.note(&format!("not put: {error}")),
-        }
+        let account = Account { step, sum, poison, ..Account::new(id) };
+        self.note(&format!("put {account:?}"));
+        let put = self.memory.put(account.clone()).await;
+        self.told(&account, put);
     }
 
     /// What a task reads is what it was told.
     async fn look(&mut self) {
         let Some(id) = self.own() else { return };
-        let expected = self.model.lock().get(&id).cloned().unwrap_or_default();
-        match self.memory.get(id).await {
+        let expected = self.expected(id);
+        match self.memory.get(at(id)).await {
             Ok(found) => {
                 let step = found.as_ref().map_or(0, |account| account.step);
                 self.note(&format!("{id} has step {step}"));
@@ -301,14 +236,13 @@ impl Task {
     fn let_go(&mut self) {
         let id = self.random.u32(..self.keys);
         self.note(&format!("let go of {id}"));
-        self.memory.let_go(&id);
+        self.memory.let_go(&at(id));
     }
 
     /// What a scan finds of a task's own is what it was told.
     async fn scan(&mut self) {
         if self.random.bool() {
-            // Of what is in flight there is something newer.
-            self.change_own().await;
+            self.change_behind_a_flush().await;
         }
         self.note("scan");
         let found = match self.memory.scan().page_size(self.random.u32(1..20)).all().await {
@@ -321,16 +255,7 @@ impl Task {
                 self.store.violated(format!("{} is scanned twice", account.id));
             }
         }
-        self.note(&format!("scanned {}", steps.len()));
-        let model = self.model.lock().clone();
-        for id in self.own_below(self.keys) {
-            let expected = model.get(&id).cloned().unwrap_or_default();
-            let step = steps.get(&id).copied();
-            let is_there = step.is_some() == expected.exists || id >= self.solo;
-            if step.unwrap_or_default() != expected.step || !is_there {
-                self.store.violated(format!("{id} is scanned with {step:?}, not {expected:?}"));
-            }
-        }
+        self.see_own(&steps, |_| true, "scanned");
     }
 
     /// A record that is deleted as soon as it was sent.
@@ -344,7 +269,7 @@ impl Task {
                 self.delete(id).await;
             }
             let soon = Duration::from_millis(self.random.u64(..4_000));
-            let _either = tokio::time::timeout(soon, self.memory.flush_keys([id])).await;
+            let _either = tokio::time::timeout(soon, self.memory.flush_keys([at(id)])).await;
         }
     }
 
@@ -352,8 +277,8 @@ impl Task {
     async fn forget(&mut self) {
         let Some(id) = self.own().filter(|id| *id < self.solo) else { return };
         self.note(&format!("take {id}"));
-        match self.memory.take(id).await {
-            Ok(_) => self.expect(id, |expected| *expected = Expected::default()),
+        match self.memory.take(at(id)).await {
+            Ok(_) => self.expect(id, |expected| *expected = Expected::gone()),
             Err(error) => self.note(&format!("not taken: {error}")),
         }
     }
@@ -361,7 +286,7 @@ impl Task {
     async fn load(&mut self) {
         let ids: Vec<u32> = (0..self.keys).filter(|_| self.random.bool()).collect();
         self.note(&format!("prefetch {ids:?}"));
-        if let Err(error) = self.memory.prefetch(ids).await {
+        if let Err(error) = self.memory.prefetch(ids.into_iter().map(at)).await {
             self.note(&format!("not loaded: {error}"));
         }
     }
@@ -379,9 +304,9 @@ impl Task {
     async fn add_to(&mut self, id: u32, by_increment: bool) {
         self.note(&format!("add to {id}, by increment: {by_increment}"));
         let added = if by_increment {
-            self.memory.increment(id, Account::FIELDS.sum, 1).await
+            self.memory.increment(at(id), Account::FIELDS.sum, 1).await
         } else {
-            self.memory.update(id, |account| account.sum += 1).await.map(drop)
+            self.memory.update(at(id), |account| account.sum += 1).await.map(drop)
         };
         match added {
             Ok(()) => self.expect(id, |expected| {

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
-use tokio::time::Instant;
 
 use super::plan::Plan;
 use super::report::{FlushReport, NotSaved, Report};
@@ -22,6 +21,7 @@ use crate::error::{Error, ErrorKind};
 use crate::guard::Resolution;
 use crate::key::Key;
 use crate::link::{Counters, Link};
+use crate::rt::Instant;
 use crate::store::{
     Action, Class, Done, Failure, Operation, Outcome, Store, TableKey, TableRef, Write, Written,
 };
@@ -440,7 +440,7 @@ pub(super) fn by_table(batch: &[Write]) -> impl Iterator<Item = &[Write]> {
 
 async fn sleep_until(wake: Option<Instant>) {
     match wake {
-        Some(wake) => tokio::time::sleep_until(wake).await,
+        Some(wake) => crate::rt::sleep_until(wake).await,
         None => std::future::pending().await,
     }
 }

@@ -3,13 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::report::{Failed, FlushError, FlushReport};
 use super::{Changes, Limits, Met, Settled, Source, Take};
 use crate::error::Error;
 use crate::key::Key;
 use crate::link::Link;
+use crate::rt::Mutex;
 use crate::store::{Action, Operation, Outcome};
 
 /// Writes given by the caller, the last of each key.

@@ -3,11 +3,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::report::{NotSaved, Report};
 use super::sources::Sources;
 use super::{Settled, Take};
+use crate::rt::Instant;
 use crate::store::{MAX_BATCH_WRITE, MAX_REQUEST_BYTES, Operation, Outcome, TableKey, Write};
 
 /// How long to wait before a record is looked at again that somebody is changing.

@@ -6,11 +6,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::error::{Error, ErrorKind};
 use crate::guard::{Conflict, Resolution};
 use crate::key::Key;
+use crate::rt::Instant;
 use crate::store::{Operation, Outcome, TableKey};
 
 /// A record that a flush did not save; it is still unsaved in the memory table.

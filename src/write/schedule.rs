@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
+use crate::rt::Instant;
 use crate::store::TableKey;
 
 /// Retries due within the same tick go together: scattered leftovers of many requests fill whole
