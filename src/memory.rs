@@ -13,6 +13,7 @@ mod expiry;
 mod feed;
 mod fence;
 mod flush;
+mod forms;
 mod found;
 mod freeze;
 mod increment;

@@ -65,12 +65,17 @@ const COUNTED: [(&str, &str); 31] = [
     ("runtimes shut down", "the runtime is shut down"),
 ];
 
+/// The first so many are of the lines of requests.
+const OF_REQUESTS: usize = 9;
+
 /// How often each of them was.
 type Counts = [u64; COUNTED.len()];
 
 fn count(trace: &[String], counts: &mut Counts) {
     for line in trace {
-        for (count, (_, text)) in counts.iter_mut().zip(&COUNTED) {
+        let of_requests = line.contains(COUNTED[0].1);
+        let range = if of_requests { 0..OF_REQUESTS } else { OF_REQUESTS..COUNTED.len() };
+        for (count, (_, text)) in counts[range.clone()].iter_mut().zip(&COUNTED[range]) {
             *count += u64::from(line.contains(text));
         }
     }

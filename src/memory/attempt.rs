@@ -36,13 +36,31 @@ impl<T> Base<T> {
         self.item.is_some() || !self.known.is_unknown()
     }
 
-    /// The attributes of which it is still not known what is stored, once this item is written and only
-    /// increments wait.
-    pub(crate) fn unread_behind(&self, item: Option<&[u8]>) -> Option<Arc<[Box<str>]>> {
+    /// These attributes are only added to, and it is not known what is stored of them.
+    pub(crate) fn is_added_to(&mut self, names: Vec<Box<str>>) {
+        if !names.is_empty() {
+            let before = self.unread.as_deref().unwrap_or_default().iter().cloned();
+            self.unread = Some(before.chain(names).collect());
+        }
+    }
+
+    /// Whether an attribute is only added to.
+    pub(crate) fn is_unread(&self, name: &str) -> bool {
+        self.unread.as_deref().unwrap_or_default().iter().any(|unread| **unread == *name)
+    }
+
+    /// The attributes of which it is still not known what is stored, once this item is written, which changes
+    /// these, and only increments wait.
+    pub(crate) fn unread_behind(
+        &self,
+        item: Option<&[u8]>,
+        changed: &[Box<str>],
+    ) -> Option<Arc<[Box<str>]>> {
         let fields = parse_item(item?).ok()?;
         let unread = self.unread.as_ref()?.iter();
-        let left: Vec<Box<str>> =
-            unread.filter(|name| field(&fields, name).is_none()).cloned().collect();
+        let is_written =
+            |name: &str| field(&fields, name).is_some() || changed.iter().any(|it| **it == *name);
+        let left: Vec<Box<str>> = unread.filter(|name| !is_written(name)).cloned().collect();
         (!left.is_empty()).then(|| left.into())
     }
 

@@ -129,12 +129,13 @@ impl<T: Record> Slot<T> {
         if let Some((kept, item)) = self.kept.as_ref().zip(applied.item.as_ref()) {
             self.kept = Some(kept.beside_item(item));
         }
+        let kept = self.kept.clone().filter(|_| matches!(self.now, Known::Record(_)));
         unsaved.base = Base {
             item: applied.item,
             exact: is_known,
             replaced,
             partial,
-            ..Base::new(Known::Unknown, None)
+            ..Base::new(Known::Unknown, kept)
         };
         if deltas.is_empty() {
             unsaved.deltas = None;
@@ -142,10 +143,9 @@ impl<T: Record> Slot<T> {
         if unsaved.image || unsaved.deltas.is_some() {
             return false;
         }
-        self.unsaved = None;
+        let base = self.unsaved.take().map(|unsaved| unsaved.base);
         if !applied.is_shown || partial || T::VERSION.is_some() {
-            // Loaded anew when somebody asks for it.
-            (self.now, self.kept) = (Known::Unknown, None);
+            self.is_known_no_more(base);
         } else {
             self.kept = saved(self.kept.take());
         }

@@ -163,6 +163,7 @@ impl<T: Record> Stored<T> {
         (slot.registered, slot.unreadable) = (false, false);
         slot.since = slot.since.max(std::mem::take(&mut slot.forgotten));
         slot.size = self.size;
+        slot.outdated = None;
         (std::mem::replace(&mut slot.now, self.now), std::mem::replace(&mut slot.kept, self.kept))
     }
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::attempt::Base;
 use super::delta::Frozen;
 use super::room::Need;
-use super::slot::{Change, Known};
+use super::slot::{Change, Incremented, Known};
 use super::{MemoryTable, Shared};
 use crate::codec::tree::{parse_item, same_field};
 use crate::codec::{Decoded, decode_again, encode, key_json};
@@ -13,7 +14,7 @@ use crate::error::{Error, ErrorKind};
 use crate::guard::Mode;
 use crate::key::{Key, KeyLookup};
 use crate::record::Record;
-use crate::sums::{Sums, summand};
+use crate::sums::{Overflow, Sums, summand};
 use crate::write::FlushError;
 
 /// Whether an increment of unknown outcome is in the database, for
@@ -27,11 +28,13 @@ pub enum Increment {
 }
 
 /// What a slot has, for an increment.
-struct Before<T> {
-    now: Known<T>,
+pub(super) struct Before<T> {
+    pub(super) now: Known<T>,
+    pub(super) base: Base<T>,
     image: bool,
     mode: Option<Mode>,
-    waiting: Sums,
+    pub(super) waiting: Sums,
+    pub(super) frozen: Sums,
 }
 
 impl<T: Record> MemoryTable<T> {
@@ -46,7 +49,8 @@ impl<T: Record> MemoryTable<T> {
     /// A record with another unsaved change has the increment as part of that, and a `put`, `update` or
     /// `delete` that comes after makes it part of itself; where records are written
     /// [field by field](crate::MemoryTableBuilder::field_wise), it goes on its own unless its attribute is
-    /// set. `before_store` does
+    /// set. So has an attribute of a record in memory that its type has otherwise than the item: by
+    /// `#[serde(alias)]`, by a default other than 0, or as `after_load` made it. `before_store` does
     /// not see increments. With `#[record(version)]` they raise the version, unguarded. One on a record that
     /// has expired, hidden or not, adds to what is still stored.
     ///
@@ -149,6 +153,11 @@ impl<T: Record> MemoryTable<T> {
     }
 }
 
+pub(super) fn overflowed(overflow: Overflow) -> Error {
+    let name = overflow.0;
+    refused(format!("the sum of attribute `{name}` has more than DynamoDB's 38 digits"))
+}
+
 fn refused(why: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::InvalidRecord, why.to_string()).advise("nothing changed")
 }
@@ -160,16 +169,21 @@ impl<T: Record> Shared<T> {
         loop {
             self.check_open()?;
             let before = self.before(key);
-            if before.image && before.mode.unwrap_or(self.options.mode) != Mode::FieldWise {
+            let field_wise = before.mode.unwrap_or(self.options.mode) == Mode::FieldWise;
+            let is_change = before.image || self.is_converted(key, &before, sums)?;
+            if is_change && !field_wise {
                 let Some(shown) = Self::shown(key, &before.now, sums)? else { continue };
                 let (record, size) = shown;
                 return self.change(key, Change::put(record, size), &mut permit).await;
             }
-            let waiting = before.waiting.plus(sums).map_err(|overflow| {
-                let name = overflow.0;
-                refused(format!("the sum of attribute `{name}` has more than DynamoDB's 38 digits"))
-            })?;
-            let shown = Self::shown(key, &before.now, sums)?;
+            let waiting = before.waiting.plus(sums).map_err(overflowed)?;
+            let unset = if field_wise { self.unset(key, &before, sums)? } else { Vec::new() };
+            // Of what nobody set the record shows all that is added.
+            let (all, more) =
+                sums.clone().partition(|name| unset.iter().any(|unset| **unset == *name));
+            let all = waiting.clone().partition(|name| all.has(name)).0;
+            let more = more.plus(&all).map_err(overflowed)?;
+            let shown = Self::shown(key, &before.now, &more)?;
             let least = key.size(T::PARTITION_KEY, T::SORT_KEY) + waiting.size();
             let size = shown.as_ref().map_or(least, |(_, size)| *size);
             let need = self.slots.lock(key.as_bytes()).need_of(key, size);
@@ -178,7 +192,8 @@ impl<T: Record> Shared<T> {
                 continue;
             }
             let shown = shown.map_or(Known::Unknown, |(record, _)| Known::Record(record));
-            if self.publish_increment(key, &before, waiting, shown, (size, need), &mut permit)? {
+            let new = Incremented { waiting, shown, size, is_change, unset };
+            if self.publish_increment(key, &before, new, need, &mut permit)? {
                 self.unregister(key);
                 self.after_change();
                 return Ok(());
@@ -194,11 +209,14 @@ impl<T: Record> Shared<T> {
         let now = if is_absent { Known::Absent } else { slot.now.clone() };
         let unsaved = slot.unsaved.as_ref();
         let waiting = slot.deltas().map(|deltas| deltas.waiting.clone()).unwrap_or_default();
+        let saved = || Base::new(now.clone(), slot.kept.clone());
         Before {
-            now,
             image: unsaved.is_some_and(|unsaved| unsaved.image),
             mode: unsaved.and_then(|unsaved| unsaved.mode),
+            base: unsaved.map_or_else(saved, |unsaved| unsaved.base.clone()),
+            frozen: slot.frozen().map(|frozen| frozen.sums.clone()).unwrap_or_default(),
             waiting,
+            now,
         }
     }
 
@@ -237,9 +255,8 @@ impl<T: Record> Shared<T> {
         &self,
         key: &Key,
         before: &Before<T>,
-        waiting: Sums,
-        shown: Known<T>,
-        (size, need): (usize, Need),
+        new: Incremented<T>,
+        need: Need,
         permit: &mut super::room::Permit<'_>,
     ) -> Result<bool, Error> {
         let mut locked = self.slots.lock(key.as_bytes());
@@ -256,14 +273,14 @@ impl<T: Record> Shared<T> {
                     && is_same(&slot.now, &before.now)
             }
         };
-        if !is_same || locked.need_of(key, size) != need {
+        if !is_same || locked.need_of(key, new.size) != need {
             return Ok(false);
         }
         if matches!(before.now, Known::Absent) {
             // Known to be absent without a slot, and to be compared with that.
             locked.slot(key).now = Known::Absent;
         }
-        locked.increment(key, waiting, shown, size);
+        locked.increment(key, new);
         permit.spend(need);
         Ok(true)
     }

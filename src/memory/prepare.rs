@@ -140,7 +140,9 @@ impl<T: Record> Shared<T> {
         };
         let Some(Outgoing { action, changed, expects }) = outgoing else {
             let now = versioned(stored.version::<T>())?;
-            return Ok(Prepared::Unchanged(now, absorbed, lacking(&[])));
+            // The version is that of what is stored.
+            let version: Vec<Box<str>> = T::VERSION.map(Box::from).into_iter().collect();
+            return Ok(Prepared::Unchanged(now, absorbed, lacking(&version)));
         };
         let waits = sent.waiting.as_ref().is_some_and(|waiting| *waiting != absorbed);
         let lacking = lacking(&changed);
@@ -186,19 +188,26 @@ impl<T: Record> Shared<T> {
         };
         let shown = self.fields(&item.json, key)?;
         let below = |name: &str| number_of(field(&shown, name)?)?.checked_sub(waiting.get(name)?);
+        let is_shown = |name: &str| field(&shown, name).is_some();
+        let is_unread = |name: &str| sent.base.is_unread(name);
         let is_unchanged = |name: &str| match stored.map(|stored| field(stored, name)) {
             Some(Some(before)) => number_of(before).is_some_and(|it| Some(it) == below(name)),
-            Some(None) => below(name) == Some(Number::default()),
+            None if is_shown(name) && !is_unread(name) => false,
+            Some(None) | None if is_shown(name) => below(name) == Some(Number::default()),
+            // It was shown before, and is taken away.
+            Some(None) | None if is_unread(name) => false,
             // Nothing is known of what is stored, and nothing is set.
-            None => field(&shown, name).is_none(),
+            Some(None) => sent.base.partial,
+            None => true,
         };
         let (alone, absorbed) = waiting.clone().partition(is_unchanged);
         let json = self.without(&item, key, &alone)?;
         let mut fields = self.fields(&json, key)?;
         // An attribute that an item lacks is not to be made before it is added to.
         let is_set = |name: &str| {
-            let is_stored = stored.is_none_or(|stored| field(stored, name).is_some());
-            (is_stored || is_made) && field(&shown, name).is_some()
+            let is_stored = |stored: &Fields<'_>| field(stored, name).is_some();
+            let is_stored = stored.map_or_else(|| !is_unread(name), is_stored);
+            (is_stored || is_made) && is_shown(name)
         };
         fields.retain(|(name, _)| is_set(name) || !alone.has(name));
         let mut json = Vec::with_capacity(item.json.len());

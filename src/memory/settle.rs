@@ -6,6 +6,7 @@ use super::Shared;
 use super::attempt::Base;
 use super::delta::{Applied, Deltas};
 use super::slot::{Known, Slot};
+use crate::codec::tree::{Fields, field, parse_item};
 use crate::codec::{key_json, same_items};
 use crate::key::Key;
 use crate::record::Record;
@@ -103,14 +104,24 @@ impl<T: Record> Shared<T> {
             };
             (slot.now.clone(), slot.kept.clone(), unsaved.base.clone())
         };
-        let Some(item) = self.base_with(key, &base, sums) else { return Applied::default() };
         let shown = now.record().and_then(|now| self.item(&now, key, kept.as_deref()).ok());
+        let fields = shown.as_ref().and_then(|shown| parse_item(&shown.json).ok());
+        let Some(item) = self.base_with(key, &base, sums, fields.as_ref()) else {
+            return Applied::default();
+        };
         let is_shown = shown.is_some_and(|shown| same_items(&shown.json, &item));
         Applied { item: Some(item.into()), is_shown }
     }
 
-    /// The item that is stored once increments are applied, if it is known.
-    fn base_with(&self, key: &Key, base: &Base<T>, sums: &Sums) -> Option<Vec<u8>> {
+    /// The item that is stored once increments are applied, if it is known. Of an attribute of which it is not
+    /// known what was stored it has what the record shows.
+    fn base_with(
+        &self,
+        key: &Key,
+        base: &Base<T>,
+        sums: &Sums,
+        shown: Option<&Fields<'_>>,
+    ) -> Option<Vec<u8>> {
         let item = match (&base.item, &base.known) {
             _ if !base.exact => return None,
             (None, Known::Unknown) => return None,
@@ -119,7 +130,15 @@ impl<T: Record> Shared<T> {
             (None, Known::Absent) => key_json::<T>(key),
             _ => self.stored_item(key, base).ok()??,
         };
-        let version = T::VERSION.map(|name| Sums::one(name, 1.into()));
+        let fields = parse_item(&item).ok()?;
+        let is_known = |name: &str| {
+            let is_shown = shown.is_none_or(|shown| field(shown, name).is_some());
+            !base.partial || is_shown || base.is_unread(name) || field(&fields, name).is_some()
+        };
+        // A sum of nothing is not sent.
+        let version = T::VERSION.filter(|_| !sums.is_zero());
+        let version = version.map(|name| Sums::one(name, 1.into()));
+        let (sums, _) = sums.clone().partition(is_known);
         let sums = version.map_or_else(|| Ok(sums.clone()), |version| sums.plus(&version)).ok()?;
         sums.added_to(&item).ok()
     }

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use hashbrown::DefaultHashBuilder;
 use hashbrown::hash_table::{Entry, HashTable};
 
+use super::attempt::Base;
 use super::room::{Mark, Need, Room};
-use super::slot::{Change, Known, Slot};
+use super::slot::{Change, Incremented, Known, Slot};
 use crate::breaks::broken;
 use crate::bugs::{Bug, has};
 use crate::guard::Mode;
@@ -16,7 +17,6 @@ use crate::key::Key;
 use crate::load::distinct;
 use crate::record::Record;
 use crate::rt::{Mutex, MutexGuard};
-use crate::sums::Sums;
 
 /// More shards than any machine has cores to speak of, so that two tasks rarely meet.
 const SHARDS: usize = 64;
@@ -184,15 +184,20 @@ impl<T: Record> Shards<T> {
         if !forced && slot.unsaved.is_some() {
             return false;
         }
-        if let Some(unsaved) = slot.unsaved.take() {
+        let unsaved = slot.unsaved.take();
+        if let Some(unsaved) = &unsaved {
             self.room.left(unsaved.size);
         }
         if slot.busy.is_none() {
             return true;
         }
-        // The record that is being changed was loaded with what is kept.
-        let kept = slot.kept.take();
-        let _now = slot.forget(0);
+        // The record that is being changed was loaded with what is kept, and is a change of what was stored.
+        let (now, kept) = slot.forget(0);
+        let base = unsaved.map(|unsaved| unsaved.base).or_else(|| {
+            let is_known = !now.is_unknown();
+            is_known.then(|| Base::new(now, kept.clone()))
+        });
+        slot.outdated = slot.outdated.take().or(base.map(Box::new));
         slot.kept = kept;
         false
     }
@@ -264,11 +269,12 @@ impl<T: Record> Locked<'_, T> {
 
     /// Publishes increments, as a change is: what waits with them, and the record that shows them, if
     /// it is known.
-    pub(crate) fn increment(&mut self, key: &Key, waiting: Sums, shown: Known<T>, size: usize) {
+    pub(crate) fn increment(&mut self, key: &Key, new: Incremented<T>) {
         let seq = self.shards.seq.fetch_add(1, Ordering::SeqCst) + 1;
         let slot = self.slot(key);
         let before = slot.unsaved_size();
-        if slot.increment(waiting, shown, size, seq) {
+        let size = new.size;
+        if slot.increment(new, seq) {
             self.shard.unsaved.insert(seq, key.clone());
         }
         self.shards.room.took(before, size);

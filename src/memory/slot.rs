@@ -73,6 +73,9 @@ pub(crate) struct Slot<T: Record> {
     pub(crate) load: Option<Arc<Load<T>>>,
     pub(crate) unsaved: Option<Box<Unsaved<T>>>,
     pub(crate) busy: Option<Box<Busy<T>>>,
+    /// What is stored, where that is not what is known: who is changing the record began before that was
+    /// learned. Only while somebody is, and nothing is unsaved.
+    pub(crate) outdated: Option<Box<Base<T>>>,
     /// The newest scan when the record was last read by its key or written; what older ones bring
     /// may be older.
     pub(crate) since: u64,
@@ -93,6 +96,19 @@ pub(crate) struct Change<T> {
     pub(crate) mode: Option<Mode>,
     /// What it takes of the room, if not its size.
     pub(crate) room: Option<usize>,
+}
+
+/// Increments to be published.
+pub(crate) struct Incremented<T> {
+    /// All that wait then.
+    pub(crate) waiting: Sums,
+    /// The record with them, if it is known.
+    pub(crate) shown: Known<T>,
+    pub(crate) size: usize,
+    /// They are a change of the record itself.
+    pub(crate) is_change: bool,
+    /// Attributes that the record has by them alone.
+    pub(crate) unset: Vec<Box<str>>,
 }
 
 /// What is kept beside a record that is put.
@@ -216,7 +232,8 @@ impl<T> Flight<T> {
     /// What the database has once this is written.
     fn written(self, before: &Base<T>) -> Base<T> {
         let partial = self.leaves_a_part(before);
-        let unread = before.unread_behind(self.item.as_deref());
+        let changed = self.attempt.as_ref().map(|attempt| &*attempt.changed).unwrap_or_default();
+        let unread = before.unread_behind(self.item.as_deref(), changed);
         let kept = self.saved(self.kept.clone());
         Base { item: self.item, partial, unread, ..Base::new(self.sent, kept) }
     }
@@ -247,6 +264,7 @@ impl<T: Record> Slot<T> {
             load: None,
             unsaved: None,
             busy: None,
+            outdated: None,
             since: 0,
             forgotten: 0,
             unreadable: false,
@@ -256,6 +274,8 @@ impl<T: Record> Slot<T> {
     /// What holds whenever nobody has the lock, in debug builds.
     pub(crate) fn check(&self) {
         debug_assert!(!self.unreadable || self.now.is_unknown(), "known and unreadable");
+        let is_free = self.busy.is_none() || self.unsaved.is_some();
+        debug_assert!(self.outdated.is_none() || !is_free, "outdated for nobody");
         let Some(unsaved) = &self.unsaved else { return };
         let flown = unsaved.flight.as_ref().map_or(0, |flight| flight.seq);
         debug_assert!(unsaved.first <= unsaved.seq, "older than what made it unsaved");
@@ -271,6 +291,7 @@ impl<T: Record> Slot<T> {
             && self.load.is_none()
             && self.unsaved.is_none()
             && self.busy.is_none()
+            && self.outdated.is_none()
             && self.forgotten == 0
             && !self.unreadable
     }
@@ -295,6 +316,26 @@ impl<T: Record> Slot<T> {
         (std::mem::replace(&mut self.now, Known::Unknown), self.kept.take())
     }
 
+    /// What is known is not what is stored, which this is as far as that is known: loaded when somebody asks.
+    /// Who is changing the record goes on from what they know.
+    pub(super) fn is_known_no_more(&mut self, base: Option<Base<T>>) {
+        if self.busy.is_some() && !self.now.is_unknown() {
+            self.outdated = base.map(Box::new);
+        }
+        if self.outdated.is_none() {
+            (self.now, self.kept) = (Known::Unknown, None);
+        }
+    }
+
+    /// Who was changing the record is done; returns whether nothing is known of it any more.
+    pub(crate) fn is_let_go(&mut self) -> bool {
+        let is_outdated = self.outdated.take().is_some();
+        if is_outdated {
+            (self.now, self.kept) = (Known::Unknown, None);
+        }
+        is_outdated
+    }
+
     /// Notes that something is unsaved, in place of what was known; returns whether the slot was saved
     /// before.
     fn become_unsaved(&mut self, now: Known<T>, size: usize, seq: u64) -> bool {
@@ -304,12 +345,14 @@ impl<T: Record> Slot<T> {
         self.size = size;
         let before = std::mem::replace(&mut self.now, now);
         let newly = self.unsaved.is_none();
+        let outdated = self.outdated.take();
         let unsaved = self.unsaved.get_or_insert_with(|| {
+            let base = || Base::new(before, self.kept.clone());
             Box::new(Unsaved {
                 seq,
                 first: seq,
                 size,
-                base: Base::new(before, self.kept.clone()),
+                base: outdated.map_or_else(base, |base| *base),
                 flight: None,
                 image: false,
                 image_since: seq,
@@ -327,19 +370,18 @@ impl<T: Record> Slot<T> {
     }
 
     /// Adds increments to those that wait, and shows them; returns whether the slot was saved before.
-    pub(crate) fn increment(
-        &mut self,
-        waiting: Sums,
-        shown: Known<T>,
-        size: usize,
-        seq: u64,
-    ) -> bool {
+    pub(crate) fn increment(&mut self, new: Incremented<T>, seq: u64) -> bool {
+        let Incremented { waiting, shown, size, is_change, unset } = new;
         let newly = self.become_unsaved(shown, size, seq);
         if let Some(unsaved) = &mut self.unsaved {
+            if is_change && !std::mem::replace(&mut unsaved.image, true) {
+                unsaved.image_since = seq;
+            }
             if unsaved.image {
                 // What is sent of the record may have them, and is not what was sent before.
                 unsaved.seq = seq;
             }
+            unsaved.base.is_added_to(unset);
             let deltas = unsaved.deltas.get_or_insert_default();
             if deltas.waiting.is_empty() {
                 deltas.since = seq;
@@ -423,14 +465,15 @@ impl<T: Record> Slot<T> {
                 unsaved.doubts.clear();
             }
             Settled::Written if newest => {
-                let partial = flight.leaves_a_part(&unsaved.base);
-                self.unsaved = None;
                 self.kept = flight.saved(self.kept.take());
                 // It has its new version.
-                self.now = flight.sent;
-                if broken(20) || partial {
-                    // What is stored is not all of it: loaded when somebody asks.
-                    (self.now, self.kept) = (Known::Unknown, None);
+                self.now = flight.sent.clone();
+                let is_part = flight.leaves_a_part(&unsaved.base);
+                // What is stored is not all of it.
+                let base = is_part.then(|| flight.written(&unsaved.base));
+                self.unsaved = None;
+                if broken(20) || is_part {
+                    self.is_known_no_more(base);
                 }
                 return true;
             }
@@ -483,9 +526,9 @@ impl<T: Record> Slot<T> {
                 false
             }
             Some(unsaved) if unsaved.base.partial => {
-                // What is stored is not all of it: loaded when somebody asks.
-                (self.now, self.kept) = (Known::Unknown, None);
-                self.unsaved = None;
+                // What is stored is not all of it.
+                let base = self.unsaved.take().map(|unsaved| unsaved.base);
+                self.is_known_no_more(base);
                 true
             }
             _ => {

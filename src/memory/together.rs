@@ -123,10 +123,10 @@ impl<T: Record> Lease for Rounds<T> {
     fn give_back(self: Box<Self>) {
         let mut rounds = *self;
         // Nobody finds it running when there is nothing to be done.
-        if let Some(round) = rounds.next_round() {
-            if let Ok(runtime) = super::runtime() {
-                runtime.spawn(rounds.run(round));
-            }
+        if let Some(round) = rounds.next_round()
+            && let Ok(runtime) = super::runtime()
+        {
+            runtime.spawn(rounds.run(round));
         }
     }
 }

@@ -90,9 +90,13 @@ impl<T: Record> Drop for Turn<T> {
         }
         while self.held {
             let next = {
-                let mut locked = self.shared.slots.lock(self.key.as_bytes());
+                let shared = &self.shared;
+                let mut locked = shared.slots.lock(self.key.as_bytes());
                 let slot = locked.find(self.key.as_bytes());
                 let next = slot.and_then(|slot| {
+                    if slot.is_let_go() {
+                        shared.note_forgotten(slot);
+                    }
                     let next = slot.busy.as_mut().and_then(|busy| busy.waiters.pop_front());
                     if next.is_none() {
                         slot.busy = None;

@@ -110,11 +110,10 @@ impl Task {
         let mut before: Option<Account> = None;
         let asked = is_put.clone();
         // One is asked for once the one before it is put.
-        let stream = futures::stream::iter(accounts.clone().into_iter().map(move |account| {
+        let stream = futures::stream::iter(accounts.clone().into_iter().inspect(move |account| {
             if let Some(before) = before.replace(account.clone()) {
                 asked(&before);
             }
-            account
         }));
         match self.memory.put_all(stream).await {
             Ok(count) if count == accounts.len() as u64 => accounts.iter().for_each(is_put),
@@ -179,7 +178,7 @@ impl Task {
             Ok::<(), Error>(())
         };
         let report = match self.memory.scope(job).await {
-            Ok((_, report)) => report,
+            Ok(((), report)) => report,
             Err(ScopeError::Flush(error)) => error.into_report(),
             Err(ScopeError::Job { .. }) => unreachable!("no job fails"),
         };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use super::account::{Account, Model, Writing, at, id_of};
+use super::account::{Account, Expected, Model, Writing, at, id_of};
 use super::checks::{check, report_of};
 use super::fate::LATE_WRITE_WINDOW;
 use super::store::SimStore;
@@ -304,17 +304,17 @@ impl Run {
     async fn change_all(&self) {
         let ids: Vec<u32> = self.model.lock().keys().copied().collect();
         for id in ids {
-            let mut model = self.model.lock().clone();
-            let Some(expected) = model.get_mut(&id).filter(|expected| !expected.poison) else {
+            let Some(expected) = self.model.lock().get(&id).cloned() else { continue };
+            if expected.poison {
                 continue;
-            };
-            let is_there = expected.exists;
-            expected.step += 1_000_000;
-            let step = expected.step;
+            }
+            let step = expected.step + 1_000_000;
             match self.step_of(id, step).await {
-                Ok(_) if is_there => *self.model.lock() = model,
+                Ok(_) if expected.exists => {
+                    self.model.lock().insert(id, Expected { step, ..expected });
+                }
                 Ok(_) => self.store.violated(format!("{id} is there")),
-                Err(error) if error.kind() == ErrorKind::NotFound && !is_there => {}
+                Err(error) if error.kind() == ErrorKind::NotFound && !expected.exists => {}
                 Err(error) => self.store.violated(format!("{id} is not changed: {error}")),
             }
         }

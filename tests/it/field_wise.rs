@@ -1,7 +1,10 @@
 //! Field-wise writes: the attributes that changed, and no others.
 
+mod awaited;
+mod converted;
 mod forms;
 mod made;
+mod unset;
 
 use std::time::Duration;
 

@@ -36,6 +36,7 @@ mod rekey;
 mod retries;
 mod records;
 mod server;
+mod stack;
 mod support;
 mod survival;
 mod table;

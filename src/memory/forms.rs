@@ -1,0 +1,67 @@
+//! How the record's type has attributes that are added to, beside how the item has them.
+
+use super::Shared;
+use super::increment::{Before, overflowed};
+use super::slot::Known;
+use crate::codec::key_json;
+use crate::codec::tree::{Fields, field};
+use crate::error::Error;
+use crate::key::Key;
+use crate::record::Record;
+use crate::sums::{Sums, number_of};
+use crate::types::Number;
+
+impl<T: Record> Shared<T> {
+    /// Whether the type has another number for one of these attributes than the item: it has it by another
+    /// name, by a default, or as `after_load` made it. The service would add to what the item has.
+    pub(super) fn is_converted(
+        &self,
+        key: &Key,
+        before: &Before<T>,
+        sums: &Sums,
+    ) -> Result<bool, Error> {
+        let Known::Record(now) = &before.now else { return Ok(false) };
+        let stored = match (self.stored_item(key, &before.base)?, &before.base.known) {
+            (Some(item), _) => item,
+            (None, Known::Absent) => key_json::<T>(key),
+            (None, _) => return Ok(false),
+        };
+        let shown = self.encoded_form(now, key)?;
+        let (shown, stored) = (self.fields(&shown.json, key)?, self.fields(&stored, key)?);
+        let added = before.frozen.plus(&before.waiting).map_err(overflowed)?;
+        let number = |item: &Fields<'_>, name: &str| match field(item, name) {
+            None => Some(Number::default()),
+            Some(node) => number_of(node),
+        };
+        Ok(sums.names().any(|name| {
+            let (Some(shown), Some(stored)) = (number(&shown, name), number(&stored, name)) else {
+                return true;
+            };
+            let expected =
+                added.get(name).map_or(Some(stored.clone()), |it| stored.checked_add(it));
+            expected != Some(shown)
+        }))
+    }
+
+    /// Those attributes of which it is not known what is stored, and that the record does not have: they are
+    /// not set, and only added to.
+    pub(super) fn unset(
+        &self,
+        key: &Key,
+        before: &Before<T>,
+        sums: &Sums,
+    ) -> Result<Vec<Box<str>>, Error> {
+        let Known::Record(now) = &before.now else { return Ok(Vec::new()) };
+        let base = &before.base;
+        if base.is_seen() && !base.partial {
+            return Ok(Vec::new());
+        }
+        let stored = self.stored_item(key, base)?;
+        let stored = stored.as_deref().map(|item| self.fields(item, key)).transpose()?;
+        let shown = self.encoded_form(now, key)?;
+        let shown = self.fields(&shown.json, key)?;
+        let is_stored = |name: &str| stored.as_ref().is_some_and(|it| field(it, name).is_some());
+        let unset = sums.names().filter(|name| !is_stored(name) && field(&shown, name).is_none());
+        Ok(unset.map(Box::from).collect())
+    }
+}

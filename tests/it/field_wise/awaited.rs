@@ -1,0 +1,101 @@
+//! Changes that wait for room while what they began from is written.
+
+use memory_table::{MemoryTableBuilder, Record};
+use serde::{Deserialize, Serialize};
+
+use super::number;
+use crate::support::{Fault, Stage};
+
+#[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[record(table = "notes")]
+struct Note {
+    #[record(partition_key)]
+    id: u32,
+    #[serde(default)]
+    n: u32,
+    #[serde(default)]
+    text: String,
+    /// Items lack it.
+    #[serde(default)]
+    rating: u32,
+}
+
+#[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[record(table = "pages")]
+struct Versioned {
+    #[record(partition_key)]
+    id: u32,
+    #[record(version)]
+    #[serde(default)]
+    version: u64,
+    #[serde(default)]
+    n: u32,
+    #[serde(default)]
+    text: String,
+}
+
+/// Room for less than two of these.
+const ROOM: usize = 1_000;
+
+fn long() -> String {
+    "x".repeat(600)
+}
+
+/// An increment is applied while an update of its record waits for the room that is made by that.
+#[tokio::test]
+async fn what_the_type_does_not_know_stays() {
+    for built in [|it| it, MemoryTableBuilder::<Note>::field_wise] {
+        let stage = Stage::<Note>::new().await;
+        let client = stage.truth.database().client();
+        let put = client.put_item().table_name(stage.truth.name().unwrap());
+        let put = put.item("id", number(1)).item("n", number(1)).item("foreign", number(9));
+        put.send().await.unwrap();
+        let memory = built(stage.builder().max_unsaved_bytes(ROOM)).build().unwrap();
+        memory.get(1).await.unwrap().expect("a note");
+        memory.increment(1, Note::FIELDS.n, 1).await.unwrap();
+        memory.put(Note { id: 2, n: 0, text: long(), rating: 0 }).await.unwrap();
+        memory.update_existing(1, |it| it.text = long()).await.unwrap();
+        assert_eq!(memory.flush().await.unwrap().failed.len(), 0);
+        let item = stage.truth.get_item(1).await.unwrap().unwrap();
+        assert_eq!((&item["n"], &item["foreign"]), (&number(2), &number(9)));
+        let known = memory.get(1).await.unwrap().unwrap();
+        assert_eq!((known.n, known.text.len()), (2, 600));
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_the_increment_raised_is_no_conflict() {
+    let stage = Stage::<Versioned>::new().await;
+    let stored = Versioned { id: 1, version: 4, n: 1, text: String::new() };
+    stage.truth.put(&stored).await.unwrap();
+    let memory = stage.builder().max_unsaved_bytes(ROOM).build().unwrap();
+    memory.get(1).await.unwrap().expect("a page");
+    memory.increment(1, Versioned::FIELDS.n, 1).await.unwrap();
+    memory.put(Versioned { id: 2, text: long(), version: 0, n: 0 }).await.unwrap();
+    memory.update_existing(1, |it| it.text = long()).await.unwrap();
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.conflicts.len(), report.failed.len()), (0, 0));
+    let stored = stage.truth.get_consistent(1).await.unwrap().unwrap();
+    assert_eq!((stored.n, stored.text.len()), (2, 600));
+    assert_eq!(memory.get(1).await.unwrap().as_deref(), Some(&stored));
+}
+
+/// A page that others change between the load and the update's end, all of it forgotten meanwhile.
+#[tokio::test]
+async fn a_reset_does_not_take_the_guard_from_a_running_update() {
+    let stage = Stage::<Versioned>::new().await;
+    let stored = Versioned { id: 1, version: 4, n: 1, text: String::new() };
+    stage.truth.put(&stored).await.unwrap();
+    let memory = stage.builder().max_unsaved_bytes(ROOM).build().unwrap();
+    memory.get(1).await.unwrap().expect("a page");
+    memory.put(Versioned { id: 2, text: long(), version: 0, n: 0 }).await.unwrap();
+    stage.faults.next("PutItem", Fault::invalid());
+    let parked = memory.flush().await.unwrap_err().into_report().parked;
+    assert_eq!(parked.len(), 1, "it holds its room");
+    let update = memory.update_existing(1, |it| it.text = long());
+    let (updated, ()) = tokio::join!(update, memory.reset_forced());
+    updated.unwrap();
+    assert_eq!(memory.flush().await.unwrap().conflicts.len(), 0);
+    let stored = stage.truth.get_consistent(1).await.unwrap().unwrap();
+    assert_eq!((stored.version, stored.text.len()), (5, 600));
+}
