@@ -73,6 +73,8 @@ mod key;
 mod number;
 mod spec;
 mod index;
+#[cfg(all(test, feature = "interleavings"))]
+mod interleavings;
 mod record;
 mod types;
 mod codec;

@@ -14,6 +14,7 @@ use crate::codec::EncodedItem;
 use crate::codec::tree::{Node, field, parse_item, write_fields};
 use crate::error::{Error, ErrorKind};
 use crate::key::{Key, KeyRef};
+use crate::rt;
 use crate::store::{
     Action, Class, Done, Failure, Form, Found, Outcome, Page, PageRequest, Single, Store,
     StoreFuture, TableRef, Wanted, Write, Written,
@@ -353,7 +354,7 @@ impl SimStore {
         let keys: Vec<String> = writes.iter().map(|((_, key), _)| key.to_string()).collect();
         let fate = self.fate(operation, &keys, true);
         let _flight = self.fly(writes.iter().map(|(at, _)| at.clone()).collect());
-        tokio::time::sleep(fate.before).await;
+        rt::sleep(fate.before).await;
         if let Some(failure) = fate.failure_before() {
             if let Some(late) = fate.late {
                 self.apply_late(late, writes);
@@ -372,7 +373,7 @@ impl SimStore {
                 }
             }
         }
-        tokio::time::sleep(fate.after).await;
+        rt::sleep(fate.after).await;
         if let Some(failure) = fate.failure_after() {
             return Err(failure);
         }
@@ -426,7 +427,7 @@ impl SimStore {
     ) -> Result<Found, Failure> {
         let named: Vec<String> = keys.iter().map(|wanted| wanted.key.to_string()).collect();
         let fate = self.fate(operation, &named, false);
-        tokio::time::sleep(fate.before).await;
+        rt::sleep(fate.before).await;
         if let Some(failure) = fate.failure_before() {
             return Err(failure);
         }
@@ -436,7 +437,7 @@ impl SimStore {
             let read = keys.iter().enumerate().filter(|(place, _)| !left(place));
             read.filter_map(|(_, wanted)| state.item(&table.name, &wanted.key)).collect()
         };
-        tokio::time::sleep(fate.after).await;
+        rt::sleep(fate.after).await;
         let unprocessed = (0..keys.len()).filter(left).collect();
         fate.failure_after().map_or(Ok(Found { items, unprocessed }), Err)
     }
@@ -524,12 +525,12 @@ impl Store for SimStore {
             assert!(page.reading.expressions.filter.is_none(), "filters are not simulated");
             assert!(page.reading.index.is_none(), "indexes are not simulated");
             let fate = self.fate(page.reading.operation(), &[], false);
-            tokio::time::sleep(fate.before).await;
+            rt::sleep(fate.before).await;
             if let Some(failure) = fate.failure_before() {
                 return Err(failure);
             }
             let page = self.0.lock().page(table, page);
-            tokio::time::sleep(fate.after).await;
+            rt::sleep(fate.after).await;
             fate.failure_after().map_or(Ok(page), Err)
         })
     }
