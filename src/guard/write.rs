@@ -204,8 +204,10 @@ impl<'a> Request<'a> {
             Stored::Absent => (&none, vec![Expected::Absent(T::PARTITION_KEY)]),
             Stored::Unknown { .. } => (&none, Vec::new()),
         };
-        let also: Vec<Box<str>> =
+        let mut also: Vec<Box<str>> =
             self.doubtful.unwrap_or_default().iter().chain(self.unread).cloned().collect();
+        also.sort_unstable();
+        also.dedup();
         let mut changed = changed::<T>(item, target.fields, &also);
         self.keep_what_was_changed(&mut changed, item);
         if changed.is_empty() && self.doubtful.is_none() && matches!(self.stored, Stored::Item(_)) {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::fence::Expectation;
 use super::slot::{Flight, Known};
 use crate::codec::Kept;
-use crate::codec::tree::{field, parse_item};
+use crate::codec::tree::{Fields, Node, field, parse_item};
 use crate::guard::Mode;
+use crate::sums::{Sums, number_of};
 
 /// What the database has, as last loaded, written or met.
 pub(crate) struct Base<T> {
@@ -22,8 +23,9 @@ pub(crate) struct Base<T> {
     /// The item has, or may have, other attributes than are known: it was written in part unseen, or
     /// others changed it beside what is written.
     pub(crate) partial: bool,
-    /// Attributes of which it is not known what is stored: they are only added to.
-    pub(crate) unread: Option<Arc<[Box<str>]>>,
+    /// Attributes of which it is not known what is stored: they are only added to, and so much of that is what
+    /// the record shows of them. What it shows else was set.
+    pub(crate) unread: Option<Arc<Sums>>,
 }
 
 impl<T> Base<T> {
@@ -36,32 +38,40 @@ impl<T> Base<T> {
         self.item.is_some() || !self.known.is_unknown()
     }
 
-    /// These attributes are only added to, and it is not known what is stored of them.
-    pub(crate) fn is_added_to(&mut self, names: Vec<Box<str>>) {
-        if !names.is_empty() {
-            let before = self.unread.as_deref().unwrap_or_default().iter().cloned();
-            self.unread = Some(before.chain(names).collect());
+    /// So much is added to attributes of which it is not known what is stored, and the record shows it.
+    pub(crate) fn add_unread(&mut self, more: &Sums) {
+        if more.is_empty() {
+            return;
         }
+        let before = self.unread.as_deref().cloned().unwrap_or_default();
+        // One that overflows is not what the record shows, and is taken for set.
+        self.unread = before.plus(more).ok().map(Arc::new).or_else(|| self.unread.take());
     }
 
-    /// Whether an attribute is only added to.
+    /// Whether it is not known what is stored of an attribute that was only added to.
     pub(crate) fn is_unread(&self, name: &str) -> bool {
-        self.unread.as_deref().unwrap_or_default().iter().any(|unread| **unread == *name)
+        self.unread.as_ref().is_some_and(|unread| unread.has(name))
     }
 
-    /// The attributes of which it is still not known what is stored, once this item is written, which changes
-    /// these, and only increments wait.
-    pub(crate) fn unread_behind(
+    /// Whether the record, which shows this of an attribute, still has it by what was added alone.
+    pub(crate) fn is_unset(&self, name: &str, shown: Option<&Node<'_>>) -> bool {
+        let added = self.unread.as_ref().and_then(|unread| unread.get(name));
+        added.is_some_and(|added| shown.and_then(number_of).as_ref() == Some(added))
+    }
+
+    /// What is still unread once this is what is known to be stored, of which these attributes were written.
+    pub(crate) fn unread_beside(
         &self,
         item: Option<&[u8]>,
         changed: &[Box<str>],
-    ) -> Option<Arc<[Box<str>]>> {
-        let fields = parse_item(item?).ok()?;
-        let unread = self.unread.as_ref()?.iter();
-        let is_written =
-            |name: &str| field(&fields, name).is_some() || changed.iter().any(|it| **it == *name);
-        let left: Vec<Box<str>> = unread.filter(|name| !is_written(name)).cloned().collect();
-        (!left.is_empty()).then(|| left.into())
+    ) -> Option<Arc<Sums>> {
+        let unread = self.unread.as_deref()?.clone();
+        let fields = item.map_or_else(|| Some(Fields::new()), |item| parse_item(item).ok())?;
+        let is_left = |name: &str| {
+            field(&fields, name).is_none() && changed.iter().all(|changed| **changed != *name)
+        };
+        let (left, _) = unread.partition(is_left);
+        (!left.is_empty()).then(|| Arc::new(left))
     }
 
     /// What is stored for sure; what equals it need not be written.

@@ -140,9 +140,8 @@ impl<T: Record> Shared<T> {
         // What is only added to is added to what others stored.
         let zero = Some(Number::default());
         let is_zero = |name: &str| field(&mine, name).and_then(number_of) == zero;
-        let added: Vec<Box<str>> =
-            waiting.names().filter(|name| is_zero(name)).map(Box::from).collect();
-        let is_set = |name: &str| added.iter().all(|added| **added != *name);
+        let (added, _) = waiting.partition(is_zero);
+        let is_set = |name: &str| !added.has(name);
         mine.retain(|(name, _)| is_set(name));
         let changed: Vec<&str> =
             attempt.changed.iter().map(|name| &**name).filter(|name| is_set(name)).collect();
@@ -150,7 +149,7 @@ impl<T: Record> Shared<T> {
         // What others changed beside it is not known; and what is of two items need not fit the type.
         let unread = |_| Base { item: item.clone(), ..Base::new(Known::Unknown, None) };
         let mixed = Self::base_of(&item).unwrap_or_else(unread);
-        let unread = (!added.is_empty()).then(|| added.into());
+        let unread = (!added.is_empty()).then(|| Arc::new(added));
         Ok(Some(Base { kept: base.kept, partial: true, unread, ..mixed }))
     }
 

@@ -130,7 +130,9 @@ impl<T: Record> Slot<T> {
             self.kept = Some(kept.beside_item(item));
         }
         let kept = self.kept.clone().filter(|_| matches!(self.now, Known::Record(_)));
+        let unread = unsaved.base.unread_beside(applied.item.as_deref(), &[]);
         unsaved.base = Base {
+            unread,
             item: applied.item,
             exact: is_known,
             replaced,

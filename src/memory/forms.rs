@@ -43,25 +43,21 @@ impl<T: Record> Shared<T> {
         }))
     }
 
-    /// Those attributes of which it is not known what is stored, and that the record does not have: they are
-    /// not set, and only added to.
-    pub(super) fn unset(
-        &self,
-        key: &Key,
-        before: &Before<T>,
-        sums: &Sums,
-    ) -> Result<Vec<Box<str>>, Error> {
-        let Known::Record(now) = &before.now else { return Ok(Vec::new()) };
+    /// Those increments whose attributes the record does not have, while it is not known what is stored of them:
+    /// they are not set, and only added to.
+    pub(super) fn unset(&self, key: &Key, before: &Before<T>, sums: &Sums) -> Result<Sums, Error> {
+        let Known::Record(now) = &before.now else { return Ok(Sums::default()) };
         let base = &before.base;
         if base.is_seen() && !base.partial {
-            return Ok(Vec::new());
+            return Ok(Sums::default());
         }
         let stored = self.stored_item(key, base)?;
         let stored = stored.as_deref().map(|item| self.fields(item, key)).transpose()?;
         let shown = self.encoded_form(now, key)?;
         let shown = self.fields(&shown.json, key)?;
         let is_stored = |name: &str| stored.as_ref().is_some_and(|it| field(it, name).is_some());
-        let unset = sums.names().filter(|name| !is_stored(name) && field(&shown, name).is_none());
-        Ok(unset.map(Box::from).collect())
+        let is_unset =
+            |name: &str| !is_stored(name) && field(&shown, name).is_none() && !base.is_unread(name);
+        Ok(sums.clone().partition(is_unset).0)
     }
 }

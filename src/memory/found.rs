@@ -163,7 +163,10 @@ impl<T: Record> Stored<T> {
         (slot.registered, slot.unreadable) = (false, false);
         slot.since = slot.since.max(std::mem::take(&mut slot.forgotten));
         slot.size = self.size;
-        slot.outdated = None;
+        // Who has read it before goes on from that.
+        if !slot.is_being_changed() {
+            slot.outdated = None;
+        }
         (std::mem::replace(&mut slot.now, self.now), std::mem::replace(&mut slot.kept, self.kept))
     }
 }

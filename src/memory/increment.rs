@@ -177,13 +177,13 @@ impl<T: Record> Shared<T> {
                 return self.change(key, Change::put(record, size), &mut permit).await;
             }
             let waiting = before.waiting.plus(sums).map_err(overflowed)?;
-            let unset = if field_wise { self.unset(key, &before, sums)? } else { Vec::new() };
+            let unset = if field_wise { self.unset(key, &before, sums)? } else { Sums::default() };
             // Of what nobody set the record shows all that is added.
-            let (all, more) =
-                sums.clone().partition(|name| unset.iter().any(|unset| **unset == *name));
-            let all = waiting.clone().partition(|name| all.has(name)).0;
-            let more = more.plus(&all).map_err(overflowed)?;
-            let shown = Self::shown(key, &before.now, &more)?;
+            let all = waiting.clone().partition(|name| unset.has(name)).0;
+            let (_, known) = sums.clone().partition(|name| unset.has(name));
+            let shown = Self::shown(key, &before.now, &known.plus(&all).map_err(overflowed)?)?;
+            let (more, _) = known.partition(|name| before.base.is_unread(name));
+            let unread = all.plus(&more).map_err(overflowed)?;
             let least = key.size(T::PARTITION_KEY, T::SORT_KEY) + waiting.size();
             let size = shown.as_ref().map_or(least, |(_, size)| *size);
             let need = self.slots.lock(key.as_bytes()).need_of(key, size);
@@ -192,7 +192,7 @@ impl<T: Record> Shared<T> {
                 continue;
             }
             let shown = shown.map_or(Known::Unknown, |(record, _)| Known::Record(record));
-            let new = Incremented { waiting, shown, size, is_change, unset };
+            let new = Incremented { waiting, shown, size, is_change, unread };
             if self.publish_increment(key, &before, new, need, &mut permit)? {
                 self.unregister(key);
                 self.after_change();
@@ -330,7 +330,19 @@ impl<T: Record> Shared<T> {
             let found = self.fetch(key).await?;
             // A flush in the background may have sent one meanwhile.
             if !self.is_unsure(key) {
+                self.note_read(key);
                 return Ok(found);
+            }
+        }
+    }
+
+    /// Who has the turn knows what is known now, and changes that.
+    fn note_read(&self, key: &Key) {
+        let mut locked = self.slots.lock(key.as_bytes());
+        if let Some(slot) = locked.find(key.as_bytes()) {
+            let is_known = !slot.now.is_unknown();
+            if let Some(busy) = &mut slot.busy {
+                busy.has_read = is_known;
             }
         }
     }

@@ -49,6 +49,9 @@ struct Target {
     item: EncodedItem,
     /// Those that are in it.
     absorbed: Sums,
+    /// Attributes that are set, or taken away, though it is not known what is stored of them: they were only
+    /// added to before.
+    set: Vec<Box<str>>,
 }
 
 impl<T: Record> Shared<T> {
@@ -111,9 +114,9 @@ impl<T: Record> Shared<T> {
         };
         let now = versioned(stored.version::<T>().saturating_add(1))?;
         let target = self.target(key, sent, &now, stored)?;
-        let (item, absorbed) = match target {
-            Some(Target { item, absorbed }) => (Some(item), absorbed),
-            None => (None, Sums::default()),
+        let (item, absorbed, unread) = match target {
+            Some(Target { item, absorbed, set }) => (Some(item), absorbed, set),
+            None => (None, Sums::default(), Vec::new()),
         };
         let target_fields = item.as_ref().map(|item| self.fields(&item.json, key)).transpose()?;
         let target = item.as_ref().zip(target_fields.as_ref());
@@ -121,7 +124,6 @@ impl<T: Record> Shared<T> {
         let stored_fields = base.as_deref().zip(fields.as_ref());
         let written = self.as_written(key, sent, stored_fields, target);
         let written = written.as_deref().map(|item| self.fields(item, key)).transpose()?;
-        let unread = unread(sent, &absorbed);
         let request = Request {
             key,
             mode: sent.mode,
@@ -140,11 +142,10 @@ impl<T: Record> Shared<T> {
         };
         let Some(Outgoing { action, changed, expects }) = outgoing else {
             let now = versioned(stored.version::<T>())?;
-            // The version is that of what is stored.
-            let version: Vec<Box<str>> = T::VERSION.map(Box::from).into_iter().collect();
-            return Ok(Prepared::Unchanged(now, absorbed, lacking(&version)));
+            return Ok(Prepared::Unchanged(now, absorbed, lacking(&[])));
         };
-        let waits = sent.waiting.as_ref().is_some_and(|waiting| *waiting != absorbed);
+        let waits = sent.waiting.as_ref().is_some_and(|waiting| *waiting != absorbed)
+            || sent.base.unread.is_some();
         let lacking = lacking(&changed);
         let item: Met = lacking.clone().or_else(|| item.map(|item| item.json.into()));
         let attempt = matches!(action, Action::Single(_)).then(|| Attempt {
@@ -176,8 +177,8 @@ impl<T: Record> Shared<T> {
         let Known::Record(record) = now else { return Ok(None) };
         let item = self.item(record, key, sent.kept.as_deref())?;
         let waiting = sent.waiting.clone().unwrap_or_default();
-        if waiting.is_empty() || sent.base.replaced {
-            return Ok(Some(Target { item, absorbed: waiting }));
+        if sent.base.replaced || (waiting.is_empty() && sent.base.unread.is_none()) {
+            return Ok(Some(Target { item, absorbed: waiting, set: Vec::new() }));
         }
         let nothing = Fields::new();
         let (stored, is_made) = match stored {
@@ -189,16 +190,15 @@ impl<T: Record> Shared<T> {
         let shown = self.fields(&item.json, key)?;
         let below = |name: &str| number_of(field(&shown, name)?)?.checked_sub(waiting.get(name)?);
         let is_shown = |name: &str| field(&shown, name).is_some();
-        let is_unread = |name: &str| sent.base.is_unread(name);
+        let is_unset = |name: &str| sent.base.is_unset(name, field(&shown, name));
         let is_unchanged = |name: &str| match stored.map(|stored| field(stored, name)) {
             Some(Some(before)) => number_of(before).is_some_and(|it| Some(it) == below(name)),
-            None if is_shown(name) && !is_unread(name) => false,
-            Some(None) | None if is_shown(name) => below(name) == Some(Number::default()),
-            // It was shown before, and is taken away.
-            Some(None) | None if is_unread(name) => false,
+            // It was set, or taken away, or neither.
+            _ if sent.base.is_unread(name) => is_unset(name),
+            Some(None) if is_shown(name) => below(name) == Some(Number::default()),
             // Nothing is known of what is stored, and nothing is set.
             Some(None) => sent.base.partial,
-            None => true,
+            None => !is_shown(name),
         };
         let (alone, absorbed) = waiting.clone().partition(is_unchanged);
         let json = self.without(&item, key, &alone)?;
@@ -206,13 +206,16 @@ impl<T: Record> Shared<T> {
         // An attribute that an item lacks is not to be made before it is added to.
         let is_set = |name: &str| {
             let is_stored = |stored: &Fields<'_>| field(stored, name).is_some();
-            let is_stored = stored.map_or_else(|| !is_unread(name), is_stored);
+            let is_stored = stored.map_or_else(|| !is_unset(name), is_stored);
             (is_stored || is_made) && is_shown(name)
         };
-        fields.retain(|(name, _)| is_set(name) || !alone.has(name));
+        fields.retain(|(name, _)| is_set(name) || !(alone.has(name) || is_unset(name)));
         let mut json = Vec::with_capacity(item.json.len());
         write_fields(&mut json, &fields);
-        Ok(Some(Target { item: EncodedItem { json, ..item }, absorbed }))
+        let unread = sent.base.unread.as_deref();
+        let unread = unread.into_iter().flat_map(Sums::names);
+        let set = unread.filter(|name| !is_unset(name)).map(Box::from).collect();
+        Ok(Some(Target { item: EncodedItem { json, ..item }, absorbed, set }))
     }
 
     /// What is stored as the type would write it, where a write by fields may add to it.
@@ -407,20 +410,14 @@ fn left_out<T: Record>(stored: &Fields<'_>, item: &Fields<'_>, changed: &[Box<st
     let mut left = Fields::with_capacity(item.len());
     for (name, node) in item {
         let as_stored = if is_changed(name) { Some(node) } else { field(stored, name) };
-        lacks |= as_stored.is_none_or(|stored| !stored.same(node));
+        // Where nothing is sent the version is that of what is stored.
+        let is_as_it_was = changed.is_empty() && T::VERSION == Some(&**name);
+        lacks |= !is_as_it_was && as_stored.is_none_or(|stored| !stored.same(node));
         left.extend(as_stored.map(|node| (name.clone(), node.clone())));
     }
     let mut json = Vec::new();
     write_fields(&mut json, &left);
     lacks.then(|| json.into())
-}
-
-/// Attributes that are set, or taken away, though what is stored of them is not known: they were only added
-/// to, and are not any more.
-fn unread<T>(sent: &Sent<T>, absorbed: &Sums) -> Vec<Box<str>> {
-    let unread = sent.base.unread.as_deref().unwrap_or_default().iter();
-    let waits = |name: &str| sent.waiting.as_ref().is_some_and(|waiting| waiting.has(name));
-    unread.filter(|name| absorbed.has(name) || !waits(name)).cloned().collect()
 }
 
 /// What is known of an item that was not seen: its version.

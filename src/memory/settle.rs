@@ -113,8 +113,8 @@ impl<T: Record> Shared<T> {
         Applied { item: Some(item.into()), is_shown }
     }
 
-    /// The item that is stored once increments are applied, if it is known. Of an attribute of which it is not
-    /// known what was stored it has what the record shows.
+    /// The item that is stored once increments are applied, if it is known, but for attributes of which it is not
+    /// known what was stored.
     fn base_with(
         &self,
         key: &Key,
@@ -133,7 +133,8 @@ impl<T: Record> Shared<T> {
         let fields = parse_item(&item).ok()?;
         let is_known = |name: &str| {
             let is_shown = shown.is_none_or(|shown| field(shown, name).is_some());
-            !base.partial || is_shown || base.is_unread(name) || field(&fields, name).is_some()
+            let is_absent = !base.is_unread(name) && (!base.partial || is_shown);
+            field(&fields, name).is_some() || is_absent
         };
         // A sum of nothing is not sent.
         let version = T::VERSION.filter(|_| !sums.is_zero());

@@ -198,7 +198,9 @@ impl<T: Record> Shards<T> {
             let is_known = !now.is_unknown();
             is_known.then(|| Base::new(now, kept.clone()))
         });
-        slot.outdated = slot.outdated.take().or(base.map(Box::new));
+        if slot.is_being_changed() {
+            slot.outdated = slot.outdated.take().or(base.map(Box::new));
+        }
         slot.kept = kept;
         false
     }

@@ -107,8 +107,8 @@ pub(crate) struct Incremented<T> {
     pub(crate) size: usize,
     /// They are a change of the record itself.
     pub(crate) is_change: bool,
-    /// Attributes that the record has by them alone.
-    pub(crate) unset: Vec<Box<str>>,
+    /// What the record has by them alone.
+    pub(crate) unread: Sums,
 }
 
 /// What is kept beside a record that is put.
@@ -232,8 +232,10 @@ impl<T> Flight<T> {
     /// What the database has once this is written.
     fn written(self, before: &Base<T>) -> Base<T> {
         let partial = self.leaves_a_part(before);
-        let changed = self.attempt.as_ref().map(|attempt| &*attempt.changed).unwrap_or_default();
-        let unread = before.unread_behind(self.item.as_deref(), changed);
+        let unread = self
+            .attempt
+            .as_ref()
+            .and_then(|attempt| before.unread_beside(attempt.item.as_deref(), &attempt.changed));
         let kept = self.saved(self.kept.clone());
         Base { item: self.item, partial, unread, ..Base::new(self.sent, kept) }
     }
@@ -250,6 +252,8 @@ impl<T> Flight<T> {
 pub(crate) struct Busy<T: Record> {
     /// The thread on which the user's function runs at the moment.
     pub(crate) running: Option<ThreadId>,
+    /// Who has the turn goes on from what was known of the record.
+    pub(crate) has_read: bool,
     pub(crate) waiters: VecDeque<oneshot::Sender<Turn<T>>>,
 }
 
@@ -319,7 +323,7 @@ impl<T: Record> Slot<T> {
     /// What is known is not what is stored, which this is as far as that is known: loaded when somebody asks.
     /// Who is changing the record goes on from what they know.
     pub(super) fn is_known_no_more(&mut self, base: Option<Base<T>>) {
-        if self.busy.is_some() && !self.now.is_unknown() {
+        if self.is_being_changed() && !self.now.is_unknown() {
             self.outdated = base.map(Box::new);
         }
         if self.outdated.is_none() {
@@ -327,8 +331,16 @@ impl<T: Record> Slot<T> {
         }
     }
 
+    /// Whether somebody changes the record as they have read it.
+    pub(crate) fn is_being_changed(&self) -> bool {
+        self.busy.as_ref().is_some_and(|busy| busy.has_read)
+    }
+
     /// Who was changing the record is done; returns whether nothing is known of it any more.
     pub(crate) fn is_let_go(&mut self) -> bool {
+        if let Some(busy) = &mut self.busy {
+            busy.has_read = false;
+        }
         let is_outdated = self.outdated.take().is_some();
         if is_outdated {
             (self.now, self.kept) = (Known::Unknown, None);
@@ -371,7 +383,7 @@ impl<T: Record> Slot<T> {
 
     /// Adds increments to those that wait, and shows them; returns whether the slot was saved before.
     pub(crate) fn increment(&mut self, new: Incremented<T>, seq: u64) -> bool {
-        let Incremented { waiting, shown, size, is_change, unset } = new;
+        let Incremented { waiting, shown, size, is_change, unread } = new;
         let newly = self.become_unsaved(shown, size, seq);
         if let Some(unsaved) = &mut self.unsaved {
             if is_change && !std::mem::replace(&mut unsaved.image, true) {
@@ -381,7 +393,7 @@ impl<T: Record> Slot<T> {
                 // What is sent of the record may have them, and is not what was sent before.
                 unsaved.seq = seq;
             }
-            unsaved.base.is_added_to(unset);
+            unsaved.base.add_unread(&unread);
             let deltas = unsaved.deltas.get_or_insert_default();
             if deltas.waiting.is_empty() {
                 deltas.since = seq;

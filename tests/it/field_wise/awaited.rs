@@ -1,6 +1,6 @@
 //! Changes that wait for room while what they began from is written.
 
-use memory_table::{MemoryTableBuilder, Record};
+use memory_table::{Guard, MemoryTableBuilder, Record};
 use serde::{Deserialize, Serialize};
 
 use super::number;
@@ -98,4 +98,51 @@ async fn a_reset_does_not_take_the_guard_from_a_running_update() {
     assert_eq!(memory.flush().await.unwrap().conflicts.len(), 0);
     let stored = stage.truth.get_consistent(1).await.unwrap().unwrap();
     assert_eq!((stored.version, stored.text.len()), (5, 600));
+}
+
+/// A record that was put unread is saved while a rekey waits for the turn of the other key.
+#[tokio::test]
+async fn a_rekey_takes_along_what_was_not_read() {
+    let stage = Stage::<Note>::new().await;
+    let client = stage.truth.database().client();
+    let put = client.put_item().table_name(stage.truth.name().unwrap());
+    put.item("id", number(1)).item("foreign", number(9)).send().await.unwrap();
+    let memory = stage.builder().field_wise().build().unwrap();
+    memory.put(Note { id: 1, n: 1, text: String::new(), rating: 0 }).await.unwrap();
+    let gate = stage.faults.hold_next("GetItem");
+    let update = memory.update(2, |it| it.n = 5);
+    let rekey = async {
+        gate.reached().await;
+        let saved = async {
+            assert_eq!(memory.flush().await.unwrap().written, 1);
+            gate.open();
+        };
+        tokio::join!(memory.rekey(1, 2, |it| it.id = 2), saved).0
+    };
+    let (updated, moved) = tokio::join!(update, rekey);
+    moved.unwrap();
+    updated.unwrap();
+    assert_eq!(memory.flush().await.unwrap().failed.len(), 0);
+    let item = stage.truth.get_item(2).await.unwrap().unwrap();
+    assert_eq!((&item["n"], &item["foreign"]), (&number(1), &number(9)));
+}
+
+/// The item lacks what the type writes, and a change that changes nothing is made.
+#[tokio::test]
+async fn what_changes_nothing_leaves_the_version_that_is_stored() {
+    let stage = Stage::<Versioned>::new().await;
+    let client = stage.truth.database().client();
+    let put = client.put_item().table_name(stage.truth.name().unwrap());
+    put.item("id", number(1)).item("version", number(4)).send().await.unwrap();
+    let memory = stage.builder().guarded(Guard::Fields).build().unwrap();
+    memory.get(1).await.unwrap().expect("a page");
+    for _ in 0..2 {
+        memory.update_existing(1, |_| {}).await.unwrap();
+        assert_eq!(memory.flush().await.unwrap().unchanged, 1);
+        assert_eq!(memory.get(1).await.unwrap().unwrap().version, 4);
+    }
+    memory.update_existing(1, |it| it.n = 2).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    let stored = stage.truth.get_consistent(1).await.unwrap().unwrap();
+    assert_eq!((stored.version, stored.n), (5, 2));
 }

@@ -3,7 +3,7 @@
 use memory_table::MemoryTable;
 
 use super::{Amount, UPDATE};
-use crate::support::Stage;
+use crate::support::{Fault, Gate, Stage};
 
 const ADD: &str = "TransactWriteItems";
 
@@ -100,4 +100,96 @@ async fn what_was_taken_away_is_written_once() {
     stage.truth.put(&Amount { exact: 2.into(), ..amount(Some(9)) }).await.unwrap();
     assert_eq!(memory.flush().await.unwrap().failed.len(), 0);
     assert_eq!(stored(&stage).await.wins, Some(9));
+}
+
+async fn add(memory: &MemoryTable<Amount>, by: u32) {
+    memory.increment(1, Amount::FIELDS.wins, by).await.unwrap();
+}
+
+async fn assign(memory: &MemoryTable<Amount>, wins: Option<u32>) {
+    memory.update_existing(1, |it| it.wins = wins).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_added_after_it_was_taken_away_is_all_there_is() {
+    for again in [false, true] {
+        let (stage, memory) = stored_ten().await;
+        memory.put(amount(None)).await.unwrap();
+        add(&memory, 5).await;
+        assign(&memory, None).await;
+        add(&memory, 3).await;
+        assert_eq!(memory.get(1).await.unwrap().unwrap().wins, Some(3));
+        if again {
+            assign(&memory, None).await;
+        }
+        assert_eq!(memory.flush().await.unwrap().written, 1);
+        assert_eq!(stored(&stage).await.wins, (!again).then_some(3));
+    }
+}
+
+/// The increments that are in flight meanwhile are applied, or refused for now.
+#[tokio::test]
+async fn what_is_added_behind_increments_in_flight_is_added() {
+    for fault in [Fault::none(), Fault::throttled()] {
+        let (stage, memory) = stored_ten().await;
+        add(&memory, 5).await;
+        let gate = Gate::new();
+        stage.faults.next(ADD, fault.held_at(&gate));
+        let (flushed, ()) = tokio::join!(memory.flush(), async {
+            gate.reached().await;
+            memory.put(amount(None)).await.unwrap();
+            add(&memory, 3).await;
+            gate.open();
+        });
+        assert_eq!(flushed.unwrap().failed.len(), 0);
+        assert_eq!(memory.flush().await.unwrap().failed.len(), 0);
+        assert_eq!(stored(&stage).await.wins, Some(18));
+        assert_eq!(memory.get(1).await.unwrap().unwrap().wins, Some(18));
+    }
+}
+
+/// What is set is in flight, and is refused for now.
+#[tokio::test]
+async fn what_was_set_is_set_again_with_what_is_added_meanwhile() {
+    let (stage, memory) = stored_ten().await;
+    memory.put(amount(None)).await.unwrap();
+    add(&memory, 5).await;
+    assign(&memory, Some(0)).await;
+    let gate = Gate::new();
+    stage.faults.next(UPDATE, Fault::throttled().held_at(&gate));
+    let (flushed, ()) = tokio::join!(memory.flush(), async {
+        gate.reached().await;
+        add(&memory, 3).await;
+        gate.open();
+    });
+    assert_eq!(flushed.unwrap().failed.len(), 0);
+    assert_eq!(memory.flush().await.unwrap().failed.len(), 0);
+    assert_eq!(stored(&stage).await.wins, Some(3));
+}
+
+#[tokio::test]
+async fn what_is_taken_away_is_taken_away_though_an_answer_is_lost() {
+    let (stage, memory) = stored_ten().await;
+    memory.put(amount(None)).await.unwrap();
+    add(&memory, 5).await;
+    assign(&memory, None).await;
+    stage.faults.next(UPDATE, Fault::connection_reset().after_applying());
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(stored(&stage).await.wins, None);
+}
+
+#[tokio::test]
+async fn what_is_added_and_taken_away_during_a_flight_is_taken_away() {
+    let (stage, memory) = stored_ten().await;
+    memory.put(amount(None)).await.unwrap();
+    let gate = stage.faults.hold_next(UPDATE);
+    let (flushed, ()) = tokio::join!(memory.flush(), async {
+        gate.reached().await;
+        add(&memory, 5).await;
+        assign(&memory, None).await;
+        gate.open();
+    });
+    assert_eq!(flushed.unwrap().failed.len(), 0);
+    assert_eq!(memory.flush().await.unwrap().failed.len(), 0);
+    assert_eq!(stored(&stage).await.wins, None);
 }
