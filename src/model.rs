@@ -5,6 +5,7 @@
 
 mod oracle;
 mod run;
+mod saves;
 mod step;
 
 use proptest::collection::vec;

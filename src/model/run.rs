@@ -1,16 +1,13 @@
 //! Runs steps on a memory table and on the plain maps, and compares them after each.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::sync::Arc;
-use std::task::Poll;
-use std::time::Duration;
 
-use super::oracle::{Known, Oracle, Saved, Thing, Writing, key, thing};
+use super::oracle::{Known, Oracle, Thing, Writing, key, thing};
 use super::step::{At, Step, everywhere};
 use crate::key::Key;
 use crate::simulation::SimStore;
-use crate::{Database, ErrorKind, FlushReport, Guard, MemoryTable, OnConflict, Table, flush_all};
+use crate::{Database, ErrorKind, Guard, MemoryTable, OnConflict, Table};
 
 const TABLE: &str = "things";
 
@@ -29,10 +26,10 @@ pub(super) fn run(writing: Writing, steps: &[Step]) -> Result<(), String> {
 }
 
 /// A memory table and what it is compared with.
-struct Pair {
-    store: SimStore,
-    memory: MemoryTable<Thing>,
-    oracle: Oracle,
+pub(super) struct Pair {
+    pub(super) store: SimStore,
+    pub(super) memory: MemoryTable<Thing>,
+    pub(super) oracle: Oracle,
     writing: Writing,
 }
 
@@ -47,7 +44,11 @@ fn opened(writing: Writing, table: Table<Thing>) -> MemoryTable<Thing> {
     builder.build().expect("legal options")
 }
 
-fn same<V: std::fmt::Debug + PartialEq>(what: &str, found: V, expected: V) -> Result<(), String> {
+pub(super) fn same<V: std::fmt::Debug + PartialEq>(
+    what: &str,
+    found: V,
+    expected: V,
+) -> Result<(), String> {
     if found == expected {
         return Ok(());
     }
@@ -137,6 +138,7 @@ impl Pair {
                 let taken = self.memory.take_unsaved().await;
                 same("taken", taken, self.oracle.take_unsaved())
             }
+            Step::Doubt(at, applied) => self.doubt(*at, *applied).await,
             Step::Rekey(old, new, by) => self.rekey(*old, *new, *by).await,
             Step::Discard(at) => {
                 let forgotten = self.memory.discard(*at).await.map_err(text)?;
@@ -348,54 +350,6 @@ impl Pair {
         Ok(())
     }
 
-    async fn save(&mut self, step: &Step) -> Result<(), String> {
-        let keys = match step {
-            Step::FlushKeys(keys) => keys.clone(),
-            _ => self.oracle.unsaved(),
-        };
-        if keys.iter().any(|at| self.oracle.is_stale(*at)) {
-            // What others stored cannot be told from one's own success that was not heard of.
-            self.store.clear_script();
-        }
-        let report = match step {
-            Step::FlushKeys(keys) => Some(self.memory.flush_keys(keys.iter().copied()).await),
-            Step::Cancelled(polls) => {
-                self.cancelled(*polls).await;
-                None
-            }
-            Step::FlushAll => Some(flush_all(&[&self.memory]).await),
-            Step::Close(false) => Some(self.memory.close().await),
-            Step::Close(true) => Some(self.memory.close_within(Duration::from_secs(600)).await),
-            Step::Scope(at, count) => {
-                let put =
-                    async |memory: &MemoryTable<Thing>| memory.put(thing(*at, *count, 2)).await;
-                let ended = self.memory.scope(put).await;
-                Some(Ok(ended.map_err(|error| error.to_string())?.1))
-            }
-            _ => Some(self.memory.flush().await),
-        };
-        let report = report.transpose().map_err(|error| error.to_string())?;
-        let saved = keys.iter().filter_map(|at| self.oracle.flush(*at)).collect::<Vec<_>>();
-        report.map_or(Ok(()), |report| compare_report(&report, &saved))
-    }
-
-    /// A flush that is dropped goes on.
-    async fn cancelled(&self, polls: u8) {
-        {
-            let mut flush = std::pin::pin!(self.memory.flush());
-            for _ in 0..polls {
-                let polled = std::future::poll_fn(|cx| Poll::Ready(flush.as_mut().poll(cx))).await;
-                if polled.is_ready() {
-                    break;
-                }
-                tokio::task::yield_now().await;
-            }
-        }
-        while self.memory.is_flushing() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-
     fn foreign(&mut self, at: At, item: Option<(i64, u8)>) {
         let new = item.map(|(count, label)| thing(at, count, label));
         let encoded = new.as_ref().map(|new| crate::codec::encode(new, &key(at)).expect("an item"));
@@ -417,14 +371,6 @@ impl Pair {
     }
 }
 
-fn compare_report(report: &FlushReport, saved: &[Saved]) -> Result<(), String> {
-    let count = |what| saved.iter().filter(|saved| **saved == what).count() as u64;
-    same("failed", report.not_saved().count(), 0)?;
-    same("written", report.written, count(Saved::Written))?;
-    same("deleted", report.deleted, count(Saved::Deleted))?;
-    same("unchanged", report.unchanged, count(Saved::Unchanged))
-}
-
-fn text(error: crate::Error) -> String {
+pub(super) fn text(error: crate::Error) -> String {
     error.to_string()
 }

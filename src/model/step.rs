@@ -37,6 +37,8 @@ pub(super) enum Step {
     Delete(At),
     Take(At),
     Increment(At, i64),
+    /// One whose answer is lost until its token has expired, and whether it was applied.
+    Doubt(At, bool),
     Discard(At),
     Query {
         shelf: u32,
@@ -102,6 +104,7 @@ pub(super) fn any() -> impl Strategy<Value = Step> {
         2 => at().prop_map(Step::Delete),
         1 => at().prop_map(Step::Take),
         4 => (at(), 1..3_i64).prop_map(|(at, by)| Step::Increment(at, by)),
+        1 => (at(), any_bool()).prop_map(|(at, applied)| Step::Doubt(at, applied)),
         1 => at().prop_map(Step::Discard),
         2 => query,
         1 => (1..6_u32).prop_map(|page| Step::Scan { page }),

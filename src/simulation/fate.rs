@@ -83,6 +83,8 @@ pub(super) struct Fates {
     /// While nothing is answered well.
     outage: Range<Duration>,
     healed: bool,
+    /// Nothing is applied, which is said.
+    pub(super) down: bool,
     /// What becomes of the next requests, whatever the seed says.
     pub(super) script: VecDeque<Fault>,
 }
@@ -107,6 +109,7 @@ impl Fates {
             capacity: HashMap::new(),
             outage: begins..begins + Duration::from_millis(lasts),
             healed: false,
+            down: false,
             script: VecDeque::new(),
         }
     }
@@ -125,7 +128,10 @@ impl Fates {
             }
             return fate;
         }
-        if self.healed {
+        if self.down {
+            fate.fault = Some(Fault::Refused);
+        }
+        if self.healed || self.down {
             return fate;
         }
         if self.random.u32(..1_000) < self.fatal {

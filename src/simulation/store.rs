@@ -256,6 +256,11 @@ impl SimStore {
         self.0.lock().fates.script.push_back(fault);
     }
 
+    /// From now on no request without a script is answered well, or each is again.
+    pub(crate) fn set_down(&self, down: bool) {
+        self.0.lock().fates.down = down;
+    }
+
     /// Whether an answer to a write is awaited.
     pub(crate) fn is_writing(&self) -> bool {
         !self.0.lock().in_flight.is_empty()
