@@ -30,7 +30,7 @@ impl<T: Record> MemoryTable<T> {
         T: FromKey,
     {
         let key = self.shared.table.checked_key(&key)?;
-        if let Some(record) = self.shared.fetch_to_change(&key).await? {
+        if let Some(record) = self.shared.fetch_sure(&key).await? {
             return Ok(record);
         }
         let turn = Turn::of(&self.shared, &key).await?;

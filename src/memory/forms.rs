@@ -33,7 +33,14 @@ impl<T: Record> Shared<T> {
             None => Some(Number::default()),
             Some(node) => number_of(node),
         };
+        let has_alias = stored
+            .iter()
+            .any(|(name, _)| T::ALIASES.contains(&&**name) && field(&shown, name).is_none());
         Ok(sums.names().any(|name| {
+            // With both names the item could not be read any more.
+            if has_alias && field(&stored, name).is_none() && field(&shown, name).is_some() {
+                return true;
+            }
             let (Some(shown), Some(stored)) = (number(&shown, name), number(&stored, name)) else {
                 return true;
             };

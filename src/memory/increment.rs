@@ -15,6 +15,7 @@ use crate::guard::Mode;
 use crate::key::{Key, KeyLookup};
 use crate::record::Record;
 use crate::sums::{Overflow, Sums, summand};
+use crate::types::Number;
 use crate::write::FlushError;
 
 /// Whether an increment of unknown outcome is in the database, for
@@ -179,7 +180,8 @@ impl<T: Record> Shared<T> {
             let waiting = before.waiting.plus(sums).map_err(overflowed)?;
             let unset = if field_wise { self.unset(key, &before, sums)? } else { Sums::default() };
             // Of what nobody set the record shows all that is added.
-            let all = waiting.clone().partition(|name| unset.has(name)).0;
+            let adds = |name: &str| waiting.get(name).is_some_and(|all| *all != Number::default());
+            let all = waiting.clone().partition(|name| unset.has(name) && adds(name)).0;
             let (_, known) = sums.clone().partition(|name| unset.has(name));
             let shown = Self::shown(key, &before.now, &known.plus(&all).map_err(overflowed)?)?;
             let (more, _) = known.partition(|name| before.base.is_unread(name));
@@ -209,7 +211,8 @@ impl<T: Record> Shared<T> {
         let now = if is_absent { Known::Absent } else { slot.now.clone() };
         let unsaved = slot.unsaved.as_ref();
         let waiting = slot.deltas().map(|deltas| deltas.waiting.clone()).unwrap_or_default();
-        let saved = || Base::new(now.clone(), slot.kept.clone());
+        let known = || Base::new(now.clone(), slot.kept.clone());
+        let saved = || slot.outdated.as_deref().cloned().unwrap_or_else(known);
         Before {
             image: unsaved.is_some_and(|unsaved| unsaved.image),
             mode: unsaved.and_then(|unsaved| unsaved.mode),
@@ -314,12 +317,19 @@ impl<T: Record> Shared<T> {
         }
     }
 
-    /// The record of a key, loaded if it is not known, for a change that starts from it: increments that
+    /// The record of a key, loaded if it is not known, for a change that starts from it, of one who has its turn: increments that
     /// may be stored are sent first, as the change would take them for stored or not.
     pub(super) async fn fetch_to_change(
         self: &Arc<Self>,
         key: &Key,
     ) -> Result<Option<Arc<T>>, Error> {
+        let found = self.fetch_sure(key).await?;
+        self.note_read(key);
+        Ok(found)
+    }
+
+    /// As [`fetch_to_change`](Self::fetch_to_change), for one who does not have the turn.
+    pub(super) async fn fetch_sure(self: &Arc<Self>, key: &Key) -> Result<Option<Arc<T>>, Error> {
         loop {
             if self.is_unsure(key) {
                 let ended = self.flush_some(std::slice::from_ref(key)).await;
@@ -330,7 +340,6 @@ impl<T: Record> Shared<T> {
             let found = self.fetch(key).await?;
             // A flush in the background may have sent one meanwhile.
             if !self.is_unsure(key) {
-                self.note_read(key);
                 return Ok(found);
             }
         }

@@ -194,10 +194,9 @@ impl<T: Record> Shards<T> {
         }
         // The record that is being changed was loaded with what is kept, and is a change of what was stored.
         let (now, kept) = slot.forget(0);
-        let base = unsaved.map(|unsaved| unsaved.base).or_else(|| {
-            let is_known = !now.is_unknown();
-            is_known.then(|| Base::new(now, kept.clone()))
-        });
+        let is_known = !now.is_unknown() && unsaved.is_none();
+        let known = is_known.then(|| Base::new(now, kept.clone()));
+        let base = unsaved.map(|unsaved| unsaved.base).filter(|base| base.exact).or(known);
         if slot.is_being_changed() {
             slot.outdated = slot.outdated.take().or(base.map(Box::new));
         }

@@ -415,7 +415,15 @@ impl<T: Record> Slot<T> {
             unsaved.image_since = seq;
         }
         unsaved.mode = mode.or(unsaved.mode);
+        if newly && unsaved.base.partial && table == Mode::Plain {
+            // A part of the item is not known, and stays.
+            unsaved.mode = unsaved.mode.or(Some(Mode::FieldWise));
+        }
         let field_wise = unsaved.mode.unwrap_or(table) == Mode::FieldWise;
+        if !field_wise {
+            // The record has what was added.
+            unsaved.base.unread = None;
+        }
         if let Some(deltas) = &mut unsaved.deltas
             && !(field_wise && matches!(self.now, Known::Record(_)))
         {

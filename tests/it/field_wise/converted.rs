@@ -100,3 +100,17 @@ async fn an_overwrite_behind_an_increment_writes_nothing_else() {
     assert_eq!((&item["luck"], &item["wins"]), (&number(2), &number(2)));
     assert_eq!((&item["tags"], &item["foreign"]), (&tags(), &text("f")));
 }
+
+/// What is stored under the other name is as much as nothing is.
+#[tokio::test]
+async fn an_item_never_has_both_names_of_an_attribute() {
+    for (way, built) in WAYS {
+        let stage = stored(&[("points", number(0)), ("luck", number(1))]).await;
+        let memory = built(stage.builder()).build().unwrap();
+        memory.get(1).await.unwrap().expect("a squad");
+        memory.increment(1, Squad::FIELDS.wins, 1).await.unwrap();
+        assert_eq!(memory.flush().await.unwrap().written, 1, "{way}");
+        let stored = stage.truth.get_consistent(1).await.unwrap().unwrap();
+        assert_eq!(stored.wins, 1, "{way}");
+    }
+}

@@ -193,3 +193,32 @@ async fn what_is_added_and_taken_away_during_a_flight_is_taken_away() {
     assert_eq!(memory.flush().await.unwrap().failed.len(), 0);
     assert_eq!(stored(&stage).await.wins, None);
 }
+
+#[tokio::test]
+async fn a_sum_of_nothing_takes_nothing_away() {
+    for (before, behind) in [(0, 0), (5, -5), (-3, 3)] {
+        let (stage, memory) = stored_ten().await;
+        if before != 0 {
+            memory.increment(1, Amount::FIELDS.wins, before).await.unwrap();
+        }
+        memory.put(amount(None)).await.unwrap();
+        memory.increment(1, Amount::FIELDS.wins, behind).await.unwrap();
+        assert_eq!(memory.flush().await.unwrap().written, 1);
+        assert_eq!(stored(&stage).await, amount(Some(10)), "{before} and {behind}");
+    }
+}
+
+/// Put as a whole, the record has what was added to it before.
+#[tokio::test]
+async fn a_guarded_put_has_what_was_added() {
+    let stage = Stage::<Amount>::new().await;
+    let memory = stage.builder().field_wise().build().unwrap();
+    memory.put(amount(None)).await.unwrap();
+    add(&memory, 5).await;
+    let shown = memory.get(1).await.unwrap().unwrap();
+    memory.put_guarded(Amount { exact: 2.into(), ..(*shown).clone() }).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    let expected = Amount { exact: 2.into(), ..amount(Some(5)) };
+    assert_eq!(stored(&stage).await, expected);
+    assert_eq!(memory.get(1).await.unwrap().as_deref(), Some(&expected));
+}
