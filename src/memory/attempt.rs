@@ -152,8 +152,8 @@ pub(crate) struct Doubts<T> {
 }
 
 impl<T> Doubts<T> {
-    /// More of them at a time are an outage, in which none lands.
-    const MOST: usize = 4;
+    /// More changes in a row that were all sent and not answered are an outage, in which none lands.
+    const MOST: usize = 32;
 
     pub(crate) const fn new() -> Self {
         Self { latest: Vec::new(), changed: Vec::new() }
