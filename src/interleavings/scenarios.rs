@@ -2,7 +2,7 @@
 
 use super::stage::{Counter, Stage, counter, task};
 use crate::simulation::Fault;
-use crate::{ErrorKind, MemoryTable, Unsaved, flush_all, rt};
+use crate::{Error, ErrorKind, MemoryTable, Unsaved, flush_all, rt};
 
 fn raised(memory: &MemoryTable<Counter>, id: u32) -> impl Future<Output = ()> + use<> {
     let memory = memory.clone();
@@ -16,34 +16,38 @@ fn flushed(memory: &MemoryTable<Counter>) -> impl Future<Output = u64> + use<> {
     async move { memory.flush().await.expect("a flush").written }
 }
 
+fn got(memory: &MemoryTable<Counter>, id: u32) -> impl Future<Output = Option<i64>> + use<> {
+    let memory = memory.clone();
+    async move { memory.get(id).await.expect("a read").map(|counter| counter.n) }
+}
+
+fn put(
+    memory: &MemoryTable<Counter>,
+    id: u32,
+    n: i64,
+) -> impl Future<Output = Result<(), Error>> + use<> {
+    let memory = memory.clone();
+    async move { memory.put(counter(id, n)).await }
+}
+
 pub(super) async fn a_change_while_it_is_in_flight(stage: Stage) {
     let memory = stage.memory.clone();
     memory.put(counter(1, 1)).await.expect("a put");
     let flush = task(flushed(&memory));
-    let put = task({
-        let memory = memory.clone();
-        async move { memory.put(counter(1, 2)).await }
-    });
+    let put = task(put(&memory, 1, 2));
     put.await.expect("a task").expect("a put");
     flush.await.expect("a task");
-    assert_eq!(
-        memory.get(1).await.expect("a read").map(|it| it.n),
-        Some(2),
-        "no older one is seen"
-    );
+    assert_eq!(got(&memory, 1).await, Some(2), "no older one is seen");
     stage.ends(&memory, &[(1, 2)]).await;
 }
 
 pub(super) async fn a_load_against_a_put(stage: Stage) {
     stage.stored(1, 1);
     let memory = stage.memory.clone();
-    let load = task({
-        let memory = memory.clone();
-        async move { memory.get(1).await }
-    });
+    let load = task(got(&memory, 1));
     memory.put(counter(1, 2)).await.expect("a put");
-    assert_eq!(memory.get(1).await.expect("a read").map(|it| it.n), Some(2), "no load replaces it");
-    let loaded = load.await.expect("a task").expect("a read").map(|it| it.n);
+    assert_eq!(got(&memory, 1).await, Some(2), "no load replaces it");
+    let loaded = load.await.expect("a task");
     assert!(matches!(loaded, Some(1 | 2)), "{loaded:?}");
     stage.ends(&memory, &[(1, 2)]).await;
 }
@@ -66,10 +70,7 @@ pub(super) async fn two_flushes_at_once(stage: Stage) {
 pub(super) async fn a_close_against_puts(stage: Stage) {
     let memory = stage.memory.clone();
     memory.put(counter(1, 1)).await.expect("a put");
-    let put = task({
-        let memory = memory.clone();
-        async move { memory.put(counter(1, 2)).await }
-    });
+    let put = task(put(&memory, 1, 2));
     let closed = memory.close().await.expect("a close");
     assert_eq!(closed.not_saved().count(), 0);
     let put = put.await.expect("a task").map_err(|error| error.kind());
@@ -119,7 +120,7 @@ pub(super) async fn a_cancelled_waiter(stage: Stage) {
     let was_done = cancelled.await.is_ok();
     first.await.expect("a task");
     last.await.expect("a task");
-    let n = memory.get(1).await.expect("a read").map(|it| it.n);
+    let n = got(&memory, 1).await;
     // It may be done and not be heard of.
     assert!(n == Some(4) || (n == Some(3) && !was_done), "{n:?}, done: {was_done}");
     stage.ends(&memory, &[(1, n.expect("a counter"))]).await;
@@ -129,14 +130,11 @@ pub(super) async fn updates_of_what_is_not_loaded(stage: Stage) {
     stage.stored(1, 1);
     let memory = stage.memory.clone();
     let updates = [1, 1, 1].map(|id| task(raised(&memory, id)));
-    let reader = task({
-        let memory = memory.clone();
-        async move { memory.get(1).await }
-    });
+    let reader = task(got(&memory, 1));
     for update in updates {
         update.await.expect("a task");
     }
-    reader.await.expect("a task").expect("a read");
+    reader.await.expect("a task");
     assert_eq!(memory.stats().read_requests, 1, "one read for all");
     stage.ends(&memory, &[(1, 4)]).await;
 }
@@ -154,13 +152,10 @@ pub(super) async fn increments_during_flushes(stage: Stage) {
         }
     });
     let flush = task(flushed(&memory));
-    let reader = task({
-        let memory = memory.clone();
-        async move { memory.get(1).await }
-    });
+    let reader = task(got(&memory, 1));
     added.await.expect("a task");
     flush.await.expect("a task");
-    reader.await.expect("a task").expect("a read");
+    reader.await.expect("a task");
     stage.ends(&memory, &[(1, 4)]).await;
 }
 
@@ -186,16 +181,13 @@ pub(super) async fn a_lost_answer_against_a_newer_value(stage: Stage) {
 pub(super) async fn a_reset_against_a_load_and_a_change(stage: Stage) {
     stage.stored(1, 1);
     let memory = stage.memory.clone();
-    let load = task({
-        let memory = memory.clone();
-        async move { memory.get(1).await }
-    });
+    let load = task(got(&memory, 1));
     let update = task(raised(&memory, 1));
     match memory.reset().await.map_err(|error| error.kind()) {
         Ok(()) | Err(ErrorKind::Unsaved) => {}
         Err(other) => panic!("{other:?}"),
     }
-    let loaded = load.await.expect("a task").expect("a read").map(|it| it.n);
+    let loaded = load.await.expect("a task");
     assert!(matches!(loaded, Some(1 | 2)), "{loaded:?}");
     update.await.expect("a task");
     stage.ends(&memory, &[(1, 2)]).await;
@@ -203,10 +195,7 @@ pub(super) async fn a_reset_against_a_load_and_a_change(stage: Stage) {
 
 pub(super) async fn no_room_for_two(stage: Stage) {
     let memory = stage.with(|builder| builder.max_unsaved_records(1));
-    let puts = [1, 2].map(|id| {
-        let memory = memory.clone();
-        task(async move { memory.put(counter(id, 1)).await })
-    });
+    let puts = [1, 2].map(|id| task(put(&memory, id, 1)));
     memory.put(counter(3, 1)).await.expect("a put");
     for put in puts {
         put.await.expect("a task").expect("a put, once there is room");
@@ -241,10 +230,7 @@ pub(super) async fn a_flush_whose_task_ends(stage: Stage) {
     memory.put(counter(2, 1)).await.expect("a put");
     rt::watch();
     let flush = task(flushed(&memory));
-    let put = task({
-        let memory = memory.clone();
-        async move { memory.put(counter(1, 2)).await }
-    });
+    let put = task(put(&memory, 1, 2));
     shuttle::future::yield_now().await;
     rt::end_all();
     put.await.expect("a task").expect("a put");
@@ -255,10 +241,7 @@ pub(super) async fn a_flush_whose_task_ends(stage: Stage) {
 pub(super) async fn what_is_taken_out_against_a_put(stage: Stage) {
     let memory = stage.memory.clone();
     memory.put(counter(1, 1)).await.expect("a put");
-    let put = task({
-        let memory = memory.clone();
-        async move { memory.put(counter(2, 1)).await }
-    });
+    let put = task(put(&memory, 2, 1));
     let flush = task(flushed(&memory));
     let taken = memory.take_unsaved().await;
     put.await.expect("a task").expect("a put");

@@ -257,6 +257,13 @@ pub(crate) struct Busy<T: Record> {
     pub(crate) waiters: VecDeque<oneshot::Sender<Turn<T>>>,
 }
 
+impl<T: Record> Busy<T> {
+    /// A turn that has just begun.
+    pub(crate) const fn new() -> Self {
+        Self { running: None, has_read: false, waiters: VecDeque::new() }
+    }
+}
+
 impl<T: Record> Slot<T> {
     pub(crate) const fn new(key: Key) -> Self {
         Self {

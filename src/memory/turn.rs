@@ -1,6 +1,5 @@
 //! Turns: one change of a record at a time, in the order in which they were asked for.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread;
 
@@ -37,8 +36,7 @@ impl<T: Record> Turn<T> {
     pub(super) fn at_once(shared: &Arc<Shared<T>>, key: &Key) -> Option<Self> {
         let mut locked = shared.slots.lock(key.as_bytes());
         let slot = locked.find(key.as_bytes()).filter(|slot| slot.busy.is_none())?;
-        slot.busy =
-            Some(Box::new(Busy { running: None, has_read: false, waiters: VecDeque::new() }));
+        slot.busy = Some(Box::new(Busy::new()));
         Some(Self { shared: Arc::clone(shared), key: key.clone(), held: true })
     }
 
@@ -52,8 +50,7 @@ impl<T: Record> Turn<T> {
         let mut locked = shared.slots.lock(key.as_bytes());
         let slot = locked.slot(key);
         let Some(busy) = &mut slot.busy else {
-            slot.busy =
-                Some(Box::new(Busy { running: None, has_read: false, waiters: VecDeque::new() }));
+            slot.busy = Some(Box::new(Busy::new()));
             return Ok(Ok(Self { shared: Arc::clone(shared), key: key.clone(), held: true }));
         };
         if busy.running == Some(thread::current().id()) {

@@ -52,19 +52,26 @@ async fn loaded() -> (Stage<Account>, MemoryTable<Account>) {
 
 /// Stores the account without what the type adds when it writes, and loads it anew.
 async fn without_logins(stage: &Stage<Account>, memory: &MemoryTable<Account>) {
-    let client = stage.truth.database().client();
-    let put = client.put_item().table_name(stage.truth.name().unwrap());
-    put.item("id", number(1)).item("email", text("a@b")).send().await.unwrap();
+    store(stage, &[("email", text("a@b"))]).await;
     memory.reset().await.unwrap();
     memory.get(1).await.unwrap().unwrap();
 }
 
-async fn set(stage: &Stage<Account>, name: &str, value: AttributeValue) {
+/// Somebody else sets an attribute of item 1.
+async fn set<T: Record>(stage: &Stage<T>, name: &str, value: AttributeValue) {
     let client = stage.truth.database().client();
     let update = client.update_item().table_name(stage.truth.name().unwrap());
     let update = update.key("id", number(1)).update_expression("SET #n = :v");
     let update = update.expression_attribute_names("#n", name);
     update.expression_attribute_values(":v", value).send().await.unwrap();
+}
+
+/// Somebody else stores item 1, of these attributes alone.
+async fn store<T: Record>(stage: &Stage<T>, more: &[(&str, AttributeValue)]) {
+    let client = stage.truth.database().client();
+    let put = client.put_item().table_name(stage.truth.name().unwrap()).item("id", number(1));
+    let put = more.iter().fold(put, |put, (name, value)| put.item(*name, value.clone()));
+    put.send().await.unwrap();
 }
 
 #[tokio::test]
@@ -513,9 +520,7 @@ async fn an_attribute_that_is_set_far_from_what_was_added_is_stored() {
 #[tokio::test]
 async fn what_the_type_adds_when_it_writes_is_no_change() {
     let (stage, memory) = loaded().await;
-    let client = stage.truth.database().client();
-    let put = client.put_item().table_name(stage.truth.name().unwrap());
-    put.item("id", number(1)).item("email", text("a@b")).send().await.unwrap();
+    store(&stage, &[("email", text("a@b"))]).await;
     memory.reset().await.unwrap();
     memory.update(1, |account| account.email = "c@d".into()).await.unwrap();
     set(&stage, "logins", number(7)).await;

@@ -3,7 +3,7 @@
 use memory_table::{Guard, MemoryTableBuilder, Record};
 use serde::{Deserialize, Serialize};
 
-use super::number;
+use super::{number, store};
 use crate::support::{Fault, Stage};
 
 #[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -46,10 +46,7 @@ fn long() -> String {
 async fn what_the_type_does_not_know_stays() {
     for built in [|it| it, MemoryTableBuilder::<Note>::field_wise] {
         let stage = Stage::<Note>::new().await;
-        let client = stage.truth.database().client();
-        let put = client.put_item().table_name(stage.truth.name().unwrap());
-        let put = put.item("id", number(1)).item("n", number(1)).item("foreign", number(9));
-        put.send().await.unwrap();
+        store(&stage, &[("n", number(1)), ("foreign", number(9))]).await;
         let memory = built(stage.builder().max_unsaved_bytes(ROOM)).build().unwrap();
         memory.get(1).await.unwrap().expect("a note");
         memory.increment(1, Note::FIELDS.n, 1).await.unwrap();
@@ -104,9 +101,7 @@ async fn a_reset_does_not_take_the_guard_from_a_running_update() {
 #[tokio::test]
 async fn a_rekey_takes_along_what_was_not_read() {
     let stage = Stage::<Note>::new().await;
-    let client = stage.truth.database().client();
-    let put = client.put_item().table_name(stage.truth.name().unwrap());
-    put.item("id", number(1)).item("foreign", number(9)).send().await.unwrap();
+    store(&stage, &[("foreign", number(9))]).await;
     let memory = stage.builder().field_wise().build().unwrap();
     memory.put(Note { id: 1, n: 1, text: String::new(), rating: 0 }).await.unwrap();
     let gate = stage.faults.hold_next("GetItem");
@@ -131,9 +126,7 @@ async fn a_rekey_takes_along_what_was_not_read() {
 #[tokio::test]
 async fn what_changes_nothing_leaves_the_version_that_is_stored() {
     let stage = Stage::<Versioned>::new().await;
-    let client = stage.truth.database().client();
-    let put = client.put_item().table_name(stage.truth.name().unwrap());
-    put.item("id", number(1)).item("version", number(4)).send().await.unwrap();
+    store(&stage, &[("version", number(4))]).await;
     let memory = stage.builder().guarded(Guard::Fields).build().unwrap();
     memory.get(1).await.unwrap().expect("a page");
     for _ in 0..2 {

@@ -6,7 +6,7 @@ use memory_table::aws_sdk_dynamodb::types::AttributeValue;
 use memory_table::{Guard, MemoryTableBuilder, OnConflict, Record};
 use serde::{Deserialize, Serialize};
 
-use super::{number, text};
+use super::{number, set, store, text};
 use crate::support::Stage;
 
 const ADD: &str = "TransactWriteItems";
@@ -40,19 +40,8 @@ const WAYS: [(&str, Built); 4] = [
 /// An item of these attributes alone.
 async fn stored(more: &[(&str, AttributeValue)]) -> Stage<Squad> {
     let stage = Stage::<Squad>::new().await;
-    let client = stage.truth.database().client();
-    let put = client.put_item().table_name(stage.truth.name().unwrap()).item("id", number(1));
-    let put = more.iter().fold(put, |put, (name, value)| put.item(*name, value.clone()));
-    put.send().await.unwrap();
+    store(&stage, more).await;
     stage
-}
-
-async fn set(stage: &Stage<Squad>, name: &str, value: AttributeValue) {
-    let client = stage.truth.database().client();
-    let update = client.update_item().table_name(stage.truth.name().unwrap());
-    let update = update.key("id", number(1)).update_expression("SET #n = :v");
-    let update = update.expression_attribute_names("#n", name);
-    update.expression_attribute_values(":v", value).send().await.unwrap();
 }
 
 /// The service would add to an attribute that the item does not have.

@@ -4,7 +4,7 @@ use memory_table::aws_sdk_dynamodb::types::AttributeValue;
 use memory_table::{Guard, MemoryTable, MemoryTableBuilder, OnConflict, Record};
 use serde::{Deserialize, Serialize};
 
-use super::{UPDATE, number};
+use super::{UPDATE, number, set, store};
 use crate::support::{Fault, Stage};
 
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -47,21 +47,10 @@ fn map(members: &[(&str, u32)]) -> AttributeValue {
     AttributeValue::M(members.iter().map(|(name, it)| ((*name).into(), number(*it))).collect())
 }
 
-async fn set(stage: &Stage<Form>, name: &str, value: AttributeValue) {
-    let client = stage.truth.database().client();
-    let update = client.update_item().table_name(stage.truth.name().unwrap());
-    let update = update.key("id", number(1)).update_expression("SET #n = :v");
-    let update = update.expression_attribute_names("#n", name);
-    update.expression_attribute_values(":v", value).send().await.unwrap();
-}
-
 /// A loaded item of these attributes alone.
 async fn loaded(built: Built, more: &[(&str, AttributeValue)]) -> (Stage<Form>, MemoryTable<Form>) {
     let stage = Stage::<Form>::new().await;
-    let client = stage.truth.database().client();
-    let put = client.put_item().table_name(stage.truth.name().unwrap()).item("id", number(1));
-    let put = more.iter().fold(put, |put, (name, value)| put.item(*name, value.clone()));
-    put.send().await.unwrap();
+    store(&stage, more).await;
     let memory = built(stage.builder().patience(std::time::Duration::ZERO)).build().unwrap();
     memory.get(1).await.unwrap().expect("a record");
     (stage, memory)
