@@ -32,6 +32,7 @@ mod shards;
 mod slot;
 mod stats;
 mod together;
+mod touched;
 mod turn;
 mod wrote;
 
@@ -293,6 +294,10 @@ impl<T: Record> Shared<T> {
                     self.take_room(permit, need).await.map_err(|error| error.on_key(key))?;
                     change
                 }
+                Tried::ToCompare(change, from) => {
+                    let diff = self.diff(key, from, &change.now)?;
+                    Change { diff, ..change }
+                }
             };
         }
         self.unregister(key);
@@ -312,6 +317,11 @@ impl<T: Record> Shared<T> {
         let mut locked = self.slots.lock(key.as_bytes());
         if !has_turn && locked.find(key.as_bytes()).is_some_and(|slot| slot.busy.is_some()) {
             return Ok(Tried::Busy(change));
+        }
+        let mode = self.options.mode;
+        let from = locked.find(key.as_bytes()).and_then(|slot| slot.to_compare(&change, mode));
+        if let Some(from) = from {
+            return Ok(Tried::ToCompare(change, from));
         }
         let need = locked.need(key, &change);
         if !permit.try_take(need) {
@@ -378,6 +388,8 @@ enum Tried<T> {
     NoRoom(Change<T>, Need),
     /// Somebody else is changing the record.
     Busy(Change<T>),
+    /// What it makes of this record is to be told first.
+    ToCompare(Change<T>, Arc<T>),
 }
 
 /// The runtime that a task of the table is to run on.

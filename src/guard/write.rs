@@ -62,8 +62,8 @@ pub(crate) struct Request<'a> {
     pub(crate) replaces: bool,
     /// What is stored as the type would write it, where that may have more.
     pub(crate) written: Option<&'a Fields<'a>>,
-    /// Attributes that are to be written though it is not known what is stored of them.
-    pub(crate) unread: &'a [Box<str>],
+    /// Attributes that were set or taken away, though it is not known what is stored of them.
+    pub(crate) unseen: &'a [Box<str>],
     /// What is stored may be another item: the attributes of attempts whose answers are missing.
     pub(crate) doubtful: Option<&'a [Box<str>]>,
 }
@@ -205,7 +205,7 @@ impl<'a> Request<'a> {
             Stored::Unknown { .. } => (&none, Vec::new()),
         };
         let mut also: Vec<Box<str>> =
-            self.doubtful.unwrap_or_default().iter().chain(self.unread).cloned().collect();
+            self.doubtful.unwrap_or_default().iter().chain(self.unseen).cloned().collect();
         also.sort_unstable();
         also.dedup();
         let mut changed = changed::<T>(item, target.fields, &also);
@@ -234,7 +234,7 @@ impl<'a> Request<'a> {
         changed.set.retain(|(name, value)| {
             let is_written = field(written, name).is_some_and(|written| written.same(value));
             let is_added = is_written && field(stored, name).is_none_or(|it| is_within(it, value));
-            !is_added || is_in(doubtful, name) || is_in(self.unread, name)
+            !is_added || is_in(doubtful, name) || is_in(self.unseen, name)
         });
     }
 

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use super::fence::Expectation;
 use super::slot::{Flight, Known};
 use crate::codec::Kept;
-use crate::codec::tree::{Fields, Node, field, parse_item};
 use crate::guard::Mode;
-use crate::sums::{Sums, number_of};
 
 /// What the database has, as last loaded, written or met.
 pub(crate) struct Base<T> {
@@ -23,14 +21,11 @@ pub(crate) struct Base<T> {
     /// The item has, or may have, other attributes than are known: it was written in part unseen, or
     /// others changed it beside what is written.
     pub(crate) partial: bool,
-    /// Attributes of which it is not known what is stored: they are only added to, and so much of that is what
-    /// the record shows of them. What it shows else was set.
-    pub(crate) unread: Option<Arc<Sums>>,
 }
 
 impl<T> Base<T> {
     pub(crate) const fn new(known: Known<T>, kept: Option<Arc<Kept>>) -> Self {
-        Self { known, kept, item: None, exact: true, replaced: false, partial: false, unread: None }
+        Self { known, kept, item: None, exact: true, replaced: false, partial: false }
     }
 
     /// Whether it is known if there is an item, and which.
@@ -38,40 +33,14 @@ impl<T> Base<T> {
         self.item.is_some() || !self.known.is_unknown()
     }
 
-    /// So much is added to attributes of which it is not known what is stored, and the record shows it.
-    pub(crate) fn add_unread(&mut self, more: &Sums) {
-        if more.is_empty() {
-            return;
-        }
-        let before = self.unread.as_deref().cloned().unwrap_or_default();
-        // One that overflows is not what the record shows, and is taken for set.
-        self.unread = before.plus(more).ok().map(Arc::new).or_else(|| self.unread.take());
+    /// Whether all of the item is known.
+    pub(crate) const fn is_whole(&self) -> bool {
+        !self.partial && (self.item.is_some() || matches!(self.known, Known::Record(_)))
     }
 
-    /// Whether it is not known what is stored of an attribute that was only added to.
-    pub(crate) fn is_unread(&self, name: &str) -> bool {
-        self.unread.as_ref().is_some_and(|unread| unread.has(name))
-    }
-
-    /// Whether the record, which shows this of an attribute, still has it by what was added alone.
-    pub(crate) fn is_unset(&self, name: &str, shown: Option<&Node<'_>>) -> bool {
-        let added = self.unread.as_ref().and_then(|unread| unread.get(name));
-        added.is_some_and(|added| shown.and_then(number_of).as_ref() == Some(added))
-    }
-
-    /// What is still unread once this is what is known to be stored, of which these attributes were written.
-    pub(crate) fn unread_beside(
-        &self,
-        item: Option<&[u8]>,
-        changed: &[Box<str>],
-    ) -> Option<Arc<Sums>> {
-        let unread = self.unread.as_deref()?.clone();
-        let fields = item.map_or_else(|| Some(Fields::new()), |item| parse_item(item).ok())?;
-        let is_left = |name: &str| {
-            field(&fields, name).is_none() && changed.iter().all(|changed| **changed != *name)
-        };
-        let (left, _) = unread.partition(is_left);
-        (!left.is_empty()).then(|| Arc::new(left))
+    /// Whether it was left as it is known in part, where records are written as a whole.
+    pub(crate) fn is_left_in_part(&self, table: Mode) -> bool {
+        self.partial && table == Mode::Plain
     }
 
     /// What is stored for sure; what equals it need not be written.
@@ -82,10 +51,9 @@ impl<T> Base<T> {
 
 impl<T> Clone for Base<T> {
     fn clone(&self) -> Self {
-        let (kept, item) = (self.kept.clone(), self.item.clone());
-        let (known, unread) = (self.known.clone(), self.unread.clone());
+        let (known, kept, item) = (self.known.clone(), self.kept.clone(), self.item.clone());
         let Self { exact, replaced, partial, .. } = *self;
-        Self { known, kept, item, exact, replaced, partial, unread }
+        Self { known, kept, item, exact, replaced, partial }
     }
 }
 

@@ -9,15 +9,13 @@ use super::outgoing::operation;
 use super::slot::{Change, Known};
 use super::turn::Turn;
 use crate::breaks::broken;
-use crate::codec::tree::{field, parse_item};
+use crate::codec::tree::parse_item;
 use crate::codec::{Decoded, decode, same_items};
 use crate::error::{BoxError, Error, ErrorKind};
 use crate::guard::{Merge, Mode, OnConflict, Resolution, beneath, conflict, is_own};
 use crate::key::Key;
 use crate::record::Record;
 use crate::store::{Operation, Outcome};
-use crate::sums::number_of;
-use crate::types::Number;
 use crate::write::{Met, Settled, Take};
 
 /// What was in flight when something else was met.
@@ -126,22 +124,22 @@ impl<T: Record> Shared<T> {
         attempt: &Attempt,
         theirs: &[u8],
     ) -> Result<Option<Base<T>>, Error> {
-        let (base, waiting) = {
+        let (base, touched) = {
             let mut locked = self.slots.lock(key.as_bytes());
-            let Some(slot) = locked.find(key.as_bytes()) else { return Ok(None) };
-            let seen = |base: &&Base<T>| base.is_seen() && !base.replaced;
-            let base = slot.unsaved.as_ref().map(|unsaved| &unsaved.base).filter(seen).cloned();
-            (base, slot.deltas().map(|deltas| deltas.waiting.clone()).unwrap_or_default())
+            let slot = locked.find(key.as_bytes());
+            let Some(unsaved) = slot.and_then(|slot| slot.unsaved.as_ref()) else {
+                return Ok(None);
+            };
+            (unsaved.base.clone(), unsaved.touched.clone())
         };
-        let (Some(base), Some(mine)) = (base, &attempt.item) else { return Ok(None) };
+        let Some(mine) = attempt.item.as_ref().filter(|_| base.is_seen() && !base.replaced) else {
+            return Ok(None);
+        };
         let known = self.stored_item(key, &base)?;
         let known = known.as_deref().map(|item| self.fields(item, key)).transpose()?;
         let (mut mine, theirs) = (self.fields(mine, key)?, self.fields(theirs, key)?);
         // What is only added to is added to what others stored.
-        let zero = Some(Number::default());
-        let is_zero = |name: &str| field(&mine, name).and_then(number_of) == zero;
-        let (added, _) = waiting.partition(is_zero);
-        let is_set = |name: &str| !added.has(name);
+        let is_set = |name: &str| !touched.is_added(name);
         mine.retain(|(name, _)| is_set(name));
         let changed: Vec<&str> =
             attempt.changed.iter().map(|name| &**name).filter(|name| is_set(name)).collect();
@@ -149,15 +147,15 @@ impl<T: Record> Shared<T> {
         // What others changed beside it is not known; and what is of two items need not fit the type.
         let unread = |_| Base { item: item.clone(), ..Base::new(Known::Unknown, None) };
         let mixed = Self::base_of(&item).unwrap_or_else(unread);
-        let unread = (!added.is_empty()).then(|| Arc::new(added));
-        Ok(Some(Base { kept: base.kept, partial: true, unread, ..mixed }))
+        Ok(Some(Base { kept: base.kept, partial: true, ..mixed }))
     }
 
     /// The next attempt starts from this, if the type can read it.
     fn rebased(&self, key: &Key, base: Result<Base<T>, Error>, met: Met) -> Met {
         match base {
             Ok(base) => {
-                self.rebase(key, base);
+                let are_theirs = matches!(met, Met::Again(_));
+                self.rebase(key, base, are_theirs);
                 met
             }
             // No change replaces what nobody has seen.
@@ -167,12 +165,16 @@ impl<T: Record> Shared<T> {
 
     /// What is stored is what the next attempt starts from: what others stored, or an attempt of one's
     /// own. What the record's type does not know is theirs, unless the record is another one.
-    fn rebase(&self, key: &Key, base: Base<T>) {
+    /// `are_theirs`: the attributes that the flight changes are in it as others stored them.
+    fn rebase(&self, key: &Key, base: Base<T>, are_theirs: bool) {
         let mut dropped_after_the_lock = None;
         self.slots.lock(key.as_bytes()).transition(key, |slot| {
             slot.since = self.scans.begun();
             if let Some(unsaved) = &mut slot.unsaved {
-                unsaved.flight = None;
+                if are_theirs && base.item.is_some() {
+                    unsaved.flight = None;
+                }
+                let _overtaken = unsaved.ground();
                 (unsaved.doubt, unsaved.met) = (false, None);
                 unsaved.doubts.clear();
                 let replaced = unsaved.base.replaced;
@@ -180,7 +182,7 @@ impl<T: Record> Shared<T> {
                     slot.kept.clone_from(&base.kept);
                 }
                 let base = Base { replaced, ..base };
-                dropped_after_the_lock = Some(std::mem::replace(&mut unsaved.base, base));
+                dropped_after_the_lock = Some(unsaved.rebase(base));
             }
             false
         });
@@ -192,7 +194,7 @@ impl<T: Record> Shared<T> {
         self.slots.lock(key.as_bytes()).transition(key, |slot| {
             slot.since = self.scans.begun();
             if let Some(unsaved) = &mut slot.unsaved {
-                unsaved.flight = None;
+                let _overtaken = unsaved.ground();
                 unsaved.met = Some(theirs);
             }
             false
@@ -291,7 +293,7 @@ impl<T: Record> Shared<T> {
         }
         locked.change(key, change, false);
         if let Some(unsaved) = locked.find(key.as_bytes()).and_then(|slot| slot.unsaved.as_mut()) {
-            unsaved.base = base;
+            unsaved.rebase(base);
             unsaved.doubt = false;
             unsaved.doubts.clear();
         }

@@ -124,30 +124,23 @@ impl<T: Record> Slot<T> {
         let Some(unsaved) = &mut self.unsaved else { return false };
         let Some(deltas) = &mut unsaved.deltas else { return false };
         deltas.frozen = None;
+        if deltas.is_empty() {
+            unsaved.deltas = None;
+        }
         let (replaced, partial) = (unsaved.base.replaced, unsaved.base.partial);
         let is_known = applied.item.is_some();
         if let Some((kept, item)) = self.kept.as_ref().zip(applied.item.as_ref()) {
             self.kept = Some(kept.beside_item(item));
         }
         let kept = self.kept.clone().filter(|_| matches!(self.now, Known::Record(_)));
-        let unread = unsaved.base.unread_beside(applied.item.as_deref(), &[]);
-        unsaved.base = Base {
-            unread,
-            item: applied.item,
-            exact: is_known,
-            replaced,
-            partial,
-            ..Base::new(Known::Unknown, kept)
-        };
-        if deltas.is_empty() {
-            unsaved.deltas = None;
-        }
+        let base = Base::new(Known::Unknown, kept);
+        unsaved.rebase(Base { item: applied.item, exact: is_known, replaced, partial, ..base });
         if unsaved.image || unsaved.deltas.is_some() {
             return false;
         }
-        let base = self.unsaved.take().map(|unsaved| unsaved.base);
+        let stored = self.unsaved.take().map(|unsaved| unsaved.stored());
         if !applied.is_shown || partial || T::VERSION.is_some() {
-            self.is_known_no_more(base);
+            self.is_known_no_more(stored);
         } else {
             self.kept = saved(self.kept.take());
         }

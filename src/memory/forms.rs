@@ -3,6 +3,7 @@
 use super::Shared;
 use super::increment::{Before, overflowed};
 use super::slot::Known;
+use super::touched::{Names, has};
 use crate::codec::key_json;
 use crate::codec::tree::{Fields, field};
 use crate::error::Error;
@@ -11,60 +12,95 @@ use crate::record::Record;
 use crate::sums::{Sums, number_of};
 use crate::types::Number;
 
+/// What is known of attributes that are to be added to.
+#[derive(Debug, Default)]
+pub(super) struct Forms {
+    /// The type has another number for one of them than the item: it has it by another name, by a default,
+    /// or as `after_load` made it. The service would add to what the item has.
+    pub(super) is_converted: bool,
+    /// Those that the record has by increments alone, once it has these.
+    pub(super) added: Names,
+    /// Those of which the record shows nothing that was added before.
+    pub(super) unset: Names,
+}
+
+/// A record and its item, and the increments between them.
+struct Sides<'f> {
+    shown: Fields<'f>,
+    stored: Option<Fields<'f>>,
+    between: Sums,
+}
+
 impl<T: Record> Shared<T> {
-    /// Whether the type has another number for one of these attributes than the item: it has it by another
-    /// name, by a default, or as `after_load` made it. The service would add to what the item has.
-    pub(super) fn is_converted(
-        &self,
-        key: &Key,
-        before: &Before<T>,
-        sums: &Sums,
-    ) -> Result<bool, Error> {
-        let Known::Record(now) = &before.now else { return Ok(false) };
-        let stored = match (self.stored_item(key, &before.base)?, &before.base.known) {
-            (Some(item), _) => item,
-            (None, Known::Absent) => key_json::<T>(key),
-            (None, _) => return Ok(false),
+    /// What is known of these attributes; the caller has the record's turn.
+    pub(super) fn forms(&self, key: &Key, before: &Before<T>, sums: &Sums) -> Result<Forms, Error> {
+        let base = &before.base;
+        let is_absent = matches!(base.known, Known::Absent) && base.item.is_none();
+        let Known::Record(now) = &before.now else {
+            let is_made = is_absent && !before.image && matches!(before.now, Known::Absent);
+            let added = if is_made { sums.names().map(Box::from).collect() } else { Names::new() };
+            return Ok(Forms { added, ..Forms::default() });
         };
+        let is_as_written = base.item.is_none() && base.kept.is_none();
+        if base.is_whole() && (before.image || is_as_written) {
+            return Ok(Forms::default());
+        }
+        let stored = self.stored_item(key, base)?;
+        let stored = stored.or_else(|| is_absent.then(|| key_json::<T>(key)));
         let shown = self.encoded_form(now, key)?;
-        let (shown, stored) = (self.fields(&shown.json, key)?, self.fields(&stored, key)?);
-        let added = before.frozen.plus(&before.waiting).map_err(overflowed)?;
-        let number = |item: &Fields<'_>, name: &str| match field(item, name) {
+        let sides = Sides {
+            shown: self.fields(&shown.json, key)?,
+            stored: stored.as_deref().map(|item| self.fields(item, key)).transpose()?,
+            between: before.frozen.plus(&before.waiting).map_err(overflowed)?,
+        };
+        let is_added = |name: &str| before.touched.is_added(name);
+        let mut others = sums.names().filter(|name| !is_added(name));
+        let is_converted = !before.image && others.any(|name| sides.is_converted::<T>(name));
+        if base.is_whole() || base.replaced {
+            return Ok(Forms { is_converted, ..Forms::default() });
+        }
+        let (mut added, mut unset) = (Names::new(), Names::new());
+        for name in sums.names().filter(|name| !before.touched.is_changed(name)) {
+            let is_shown = field(&sides.shown, name).is_some();
+            let is_flown = has(&before.flown, name);
+            if is_added(name) || sides.is_only_added(name, is_absent) {
+                added.push(name.into());
+                unset.extend((!is_shown && !is_flown).then(|| name.into()));
+            }
+        }
+        Ok(Forms { is_converted, added, unset })
+    }
+}
+
+impl Sides<'_> {
+    fn is_converted<T: Record>(&self, name: &str) -> bool {
+        let Self { shown, stored: Some(stored), .. } = self else { return false };
+        let is_alias = |name: &str| T::ALIASES.contains(&name) && field(shown, name).is_none();
+        let has_alias = stored.iter().any(|(name, _)| is_alias(name));
+        // With both names the item could not be read any more.
+        let is_twice = field(stored, name).is_none() && field(shown, name).is_some();
+        (has_alias && is_twice) || self.as_added(name) != Some(true)
+    }
+
+    /// Whether the record shows of an attribute what is stored and what was added since; `None` if one of
+    /// them is no number.
+    fn as_added(&self, name: &str) -> Option<bool> {
+        let number = |item: &Fields<'_>| match field(item, name) {
             None => Some(Number::default()),
             Some(node) => number_of(node),
         };
-        let has_alias = stored
-            .iter()
-            .any(|(name, _)| T::ALIASES.contains(&&**name) && field(&shown, name).is_none());
-        Ok(sums.names().any(|name| {
-            // With both names the item could not be read any more.
-            if has_alias && field(&stored, name).is_none() && field(&shown, name).is_some() {
-                return true;
-            }
-            let (Some(shown), Some(stored)) = (number(&shown, name), number(&stored, name)) else {
-                return true;
-            };
-            let expected =
-                added.get(name).map_or(Some(stored.clone()), |it| stored.checked_add(it));
-            expected != Some(shown)
-        }))
+        let stored = self.stored.as_ref().map_or_else(|| Some(Number::default()), number)?;
+        let expected = match self.between.get(name) {
+            None => stored,
+            Some(by) => stored.checked_add(by)?,
+        };
+        Some(number(&self.shown)? == expected)
     }
 
-    /// Those increments whose attributes the record does not have, while it is not known what is stored of them:
-    /// they are not set, and only added to.
-    pub(super) fn unset(&self, key: &Key, before: &Before<T>, sums: &Sums) -> Result<Sums, Error> {
-        let Known::Record(now) = &before.now else { return Ok(Sums::default()) };
-        let base = &before.base;
-        if base.is_seen() && !base.partial {
-            return Ok(Sums::default());
-        }
-        let stored = self.stored_item(key, base)?;
-        let stored = stored.as_deref().map(|item| self.fields(item, key)).transpose()?;
-        let shown = self.encoded_form(now, key)?;
-        let shown = self.fields(&shown.json, key)?;
-        let is_stored = |name: &str| stored.as_ref().is_some_and(|it| field(it, name).is_some());
-        let is_unset =
-            |name: &str| !is_stored(name) && field(&shown, name).is_none() && !base.is_unread(name);
-        Ok(sums.clone().partition(is_unset).0)
+    /// Whether nothing was done to an attribute but to add to it.
+    fn is_only_added(&self, name: &str, is_absent: bool) -> bool {
+        let is_stored = self.stored.as_ref().is_some_and(|it| field(it, name).is_some());
+        let is_shown = field(&self.shown, name).is_some();
+        !is_stored && (!is_shown || (is_absent && self.as_added(name) == Some(true)))
     }
 }

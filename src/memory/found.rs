@@ -27,11 +27,14 @@ impl<T: Record> Shared<T> {
         let found = Stored::of(found);
         let deltas = self.increments_of(load, key);
         let shown = match &deltas {
-            Some((sums, _)) => Some(self.shown_with(key, &found, sums)?),
+            Some((sums, _)) => {
+                let names: Vec<Box<str>> = sums.names().map(Box::from).collect();
+                Some((self.shown_with(key, &found, sums)?, names))
+            }
             None => None,
         };
         let seen = match &shown {
-            Some((now, _)) => Seen::saved(now.clone(), saved(found.kept.clone())),
+            Some(((now, _), _)) => Seen::saved(now.clone(), saved(found.kept.clone())),
             None => Seen::saved(found.now.clone(), found.kept.clone()),
         };
         let _dropped_after_the_lock = {
@@ -46,7 +49,7 @@ impl<T: Record> Shared<T> {
             match (shown, deltas) {
                 // Whether it has them nobody knows: who asked may have it, but nothing starts from it.
                 (_, Some((_, true))) => (Known::Unknown, None),
-                (Some(shown), _) => found.put_below(slot, shown),
+                (Some((shown, added)), _) => found.put_below(slot, shown, &added),
                 (None, _) => found.put_into(slot),
             }
         };
@@ -150,9 +153,13 @@ impl<T: Record> Stored<T> {
         self,
         slot: &mut Slot<T>,
         (shown, size): (Known<T>, usize),
+        added: &[Box<str>],
     ) -> (Known<T>, Option<Arc<Kept>>) {
         if let Some(unsaved) = &mut slot.unsaved {
-            unsaved.base = Base::new(self.now.clone(), self.kept.clone());
+            unsaved.rebase(Base::new(self.now.clone(), self.kept.clone()));
+            if matches!(self.now, Known::Absent) {
+                unsaved.touched.add(added);
+            }
         }
         Self { now: shown, size, kept: self.kept }.put_into(slot)
     }

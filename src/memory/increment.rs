@@ -6,6 +6,7 @@ use super::attempt::Base;
 use super::delta::Frozen;
 use super::room::Need;
 use super::slot::{Change, Incremented, Known};
+use super::touched::{Names, Touched, has};
 use super::{MemoryTable, Shared};
 use crate::codec::tree::{parse_item, same_field};
 use crate::codec::{Decoded, decode_again, encode, key_json};
@@ -15,7 +16,6 @@ use crate::guard::Mode;
 use crate::key::{Key, KeyLookup};
 use crate::record::Record;
 use crate::sums::{Overflow, Sums, summand};
-use crate::types::Number;
 use crate::write::FlushError;
 
 /// Whether an increment of unknown outcome is in the database, for
@@ -32,7 +32,10 @@ pub enum Increment {
 pub(super) struct Before<T> {
     pub(super) now: Known<T>,
     pub(super) base: Base<T>,
-    image: bool,
+    pub(super) touched: Touched,
+    /// What is in flight sets these or takes them away.
+    pub(super) flown: Names,
+    pub(super) image: bool,
     mode: Option<Mode>,
     pub(super) waiting: Sums,
     pub(super) frozen: Sums,
@@ -171,21 +174,19 @@ impl<T: Record> Shared<T> {
             self.check_open()?;
             let before = self.before(key);
             let field_wise = before.mode.unwrap_or(self.options.mode) == Mode::FieldWise;
-            let is_change = before.image || self.is_converted(key, &before, sums)?;
+            let forms = self.forms(key, &before, sums)?;
+            let is_change = before.image || forms.is_converted;
             if is_change && !field_wise {
                 let Some(shown) = Self::shown(key, &before.now, sums)? else { continue };
                 let (record, size) = shown;
                 return self.change(key, Change::put(record, size), &mut permit).await;
             }
             let waiting = before.waiting.plus(sums).map_err(overflowed)?;
-            let unset = if field_wise { self.unset(key, &before, sums)? } else { Sums::default() };
             // Of what nobody set the record shows all that is added.
-            let adds = |name: &str| waiting.get(name).is_some_and(|all| *all != Number::default());
-            let all = waiting.clone().partition(|name| unset.has(name) && adds(name)).0;
-            let (_, known) = sums.clone().partition(|name| unset.has(name));
-            let shown = Self::shown(key, &before.now, &known.plus(&all).map_err(overflowed)?)?;
-            let (more, _) = known.partition(|name| before.base.is_unread(name));
-            let unread = all.plus(&more).map_err(overflowed)?;
+            let is_unset = |name: &str| has(&forms.unset, name);
+            let (all, _) = waiting.clone().partition(is_unset);
+            let (_, more) = sums.clone().partition(is_unset);
+            let shown = Self::shown(key, &before.now, &more.plus(&all).map_err(overflowed)?)?;
             let least = key.size(T::PARTITION_KEY, T::SORT_KEY) + waiting.size();
             let size = shown.as_ref().map_or(least, |(_, size)| *size);
             let need = self.slots.lock(key.as_bytes()).need_of(key, size);
@@ -194,7 +195,7 @@ impl<T: Record> Shared<T> {
                 continue;
             }
             let shown = shown.map_or(Known::Unknown, |(record, _)| Known::Record(record));
-            let new = Incremented { waiting, shown, size, is_change, unread };
+            let new = Incremented { waiting, shown, size, is_change, added: forms.added };
             if self.publish_increment(key, &before, new, need, &mut permit)? {
                 self.unregister(key);
                 self.after_change();
@@ -211,9 +212,14 @@ impl<T: Record> Shared<T> {
         let now = if is_absent { Known::Absent } else { slot.now.clone() };
         let unsaved = slot.unsaved.as_ref();
         let waiting = slot.deltas().map(|deltas| deltas.waiting.clone()).unwrap_or_default();
+        let outdated = slot.outdated.as_ref();
         let known = || Base::new(now.clone(), slot.kept.clone());
-        let saved = || slot.outdated.as_deref().cloned().unwrap_or_else(known);
+        let saved = || outdated.map_or_else(known, |outdated| outdated.base.clone());
+        let touched = unsaved.map(|unsaved| &unsaved.touched);
+        let touched = touched.or_else(|| outdated.map(|outdated| &outdated.touched));
         Before {
+            touched: touched.cloned().unwrap_or_default(),
+            flown: slot.flight().map(|flight| flight.changes.clone()).unwrap_or_default(),
             image: unsaved.is_some_and(|unsaved| unsaved.image),
             mode: unsaved.and_then(|unsaved| unsaved.mode),
             base: unsaved.map_or_else(saved, |unsaved| unsaved.base.clone()),

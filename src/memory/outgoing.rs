@@ -7,6 +7,7 @@ use super::attempt::{Base, Doubts};
 use super::delta::Frozen;
 use super::prepare::{Prepared, Send};
 use super::slot::{Flight, Known, Unsaved};
+use super::touched::Touched;
 use crate::breaks::broken;
 use crate::bugs::{Bug, has};
 use crate::codec::Kept;
@@ -22,6 +23,7 @@ pub(super) struct Sent<T> {
     pub(super) seq: u64,
     pub(super) now: Known<T>,
     pub(super) base: Base<T>,
+    pub(super) touched: Touched,
     pub(super) kept: Option<Arc<Kept>>,
     pub(super) mode: Mode,
     pub(super) doubts: Doubts<T>,
@@ -207,11 +209,13 @@ impl<T: Record> Shared<T> {
             _ => now,
         };
         let (seq, sent) = (unsaved.seq, now.clone());
-        unsaved.flight = Some(Flight::new(seq, sent, kept.clone()));
+        let touched = unsaved.touched.clone();
+        let changes = unsaved.touched.fly();
+        unsaved.flight = Some(Flight::new(seq, sent, kept.clone(), changes));
         let (base, doubts) = (unsaved.base.clone(), unsaved.doubts.clone());
         let waiting = unsaved.deltas.as_ref().map(|deltas| deltas.waiting.clone());
         let since = unsaved.deltas.as_ref().map_or(0, |deltas| deltas.since);
         let mode = self.mode_of(unsaved);
-        Part::Record(Sent { seq, now, base, kept, mode, doubts, waiting, since })
+        Part::Record(Sent { seq, now, base, touched, kept, mode, doubts, waiting, since })
     }
 }

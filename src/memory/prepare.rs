@@ -8,6 +8,7 @@ use super::attempt::{Attempt, Base, Doubt, Met};
 use super::fence::Expectation;
 use super::outgoing::Sent;
 use super::slot::Known;
+use super::touched::Names;
 use crate::breaks::broken;
 use crate::codec::tree::{Fields, Node, field, parse_item, write_fields};
 use crate::codec::{
@@ -49,9 +50,6 @@ struct Target {
     item: EncodedItem,
     /// Those that are in it.
     absorbed: Sums,
-    /// Attributes that are set, or taken away, though it is not known what is stored of them: they were only
-    /// added to before.
-    set: Vec<Box<str>>,
 }
 
 impl<T: Record> Shared<T> {
@@ -114,9 +112,9 @@ impl<T: Record> Shared<T> {
         };
         let now = versioned(stored.version::<T>().saturating_add(1))?;
         let target = self.target(key, sent, &now, stored)?;
-        let (item, absorbed, unread) = match target {
-            Some(Target { item, absorbed, set }) => (Some(item), absorbed, set),
-            None => (None, Sums::default(), Vec::new()),
+        let (item, absorbed) = match target {
+            Some(Target { item, absorbed }) => (Some(item), absorbed),
+            None => (None, Sums::default()),
         };
         let target_fields = item.as_ref().map(|item| self.fields(&item.json, key)).transpose()?;
         let target = item.as_ref().zip(target_fields.as_ref());
@@ -124,6 +122,9 @@ impl<T: Record> Shared<T> {
         let stored_fields = base.as_deref().zip(fields.as_ref());
         let written = self.as_written(key, sent, stored_fields, target);
         let written = written.as_deref().map(|item| self.fields(item, key)).transpose()?;
+        let is_unseen =
+            |name: &&Box<str>| fields.as_ref().is_none_or(|fields| field(fields, name).is_none());
+        let unseen: Names = sent.touched.changed().iter().filter(is_unseen).cloned().collect();
         let request = Request {
             key,
             mode: sent.mode,
@@ -132,7 +133,7 @@ impl<T: Record> Shared<T> {
             target: target.map(|(item, fields)| guard::Target { item, fields }),
             replaces: sent.base.replaced,
             written: written.as_ref(),
-            unread: &unread,
+            unseen: &unseen,
             doubtful: doubtful.as_deref(),
         };
         let outgoing = request.outgoing::<T>().map_err(|error| self.place(error).on_key(key))?;
@@ -145,7 +146,7 @@ impl<T: Record> Shared<T> {
             return Ok(Prepared::Unchanged(now, absorbed, lacking(&[])));
         };
         let waits = sent.waiting.as_ref().is_some_and(|waiting| *waiting != absorbed)
-            || sent.base.unread.is_some();
+            || sent.touched.has_added();
         let lacking = lacking(&changed);
         let item: Met = lacking.clone().or_else(|| item.map(|item| item.json.into()));
         let attempt = matches!(action, Action::Single(_)).then(|| Attempt {
@@ -177,8 +178,9 @@ impl<T: Record> Shared<T> {
         let Known::Record(record) = now else { return Ok(None) };
         let item = self.item(record, key, sent.kept.as_deref())?;
         let waiting = sent.waiting.clone().unwrap_or_default();
-        if sent.base.replaced || (waiting.is_empty() && sent.base.unread.is_none()) {
-            return Ok(Some(Target { item, absorbed: waiting, set: Vec::new() }));
+        let touched = &sent.touched;
+        if sent.base.replaced || (waiting.is_empty() && !touched.has_added()) {
+            return Ok(Some(Target { item, absorbed: waiting }));
         }
         let nothing = Fields::new();
         let (stored, is_made) = match stored {
@@ -190,32 +192,23 @@ impl<T: Record> Shared<T> {
         let shown = self.fields(&item.json, key)?;
         let below = |name: &str| number_of(field(&shown, name)?)?.checked_sub(waiting.get(name)?);
         let is_shown = |name: &str| field(&shown, name).is_some();
-        let is_unset = |name: &str| sent.base.is_unset(name, field(&shown, name));
-        let is_unchanged = |name: &str| match stored.map(|stored| field(stored, name)) {
-            Some(Some(before)) => number_of(before).is_some_and(|it| Some(it) == below(name)),
-            // It was set, or taken away, or neither.
-            _ if sent.base.is_unread(name) => is_unset(name),
-            Some(None) if is_shown(name) => below(name) == Some(Number::default()),
-            // Nothing is known of what is stored, and nothing is set.
-            Some(None) => sent.base.partial,
-            None => !is_shown(name),
+        let is_partial = stored.is_none() || sent.base.partial;
+        let is_unchanged = |name: &str| match stored.and_then(|stored| field(stored, name)) {
+            Some(before) => number_of(before).is_some_and(|it| Some(it) == below(name)),
+            None if touched.is_added(name) => true,
+            None if is_partial => !is_shown(name) && !touched.is_changed(name),
+            None => is_shown(name) && below(name) == Some(Number::default()),
         };
         let (alone, absorbed) = waiting.clone().partition(is_unchanged);
         let json = self.without(&item, key, &alone)?;
         let mut fields = self.fields(&json, key)?;
         // An attribute that an item lacks is not to be made before it is added to.
-        let is_set = |name: &str| {
-            let is_stored = |stored: &Fields<'_>| field(stored, name).is_some();
-            let is_stored = stored.map_or_else(|| !is_unset(name), is_stored);
-            (is_stored || is_made) && is_shown(name)
-        };
-        fields.retain(|(name, _)| is_set(name) || !(alone.has(name) || is_unset(name)));
+        let is_stored = |name: &str| stored.is_some_and(|stored| field(stored, name).is_some());
+        let is_set = |name: &str| is_shown(name) && (is_stored(name) || is_made);
+        fields.retain(|(name, _)| is_set(name) || !(alone.has(name) || touched.is_added(name)));
         let mut json = Vec::with_capacity(item.json.len());
         write_fields(&mut json, &fields);
-        let unread = sent.base.unread.as_deref();
-        let unread = unread.into_iter().flat_map(Sums::names);
-        let set = unread.filter(|name| !is_unset(name)).map(Box::from).collect();
-        Ok(Some(Target { item: EncodedItem { json, ..item }, absorbed, set }))
+        Ok(Some(Target { item: EncodedItem { json, ..item }, absorbed }))
     }
 
     /// What is stored as the type would write it, where a write by fields may add to it.

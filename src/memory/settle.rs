@@ -6,6 +6,7 @@ use super::Shared;
 use super::attempt::Base;
 use super::delta::{Applied, Deltas};
 use super::slot::{Known, Slot};
+use super::touched::Touched;
 use crate::codec::tree::{Fields, field, parse_item};
 use crate::codec::{key_json, same_items};
 use crate::key::Key;
@@ -94,7 +95,7 @@ impl<T: Record> Shared<T> {
 
     /// What is stored once increments are applied, if that is known.
     pub(super) fn applied(&self, key: &Key, sums: &Sums) -> Applied {
-        let (now, kept, base) = {
+        let (now, kept, base, touched) = {
             let mut locked = self.slots.lock(key.as_bytes());
             let slot = locked.find(key.as_bytes());
             let Some((slot, unsaved)) =
@@ -102,11 +103,12 @@ impl<T: Record> Shared<T> {
             else {
                 return Applied::default();
             };
-            (slot.now.clone(), slot.kept.clone(), unsaved.base.clone())
+            let (base, touched) = (unsaved.base.clone(), unsaved.touched.clone());
+            (slot.now.clone(), slot.kept.clone(), base, touched)
         };
         let shown = now.record().and_then(|now| self.item(&now, key, kept.as_deref()).ok());
         let fields = shown.as_ref().and_then(|shown| parse_item(&shown.json).ok());
-        let Some(item) = self.base_with(key, &base, sums, fields.as_ref()) else {
+        let Some(item) = self.base_with(key, (&base, &touched), sums, fields.as_ref()) else {
             return Applied::default();
         };
         let is_shown = shown.is_some_and(|shown| same_items(&shown.json, &item));
@@ -118,7 +120,7 @@ impl<T: Record> Shared<T> {
     fn base_with(
         &self,
         key: &Key,
-        base: &Base<T>,
+        (base, touched): (&Base<T>, &Touched),
         sums: &Sums,
         shown: Option<&Fields<'_>>,
     ) -> Option<Vec<u8>> {
@@ -133,7 +135,7 @@ impl<T: Record> Shared<T> {
         let fields = parse_item(&item).ok()?;
         let is_known = |name: &str| {
             let is_shown = shown.is_none_or(|shown| field(shown, name).is_some());
-            let is_absent = !base.is_unread(name) && (!base.partial || is_shown);
+            let is_absent = !base.partial || (is_shown && !touched.is_added(name));
             field(&fields, name).is_some() || is_absent
         };
         // A sum of nothing is not sent.

@@ -9,7 +9,8 @@ use hashbrown::hash_table::{Entry, HashTable};
 
 use super::attempt::Base;
 use super::room::{Mark, Need, Room};
-use super::slot::{Change, Incremented, Known, Slot};
+use super::slot::{Change, Incremented, Known, Outdated, Slot};
+use super::touched::Touched;
 use crate::breaks::broken;
 use crate::bugs::{Bug, has};
 use crate::guard::Mode;
@@ -195,10 +196,13 @@ impl<T: Record> Shards<T> {
         // The record that is being changed was loaded with what is kept, and is a change of what was stored.
         let (now, kept) = slot.forget(0);
         let is_known = !now.is_unknown() && unsaved.is_none();
-        let known = is_known.then(|| Base::new(now, kept.clone()));
-        let base = unsaved.map(|unsaved| unsaved.base).filter(|base| base.exact).or(known);
+        let known = is_known.then(|| {
+            let base = Base::new(now, kept.clone());
+            Outdated { base, touched: Touched::default() }
+        });
+        let stored = unsaved.map(|unsaved| unsaved.stored()).filter(|stored| stored.base.exact);
         if slot.is_being_changed() {
-            slot.outdated = slot.outdated.take().or(base.map(Box::new));
+            slot.outdated = slot.outdated.take().or(stored.or(known).map(Box::new));
         }
         slot.kept = kept;
         false

@@ -7,6 +7,7 @@ use std::thread::ThreadId;
 use super::attempt::{Attempt, Base, Doubt, Doubts, Met};
 use super::delta::Deltas;
 use super::load::Load;
+use super::touched::{Diff, Names, Touched};
 use super::turn::Turn;
 use crate::breaks::broken;
 use crate::bugs::{Bug, has};
@@ -75,7 +76,7 @@ pub(crate) struct Slot<T: Record> {
     pub(crate) busy: Option<Box<Busy<T>>>,
     /// What is stored, where that is not what is known: who is changing the record began before that was
     /// learned. Only while somebody is, and nothing is unsaved.
-    pub(crate) outdated: Option<Box<Base<T>>>,
+    pub(crate) outdated: Option<Box<Outdated<T>>>,
     /// The newest scan when the record was last read by its key or written; what older ones bring
     /// may be older.
     pub(crate) since: u64,
@@ -96,6 +97,8 @@ pub(crate) struct Change<T> {
     pub(crate) mode: Option<Mode>,
     /// What it takes of the room, if not its size.
     pub(crate) room: Option<usize>,
+    /// What it makes of the record, where that must be told.
+    pub(crate) diff: Option<Diff<T>>,
 }
 
 /// Increments to be published.
@@ -107,8 +110,8 @@ pub(crate) struct Incremented<T> {
     pub(crate) size: usize,
     /// They are a change of the record itself.
     pub(crate) is_change: bool,
-    /// What the record has by them alone.
-    pub(crate) unread: Sums,
+    /// Attributes that the record has by increments alone.
+    pub(crate) added: Names,
 }
 
 /// What is kept beside a record that is put.
@@ -122,7 +125,7 @@ pub(crate) enum Beside {
 impl<T> Change<T> {
     /// A record of this many bytes.
     pub(crate) fn put(record: Arc<T>, size: usize) -> Self {
-        Self { now: Known::Record(record), size, beside: Beside::AsItIs, mode: None, room: None }
+        Self { size, ..Self::of(Known::Record(record)) }
     }
 
     /// The same; where it replaces a record, it has nothing of that.
@@ -133,7 +136,16 @@ impl<T> Change<T> {
 
     /// A change that is not known yet: it needs the room of a record, and no bytes.
     pub(crate) const fn nothing() -> Self {
-        Self { now: Known::Absent, size: 0, beside: Beside::AsItIs, mode: None, room: None }
+        Self::of(Known::Absent)
+    }
+
+    const fn of(now: Known<T>) -> Self {
+        Self { now, size: 0, beside: Beside::AsItIs, mode: None, room: None, diff: None }
+    }
+
+    /// Whether the record is that of another key.
+    pub(crate) const fn is_moved(&self) -> bool {
+        matches!(self.beside, Beside::Moved(_))
     }
 
     /// The bytes that it has together with what is kept in the slot.
@@ -157,7 +169,7 @@ impl<T> Change<T> {
         T: Record,
     {
         let size = key.size(T::PARTITION_KEY, T::SORT_KEY);
-        Self { now: Known::Absent, size, beside: Beside::AsItIs, mode: None, room: None }
+        Self { size, ..Self::nothing() }
     }
 }
 
@@ -170,6 +182,8 @@ pub(crate) struct Unsaved<T> {
     /// Bytes of the newest change, by DynamoDB's arithmetic; what it takes of the room.
     pub(crate) size: usize,
     pub(crate) base: Base<T>,
+    /// What was done to attributes of which it is not known what is stored.
+    pub(crate) touched: Touched,
     /// What was sent and is not answered yet.
     pub(crate) flight: Option<Flight<T>>,
     /// There is a change of the record itself, which `seq` is the newest of; else only increments.
@@ -198,6 +212,32 @@ impl<T> Unsaved<T> {
             flight.exact = false;
         }
     }
+
+    /// This is what is stored.
+    pub(super) fn rebase(&mut self, base: Base<T>) -> Base<T> {
+        if base.is_whole() {
+            self.touched.clear();
+        }
+        std::mem::replace(&mut self.base, base)
+    }
+
+    /// What is stored.
+    pub(super) fn stored(self) -> Outdated<T> {
+        Outdated { base: self.base, touched: self.touched }
+    }
+
+    /// Takes the flight back, which is not written.
+    pub(super) fn ground(&mut self) -> Option<Flight<T>> {
+        let flight = self.flight.take()?;
+        self.touched.give_back(&flight.changes);
+        Some(flight)
+    }
+}
+
+/// What is stored, where somebody is changing what was known before.
+pub(crate) struct Outdated<T> {
+    pub(crate) base: Base<T>,
+    pub(crate) touched: Touched,
 }
 
 pub(crate) struct Flight<T> {
@@ -213,11 +253,18 @@ pub(crate) struct Flight<T> {
     pub(crate) item: Option<Arc<[u8]>>,
     /// The item as it is stored then, where the type would write more.
     pub(crate) lacking: Option<Arc<[u8]>>,
+    /// Attributes that it sets or takes away whatever is stored.
+    pub(crate) changes: Names,
 }
 
 impl<T> Flight<T> {
-    pub(super) const fn new(seq: u64, sent: Known<T>, kept: Option<Arc<Kept>>) -> Self {
-        Self { seq, sent, kept, exact: true, attempt: None, item: None, lacking: None }
+    pub(super) const fn new(
+        seq: u64,
+        sent: Known<T>,
+        kept: Option<Arc<Kept>>,
+        changes: Names,
+    ) -> Self {
+        Self { seq, sent, kept, exact: true, attempt: None, item: None, lacking: None, changes }
     }
 
     /// What is kept beside the record once this is written.
@@ -232,12 +279,8 @@ impl<T> Flight<T> {
     /// What the database has once this is written.
     fn written(self, before: &Base<T>) -> Base<T> {
         let partial = self.leaves_a_part(before);
-        let unread = self
-            .attempt
-            .as_ref()
-            .and_then(|attempt| before.unread_beside(attempt.item.as_deref(), &attempt.changed));
         let kept = self.saved(self.kept.clone());
-        Base { item: self.item, partial, unread, ..Base::new(self.sent, kept) }
+        Base { item: self.item, partial, ..Base::new(self.sent, kept) }
     }
 
     /// Whether only a part of the item is known once this is written: it may write attributes of one that
@@ -329,9 +372,9 @@ impl<T: Record> Slot<T> {
 
     /// What is known is not what is stored, which this is as far as that is known: loaded when somebody asks.
     /// Who is changing the record goes on from what they know.
-    pub(super) fn is_known_no_more(&mut self, base: Option<Base<T>>) {
+    pub(super) fn is_known_no_more(&mut self, stored: Option<Outdated<T>>) {
         if self.is_being_changed() && !self.now.is_unknown() {
-            self.outdated = base.map(Box::new);
+            self.outdated = stored.map(Box::new);
         }
         if self.outdated.is_none() {
             (self.now, self.kept) = (Known::Unknown, None);
@@ -366,12 +409,15 @@ impl<T: Record> Slot<T> {
         let newly = self.unsaved.is_none();
         let outdated = self.outdated.take();
         let unsaved = self.unsaved.get_or_insert_with(|| {
-            let base = || Base::new(before, self.kept.clone());
+            let base = Base::new(before, self.kept.clone());
+            let saved = Outdated { base, touched: Touched::default() };
+            let Outdated { base, touched } = outdated.map_or(saved, |outdated| *outdated);
             Box::new(Unsaved {
                 seq,
                 first: seq,
                 size,
-                base: outdated.map_or_else(base, |base| *base),
+                base,
+                touched,
                 flight: None,
                 image: false,
                 image_since: seq,
@@ -390,7 +436,7 @@ impl<T: Record> Slot<T> {
 
     /// Adds increments to those that wait, and shows them; returns whether the slot was saved before.
     pub(crate) fn increment(&mut self, new: Incremented<T>, seq: u64) -> bool {
-        let Incremented { waiting, shown, size, is_change, unread } = new;
+        let Incremented { waiting, shown, size, is_change, added } = new;
         let newly = self.become_unsaved(shown, size, seq);
         if let Some(unsaved) = &mut self.unsaved {
             if is_change && !std::mem::replace(&mut unsaved.image, true) {
@@ -400,7 +446,7 @@ impl<T: Record> Slot<T> {
                 // What is sent of the record may have them, and is not what was sent before.
                 unsaved.seq = seq;
             }
-            unsaved.base.add_unread(&unread);
+            unsaved.touched.add(&added);
             let deltas = unsaved.deltas.get_or_insert_default();
             if deltas.waiting.is_empty() {
                 deltas.since = seq;
@@ -414,7 +460,7 @@ impl<T: Record> Slot<T> {
     /// are written.
     pub(crate) fn change(&mut self, change: Change<T>, seq: u64, table: Mode) -> bool {
         let size = change.size_with(self.kept.as_ref());
-        let Change { now, beside, mode, .. } = change;
+        let Change { now, beside, mode, diff, .. } = change;
         let newly = self.become_unsaved(now, size, seq);
         let Some(unsaved) = &mut self.unsaved else { return newly };
         unsaved.seq = seq;
@@ -422,14 +468,17 @@ impl<T: Record> Slot<T> {
             unsaved.image_since = seq;
         }
         unsaved.mode = mode.or(unsaved.mode);
-        if newly && unsaved.base.partial && table == Mode::Plain {
+        if newly && unsaved.base.is_left_in_part(table) {
             // A part of the item is not known, and stays.
             unsaved.mode = unsaved.mode.or(Some(Mode::FieldWise));
         }
         let field_wise = unsaved.mode.unwrap_or(table) == Mode::FieldWise;
         if !field_wise {
             // The record has what was added.
-            unsaved.base.unread = None;
+            unsaved.touched.clear();
+        }
+        if let Some(diff) = &diff {
+            unsaved.touched.change(diff);
         }
         if let Some(deltas) = &mut unsaved.deltas
             && !(field_wise && matches!(self.now, Known::Record(_)))
@@ -446,6 +495,7 @@ impl<T: Record> Slot<T> {
             unsaved.replace();
         }
         if matches!(self.now, Known::Absent) {
+            unsaved.touched.clear();
             let had_more = self.kept.take().is_some();
             let is_partial = unsaved.flight.as_ref().is_some_and(|flight| flight.attempt.is_some());
             if had_more || is_partial {
@@ -478,15 +528,15 @@ impl<T: Record> Slot<T> {
         let Some(unsaved) = &mut self.unsaved else {
             return false;
         };
-        let Some(flight) = unsaved.flight.take() else {
-            return false;
-        };
+        let is_written = matches!(settled, Settled::Written);
+        let flight = if is_written { unsaved.flight.take() } else { unsaved.ground() };
+        let Some(flight) = flight else { return false };
         let newest = flight.seq == unsaved.seq || broken(1);
         match settled {
             Settled::Written if newest && unsaved.deltas.is_some() => {
                 // Only increments are left, which the record shows.
                 self.kept = flight.saved(self.kept.take());
-                unsaved.base = flight.written(&unsaved.base);
+                unsaved.rebase(flight.written(&unsaved.base));
                 unsaved.image = false;
                 unsaved.doubt = false;
                 unsaved.doubts.clear();
@@ -497,10 +547,13 @@ impl<T: Record> Slot<T> {
                 self.now = flight.sent.clone();
                 let is_part = flight.leaves_a_part(&unsaved.base);
                 // What is stored is not all of it.
-                let base = is_part.then(|| flight.written(&unsaved.base));
+                let stored = is_part.then(|| {
+                    let touched = std::mem::take(&mut unsaved.touched);
+                    Outdated { base: flight.written(&unsaved.base), touched }
+                });
                 self.unsaved = None;
                 if broken(20) || is_part {
-                    self.is_known_no_more(base);
+                    self.is_known_no_more(stored);
                 }
                 return true;
             }
@@ -509,7 +562,7 @@ impl<T: Record> Slot<T> {
                 let exact = flight.exact && flight.kept == self.kept;
                 let replaced = unsaved.base.replaced && !exact;
                 self.kept = flight.saved(self.kept.take());
-                unsaved.base = Base { exact, replaced, ..flight.written(&unsaved.base) };
+                unsaved.rebase(Base { exact, replaced, ..flight.written(&unsaved.base) });
                 unsaved.image_since = unsaved.seq;
                 unsaved.doubt = false;
                 unsaved.doubts.clear();
@@ -542,7 +595,7 @@ impl<T: Record> Slot<T> {
 
     /// The change turned out to be what is stored; returns whether the slot is saved now.
     pub(crate) fn unchanged(&mut self) -> bool {
-        let flight = self.unsaved.as_mut().and_then(|unsaved| unsaved.flight.take());
+        let flight = self.unsaved.as_mut().and_then(|unsaved| unsaved.ground());
         let Some(flight) = flight else { return false };
         if self.unsaved.as_ref().is_none_or(|unsaved| unsaved.seq != flight.seq) {
             return false;
@@ -554,8 +607,8 @@ impl<T: Record> Slot<T> {
             }
             Some(unsaved) if unsaved.base.partial => {
                 // What is stored is not all of it.
-                let base = self.unsaved.take().map(|unsaved| unsaved.base);
-                self.is_known_no_more(base);
+                let stored = self.unsaved.take().map(|unsaved| unsaved.stored());
+                self.is_known_no_more(stored);
                 true
             }
             _ => {

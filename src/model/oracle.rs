@@ -56,6 +56,8 @@ struct Unsaved {
     replaced: bool,
     /// What comes is another item, be it equal.
     moved: bool,
+    /// A change took the label away.
+    taken: bool,
     /// How it is written, if not as the others.
     by_call: Option<Writing>,
     waiting: i64,
@@ -251,6 +253,7 @@ impl Oracle {
             image: false,
             replaced: false,
             moved: false,
+            taken: false,
             by_call: None,
             waiting: 0,
             first,
@@ -264,11 +267,15 @@ impl Oracle {
 
     /// A call that says how the record is written until it is saved.
     pub(super) fn put_by(&mut self, at: At, new: Thing, writing: Option<Writing>) {
+        let had_label = matches!(self.known(at), Known::There(thing) if thing.label != 0);
         let unsaved = self.change(at);
         unsaved.image = true;
         unsaved.by_call = writing.or(unsaved.by_call);
-        if !self.goes_alone(at) {
-            self.change(at).waiting = 0;
+        if self.goes_alone(at) {
+            self.change(at).taken |= had_label && new.label == 0;
+        } else {
+            let unsaved = self.change(at);
+            (unsaved.waiting, unsaved.taken) = (0, false);
         }
         self.known.insert(at, Known::There(new));
     }
@@ -316,6 +323,7 @@ impl Oracle {
     pub(super) fn delete(&mut self, at: At) {
         let unsaved = self.change(at);
         (unsaved.image, unsaved.replaced, unsaved.waiting) = (true, true, 0);
+        unsaved.taken = false;
         self.known.insert(at, Known::Absent);
     }
 

@@ -292,7 +292,7 @@ impl<'t, T: Record> Writing<'t, T> {
                 .map(|(item, fields)| Target { item, fields }),
             replaces: false,
             written: None,
-            unread: &[],
+            unseen: &[],
             doubtful: None,
         };
         let outgoing = request.outgoing::<T>().map_err(|error| self.placed(error))?;

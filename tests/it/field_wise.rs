@@ -4,6 +4,7 @@ mod awaited;
 mod converted;
 mod forms;
 mod made;
+mod touched;
 mod unset;
 
 use std::time::Duration;

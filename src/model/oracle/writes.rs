@@ -107,13 +107,13 @@ impl Oracle {
             (Known::Absent, Some(theirs)) => {
                 let alone = waiting != 0 && now.count == waiting;
                 let count = if alone { theirs.count + waiting } else { now.count };
-                let new = Thing { count, ..over(now, theirs) };
+                let new = Thing { count, ..over(now, theirs, unsaved.taken) };
                 let is_met = !alone && new == *theirs;
                 ((!is_met).then_some(new), true)
             }
             (Known::Absent, None) => (Some(now), false),
             (_, None) => (Some(now), true),
-            (_, Some(theirs)) => (Some(over(now, theirs)), true),
+            (_, Some(theirs)) => (Some(over(now, theirs, unsaved.taken)), true),
         }
     }
 
@@ -125,7 +125,7 @@ impl Oracle {
             (Known::There(base), _) if *base == now => return (None, false),
             (Known::There(base), Some(theirs)) => (base, theirs),
             (Known::Absent, Some(theirs)) => {
-                return (Some(over(now, theirs)).filter(|new| new != theirs), true);
+                return (Some(over(now, theirs, false)).filter(|new| new != theirs), true);
             }
             _ => return (self.overwritten(at, now), false),
         };
@@ -143,8 +143,8 @@ impl Oracle {
     }
 }
 
-/// A record over what others stored: what it does not have is theirs.
-fn over(now: Thing, theirs: &Thing) -> Thing {
-    let label = if now.label == 0 { theirs.label } else { now.label };
+/// A record over what others stored: what it does not have is theirs, unless that was taken away.
+fn over(now: Thing, theirs: &Thing, is_taken: bool) -> Thing {
+    let label = if now.label == 0 && !is_taken { theirs.label } else { now.label };
     Thing { label, ..now }
 }

@@ -1,0 +1,233 @@
+//! Attributes that changes set or take away, told from what is only added to: of a record that was never
+//! read, or that others made.
+
+use std::time::Duration;
+
+use memory_table::{MemoryTable, Record};
+use serde::{Deserialize, Serialize};
+
+use super::{Amount, UPDATE};
+use crate::support::{Fault, Gate, Stage};
+
+fn amount(wins: Option<u32>) -> Amount {
+    Amount { id: 1, wins, exact: 1.into() }
+}
+
+async fn opened() -> (Stage<Amount>, MemoryTable<Amount>) {
+    let stage = Stage::<Amount>::new().await;
+    let memory = stage.builder().field_wise().build().unwrap();
+    (stage, memory)
+}
+
+/// Ten wins are stored, and nothing is read.
+async fn stored_ten() -> (Stage<Amount>, MemoryTable<Amount>) {
+    let (stage, memory) = opened().await;
+    stage.truth.put(&amount(Some(10))).await.unwrap();
+    (stage, memory)
+}
+
+async fn add(memory: &MemoryTable<Amount>, by: i64) {
+    memory.increment(1, Amount::FIELDS.wins, by).await.unwrap();
+}
+
+async fn assign(memory: &MemoryTable<Amount>, wins: Option<u32>) {
+    memory.update_existing(1, |it| it.wins = wins).await.unwrap();
+}
+
+async fn shown(memory: &MemoryTable<Amount>) -> Option<u32> {
+    memory.get(1).await.unwrap().expect("a record").wins
+}
+
+/// The wins that are stored once all is flushed.
+async fn flushed(stage: &Stage<Amount>, memory: &MemoryTable<Amount>) -> Option<u32> {
+    assert_eq!(memory.flush().await.unwrap().failed.len(), 0);
+    assert!(memory.unsaved().is_empty());
+    stage.truth.get_consistent(1).await.unwrap().expect("an item").wins
+}
+
+/// The update is refused for now, lost, or done; what runs meanwhile comes after it.
+fn faults() -> [Fault; 3] {
+    [Fault::none(), Fault::throttled(), Fault::connection_reset().after_applying()]
+}
+
+#[tokio::test]
+async fn what_the_record_had_and_has_no_more_is_taken_away() {
+    for put in [false, true] {
+        let (stage, memory) = stored_ten().await;
+        memory.put(amount(Some(5))).await.unwrap();
+        if put {
+            memory.put(amount(None)).await.unwrap();
+        } else {
+            assign(&memory, None).await;
+        }
+        assert_eq!(flushed(&stage, &memory).await, None, "by a put: {put}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_record_never_had_stays() {
+    let (stage, memory) = stored_ten().await;
+    memory.put(amount(None)).await.unwrap();
+    memory.put(Amount { exact: 2.into(), ..amount(None) }).await.unwrap();
+    assert_eq!(flushed(&stage, &memory).await, Some(10));
+}
+
+/// It is set to what the sum was before.
+#[tokio::test]
+async fn what_is_set_to_the_sum_is_set() {
+    for fault in faults() {
+        let (stage, memory) = stored_ten().await;
+        memory.put(amount(None)).await.unwrap();
+        add(&memory, 5).await;
+        assign(&memory, Some(7)).await;
+        let gate = Gate::new();
+        stage.faults.next(UPDATE, fault.held_at(&gate));
+        let (flush, ()) = tokio::join!(memory.flush(), async {
+            gate.reached().await;
+            assign(&memory, Some(5)).await;
+            gate.open();
+        });
+        assert_eq!(flush.unwrap().failed.len(), 0);
+        assert_eq!(flushed(&stage, &memory).await, Some(5));
+    }
+}
+
+#[tokio::test]
+async fn what_is_taken_away_again_during_the_flight_is_taken_away() {
+    for fault in faults() {
+        let (stage, memory) = stored_ten().await;
+        memory.put(amount(None)).await.unwrap();
+        add(&memory, 5).await;
+        assign(&memory, None).await;
+        let gate = Gate::new();
+        stage.faults.next(UPDATE, fault.held_at(&gate));
+        let (flush, ()) = tokio::join!(memory.flush(), async {
+            gate.reached().await;
+            add(&memory, 3).await;
+            assert_eq!(shown(&memory).await, Some(3));
+            assign(&memory, None).await;
+            gate.open();
+        });
+        assert_eq!(flush.unwrap().failed.len(), 0);
+        assert_eq!(flushed(&stage, &memory).await, None);
+    }
+}
+
+#[tokio::test]
+async fn what_is_added_while_it_is_taken_away_is_all_there_is() {
+    for fault in faults() {
+        let (stage, memory) = stored_ten().await;
+        memory.put(amount(None)).await.unwrap();
+        add(&memory, 5).await;
+        assign(&memory, None).await;
+        let gate = Gate::new();
+        stage.faults.next(UPDATE, fault.held_at(&gate));
+        let (flush, ()) = tokio::join!(memory.flush(), async {
+            gate.reached().await;
+            add(&memory, 2).await;
+            add(&memory, 1).await;
+            assert_eq!(shown(&memory).await, Some(3));
+            gate.open();
+        });
+        assert_eq!(flush.unwrap().failed.len(), 0);
+        assert_eq!(flushed(&stage, &memory).await, Some(3));
+        assert_eq!(shown(&memory).await, Some(3));
+    }
+}
+
+/// Others set it once it was taken away, and before the sum is sent.
+#[tokio::test]
+async fn what_is_added_behind_a_removal_is_added_to_what_others_set_since() {
+    for with_a_change in [false, true] {
+        let (stage, memory) = stored_ten().await;
+        memory.put(amount(None)).await.unwrap();
+        add(&memory, 5).await;
+        assign(&memory, None).await;
+        let gate = stage.faults.hold_next(UPDATE);
+        let (flush, ()) = tokio::join!(memory.flush(), async {
+            gate.reached().await;
+            add(&memory, 3).await;
+            if with_a_change {
+                memory.update_existing(1, |it| it.exact = 2.into()).await.unwrap();
+            }
+            gate.open();
+        });
+        assert_eq!(flush.unwrap().failed.len(), 0);
+        stage.truth.put(&amount(Some(20))).await.unwrap();
+        assert_eq!(flushed(&stage, &memory).await, Some(23), "with a change: {with_a_change}");
+    }
+}
+
+/// What one does to a record that is known to be absent, before others make it with ten wins; what is
+/// stored then.
+#[tokio::test]
+async fn a_record_that_others_made_gets_what_is_set_and_what_is_added() {
+    type Step = (&'static str, Option<i64>);
+    const SET: fn(Option<i64>) -> Step = |wins| ("set", wins);
+    const ADD: fn(i64) -> Step = |by| ("add", Some(by));
+    let cases: [(&[Step], Option<u32>); 7] = [
+        (&[], Some(10)),
+        (&[ADD(5)], Some(15)),
+        (&[ADD(5), SET(Some(7))], Some(7)),
+        (&[ADD(5), SET(Some(7)), SET(Some(5))], Some(5)),
+        (&[ADD(5), SET(None)], None),
+        (&[ADD(5), SET(None), ADD(3)], Some(3)),
+        (&[SET(Some(4)), ADD(3)], Some(7)),
+    ];
+    for (steps, expected) in cases {
+        let (stage, memory) = opened().await;
+        assert_eq!(memory.get(1).await.unwrap(), None);
+        memory.put(amount(None)).await.unwrap();
+        for (what, number) in steps {
+            match what {
+                &"add" => add(&memory, number.unwrap()).await,
+                _ => assign(&memory, number.map(|it| u32::try_from(it).unwrap())).await,
+            }
+        }
+        stage.truth.put(&amount(Some(10))).await.unwrap();
+        assert_eq!(flushed(&stage, &memory).await, expected, "{steps:?}");
+        assert_eq!(shown(&memory).await, expected, "{steps:?}");
+    }
+}
+
+/// The sum was shown by a table that writes records as a whole, before the call that merges.
+#[tokio::test]
+async fn what_was_added_before_a_merge_is_added_to_what_others_made() {
+    let stage = Stage::<Amount>::new().await;
+    let memory = stage.memory();
+    assert_eq!(memory.get(1).await.unwrap(), None);
+    add(&memory, 5).await;
+    let now = memory.get(1).await.unwrap().unwrap();
+    memory.merge(Amount { exact: 2.into(), ..(*now).clone() }).await.unwrap();
+    stage.truth.put(&amount(Some(10))).await.unwrap();
+    assert_eq!(flushed(&stage, &memory).await, Some(15));
+    assert_eq!(shown(&memory).await, Some(15));
+}
+
+#[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[record(table = "entries")]
+struct Entry {
+    #[record(partition_key)]
+    id: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wins: Option<u32>,
+    #[serde(default)]
+    text: String,
+}
+
+/// An update has run and waits for room, which the flush makes that saves the record.
+#[tokio::test]
+async fn an_update_that_waits_does_not_set_what_was_added_before() {
+    let stage = Stage::<Entry>::new().await;
+    let entry = |id, wins| Entry { id, wins, text: String::new() };
+    stage.truth.put(&entry(1, Some(10))).await.unwrap();
+    let memory = stage.builder().field_wise().max_unsaved_bytes(1_000).build().unwrap();
+    memory.put(entry(1, None)).await.unwrap();
+    memory.increment(1, Entry::FIELDS.wins, 5).await.unwrap();
+    memory.put(Entry { text: "x".repeat(600), ..entry(2, None) }).await.unwrap();
+    let update = memory.update_existing(1, |it| it.text = "y".repeat(600));
+    tokio::time::timeout(Duration::from_secs(60), update).await.unwrap().unwrap();
+    assert_eq!(memory.flush().await.unwrap().failed.len(), 0);
+    let stored = stage.truth.get_consistent(1).await.unwrap().unwrap();
+    assert_eq!((stored.wins, stored.text.len()), (Some(15), 600));
+}
