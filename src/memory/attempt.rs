@@ -33,9 +33,15 @@ impl<T> Base<T> {
         self.item.is_some() || !self.known.is_unknown()
     }
 
-    /// Whether all of the item is known.
+    /// Whether all of an item is known, which changes are compared with.
     pub(crate) const fn is_whole(&self) -> bool {
-        !self.partial && (self.item.is_some() || matches!(self.known, Known::Record(_)))
+        let is_there = self.item.is_some() || matches!(self.known, Known::Record(_));
+        is_there && !self.partial && !self.replaced
+    }
+
+    /// Whether there is no item, or is to be none in between.
+    pub(crate) const fn is_absent(&self) -> bool {
+        self.replaced || (matches!(self.known, Known::Absent) && self.item.is_none())
     }
 
     /// Whether it was left as it is known in part, where records are written as a whole.

@@ -178,8 +178,9 @@ impl<T: Record> MemoryTableBuilder<T> {
     }
 
     /// Writes only the attributes of each record that changed, so that two writers of different ones
-    /// both win; of one attribute the last. A record that was never loaded has all its attributes set,
-    /// others that the item has stay, and it is read when somebody asks for it after that. What somebody
+    /// both win; of one attribute the last. Of a record that was never loaded the attributes that it has are
+    /// set; those that it had before the change and has no more are taken away; others that the item has
+    /// stay; and it is read when somebody asks for it after that. What somebody
     /// deleted meanwhile is written anew, as a whole; where somebody made the item that is to be made, the
     /// attributes of both are in it, of one that both have ours. Both are listed as a
     /// [conflict](crate::FlushReport::conflicts).

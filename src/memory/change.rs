@@ -118,7 +118,8 @@ impl<T: Record> MemoryTable<T> {
     /// [field by field](crate::MemoryTableBuilder::field_wise); until it is saved, whatever else changes
     /// it.
     ///
-    /// Of a record that was never loaded all attributes are written, and others that the item has stay.
+    /// Of a record that was never loaded the attributes that it has are written, and others that the item has
+    /// stay, but for those that it had in memory and has no more.
     ///
     /// # Example
     ///

@@ -7,6 +7,7 @@ use super::Shared;
 use super::attempt::{Attempt, Base, Doubt, Doubts, Met as Theirs};
 use super::outgoing::operation;
 use super::slot::{Change, Known};
+use super::touched::has;
 use super::turn::Turn;
 use crate::breaks::broken;
 use crate::codec::tree::parse_item;
@@ -124,13 +125,14 @@ impl<T: Record> Shared<T> {
         attempt: &Attempt,
         theirs: &[u8],
     ) -> Result<Option<Base<T>>, Error> {
-        let (base, touched) = {
+        let (base, touched, flown) = {
             let mut locked = self.slots.lock(key.as_bytes());
             let slot = locked.find(key.as_bytes());
             let Some(unsaved) = slot.and_then(|slot| slot.unsaved.as_ref()) else {
                 return Ok(None);
             };
-            (unsaved.base.clone(), unsaved.touched.clone())
+            let flown = unsaved.flight.as_ref().map(|flight| flight.changes.clone());
+            (unsaved.base.clone(), unsaved.touched.clone(), flown.unwrap_or_default())
         };
         let Some(mine) = attempt.item.as_ref().filter(|_| base.is_seen() && !base.replaced) else {
             return Ok(None);
@@ -139,7 +141,7 @@ impl<T: Record> Shared<T> {
         let known = known.as_deref().map(|item| self.fields(item, key)).transpose()?;
         let (mut mine, theirs) = (self.fields(mine, key)?, self.fields(theirs, key)?);
         // What is only added to is added to what others stored.
-        let is_set = |name: &str| !touched.is_added(name);
+        let is_set = |name: &str| has(&flown, name) || !touched.is_added(name);
         mine.retain(|(name, _)| is_set(name));
         let changed: Vec<&str> =
             attempt.changed.iter().map(|name| &**name).filter(|name| is_set(name)).collect();

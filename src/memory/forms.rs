@@ -35,9 +35,9 @@ impl<T: Record> Shared<T> {
     /// What is known of these attributes; the caller has the record's turn.
     pub(super) fn forms(&self, key: &Key, before: &Before<T>, sums: &Sums) -> Result<Forms, Error> {
         let base = &before.base;
-        let is_absent = matches!(base.known, Known::Absent) && base.item.is_none();
+        let is_absent = base.is_absent();
         let Known::Record(now) = &before.now else {
-            let is_made = is_absent && !before.image && matches!(before.now, Known::Absent);
+            let is_made = is_absent && matches!(before.now, Known::Absent);
             let added = if is_made { sums.names().map(Box::from).collect() } else { Names::new() };
             return Ok(Forms { added, ..Forms::default() });
         };
@@ -45,8 +45,10 @@ impl<T: Record> Shared<T> {
         if base.is_whole() && (before.image || is_as_written) {
             return Ok(Forms::default());
         }
-        let stored = self.stored_item(key, base)?;
-        let stored = stored.or_else(|| is_absent.then(|| key_json::<T>(key)));
+        let stored = match is_absent {
+            true => Some(key_json::<T>(key)),
+            false => self.stored_item(key, base)?,
+        };
         let shown = self.encoded_form(now, key)?;
         let sides = Sides {
             shown: self.fields(&shown.json, key)?,
@@ -56,7 +58,7 @@ impl<T: Record> Shared<T> {
         let is_added = |name: &str| before.touched.is_added(name);
         let mut others = sums.names().filter(|name| !is_added(name));
         let is_converted = !before.image && others.any(|name| sides.is_converted::<T>(name));
-        if base.is_whole() || base.replaced {
+        if base.is_whole() {
             return Ok(Forms { is_converted, ..Forms::default() });
         }
         let (mut added, mut unset) = (Names::new(), Names::new());
@@ -97,7 +99,8 @@ impl Sides<'_> {
         Some(number(&self.shown)? == expected)
     }
 
-    /// Whether nothing was done to an attribute but to add to it.
+    /// Whether nothing was done to an attribute but to add to it. Where there is no item, one that is 0 but
+    /// for that counts as such.
     fn is_only_added(&self, name: &str, is_absent: bool) -> bool {
         let is_stored = self.stored.as_ref().is_some_and(|it| field(it, name).is_some());
         let is_shown = field(&self.shown, name).is_some();

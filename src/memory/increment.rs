@@ -33,6 +33,10 @@ pub(super) struct Before<T> {
     pub(super) now: Known<T>,
     pub(super) base: Base<T>,
     pub(super) touched: Touched,
+    /// How often that became another one.
+    rebased: u64,
+    /// The change that is in flight.
+    flight: Option<u64>,
     /// What is in flight sets these or takes them away.
     pub(super) flown: Names,
     pub(super) image: bool,
@@ -53,7 +57,8 @@ impl<T: Record> MemoryTable<T> {
     /// A record with another unsaved change has the increment as part of that, and a `put`, `update` or
     /// `delete` that comes after makes it part of itself; where records are written
     /// [field by field](crate::MemoryTableBuilder::field_wise), it goes on its own unless its attribute is
-    /// set. So has an attribute of a record in memory that its type has otherwise than the item: by
+    /// set. Set is, of a record that was never loaded, what the record has but by increments; of one that is
+    /// known to be absent, what is not 0 but for them. So has an attribute of a record in memory that its type has otherwise than the item: by
     /// `#[serde(alias)]`, by a default other than 0, or as `after_load` made it. `before_store` does
     /// not see increments. With `#[record(version)]` they raise the version, unguarded. One on a record that
     /// has expired, hidden or not, adds to what is still stored.
@@ -212,17 +217,15 @@ impl<T: Record> Shared<T> {
         let now = if is_absent { Known::Absent } else { slot.now.clone() };
         let unsaved = slot.unsaved.as_ref();
         let waiting = slot.deltas().map(|deltas| deltas.waiting.clone()).unwrap_or_default();
-        let outdated = slot.outdated.as_ref();
         let known = || Base::new(now.clone(), slot.kept.clone());
-        let saved = || outdated.map_or_else(known, |outdated| outdated.base.clone());
-        let touched = unsaved.map(|unsaved| &unsaved.touched);
-        let touched = touched.or_else(|| outdated.map(|outdated| &outdated.touched));
         Before {
-            touched: touched.cloned().unwrap_or_default(),
+            touched: unsaved.map(|unsaved| unsaved.touched.clone()).unwrap_or_default(),
+            rebased: unsaved.map_or(0, |unsaved| unsaved.rebased),
+            flight: slot.in_flight(),
             flown: slot.flight().map(|flight| flight.changes.clone()).unwrap_or_default(),
             image: unsaved.is_some_and(|unsaved| unsaved.image),
             mode: unsaved.and_then(|unsaved| unsaved.mode),
-            base: unsaved.map_or_else(saved, |unsaved| unsaved.base.clone()),
+            base: unsaved.map_or_else(known, |unsaved| unsaved.base.clone()),
             frozen: slot.frozen().map(|frozen| frozen.sums.clone()).unwrap_or_default(),
             waiting,
             now,
@@ -278,6 +281,8 @@ impl<T: Record> Shared<T> {
                 let image = unsaved.is_some_and(|unsaved| unsaved.image);
                 let now = slot.deltas().map(|deltas| &deltas.waiting);
                 image == before.image
+                    && slot.in_flight() == before.flight
+                    && unsaved.map_or(0, |unsaved| unsaved.rebased) == before.rebased
                     && now.unwrap_or(&Sums::default()) == &before.waiting
                     && is_same(&slot.now, &before.now)
             }

@@ -135,8 +135,8 @@ impl<T: Record> Shared<T> {
         let fields = parse_item(&item).ok()?;
         let is_known = |name: &str| {
             let is_shown = shown.is_none_or(|shown| field(shown, name).is_some());
-            let is_absent = !base.partial || (is_shown && !touched.is_added(name));
-            field(&fields, name).is_some() || is_absent
+            let is_touched = touched.is_added(name) || touched.is_changed(name);
+            field(&fields, name).is_some() || !base.partial || (is_shown && !is_touched)
         };
         // A sum of nothing is not sent.
         let version = T::VERSION.filter(|_| !sums.is_zero());

@@ -10,7 +10,7 @@ use hashbrown::hash_table::{Entry, HashTable};
 use super::attempt::Base;
 use super::room::{Mark, Need, Room};
 use super::slot::{Change, Incremented, Known, Outdated, Slot};
-use super::touched::Touched;
+
 use crate::breaks::broken;
 use crate::bugs::{Bug, has};
 use crate::guard::Mode;
@@ -195,14 +195,15 @@ impl<T: Record> Shards<T> {
         }
         // The record that is being changed was loaded with what is kept, and is a change of what was stored.
         let (now, kept) = slot.forget(0);
-        let is_known = !now.is_unknown() && unsaved.is_none();
-        let known = is_known.then(|| {
-            let base = Base::new(now, kept.clone());
-            Outdated { base, touched: Touched::default() }
-        });
-        let stored = unsaved.map(|unsaved| unsaved.stored()).filter(|stored| stored.base.exact);
-        if slot.is_being_changed() {
-            slot.outdated = slot.outdated.take().or(stored.or(known).map(Box::new));
+        if slot.is_being_changed() && !now.is_unknown() {
+            let saved = || Outdated::saved(Base::new(now.clone(), kept.clone()));
+            let outdated = slot.outdated.take().map(|outdated| *outdated);
+            let stored = outdated.or_else(|| unsaved.map(|unsaved| unsaved.stored()));
+            let mut stored = stored.unwrap_or_else(saved);
+            if !stored.base.exact {
+                stored.base = Base::new(Known::Unknown, kept.clone());
+            }
+            slot.outdated = Some(Box::new(Outdated { shown: now, ..stored }));
         }
         slot.kept = kept;
         false

@@ -182,6 +182,8 @@ pub(crate) struct Unsaved<T> {
     /// Bytes of the newest change, by DynamoDB's arithmetic; what it takes of the room.
     pub(crate) size: usize,
     pub(crate) base: Base<T>,
+    /// How often the base became another one.
+    pub(crate) rebased: u64,
     /// What was done to attributes of which it is not known what is stored.
     pub(crate) touched: Touched,
     /// What was sent and is not answered yet.
@@ -213,17 +215,26 @@ impl<T> Unsaved<T> {
         }
     }
 
+    /// The record is written as a whole, or not at all.
+    fn forget_touched(&mut self) {
+        self.touched.clear();
+        if let Some(flight) = &mut self.flight {
+            flight.changes.clear();
+        }
+    }
+
     /// This is what is stored.
     pub(super) fn rebase(&mut self, base: Base<T>) -> Base<T> {
         if base.is_whole() {
             self.touched.clear();
         }
+        self.rebased += 1;
         std::mem::replace(&mut self.base, base)
     }
 
     /// What is stored.
     pub(super) fn stored(self) -> Outdated<T> {
-        Outdated { base: self.base, touched: self.touched }
+        Outdated { base: self.base, touched: self.touched, shown: Known::Unknown }
     }
 
     /// Takes the flight back, which is not written.
@@ -238,6 +249,15 @@ impl<T> Unsaved<T> {
 pub(crate) struct Outdated<T> {
     pub(crate) base: Base<T>,
     pub(crate) touched: Touched,
+    /// What was known before, where the slot forgot it.
+    pub(crate) shown: Known<T>,
+}
+
+impl<T> Outdated<T> {
+    /// What was known of a saved record.
+    pub(super) fn saved(base: Base<T>) -> Self {
+        Self { base, touched: Touched::default(), shown: Known::Unknown }
+    }
 }
 
 pub(crate) struct Flight<T> {
@@ -286,8 +306,10 @@ impl<T> Flight<T> {
     /// Whether only a part of the item is known once this is written: it may write attributes of one that
     /// was never seen.
     fn leaves_a_part(&self, before: &Base<T>) -> bool {
-        let by_fields = |attempt: &Arc<Attempt>| attempt.mode == Mode::FieldWise;
-        before.partial || (!before.is_seen() && self.attempt.as_ref().is_some_and(by_fields))
+        let leaves = |attempt: &Arc<Attempt>| {
+            before.partial || (!before.is_seen() && attempt.mode == Mode::FieldWise)
+        };
+        self.attempt.as_ref().is_some_and(leaves)
     }
 }
 
@@ -410,13 +432,14 @@ impl<T: Record> Slot<T> {
         let outdated = self.outdated.take();
         let unsaved = self.unsaved.get_or_insert_with(|| {
             let base = Base::new(before, self.kept.clone());
-            let saved = Outdated { base, touched: Touched::default() };
-            let Outdated { base, touched } = outdated.map_or(saved, |outdated| *outdated);
+            let Outdated { base, touched, .. } =
+                outdated.map_or_else(|| Outdated::saved(base), |outdated| *outdated);
             Box::new(Unsaved {
                 seq,
                 first: seq,
                 size,
                 base,
+                rebased: 0,
                 touched,
                 flight: None,
                 image: false,
@@ -446,7 +469,9 @@ impl<T: Record> Slot<T> {
                 // What is sent of the record may have them, and is not what was sent before.
                 unsaved.seq = seq;
             }
-            unsaved.touched.add(&added);
+            if !unsaved.base.is_whole() {
+                unsaved.touched.add(&added);
+            }
             let deltas = unsaved.deltas.get_or_insert_default();
             if deltas.waiting.is_empty() {
                 deltas.since = seq;
@@ -475,10 +500,11 @@ impl<T: Record> Slot<T> {
         let field_wise = unsaved.mode.unwrap_or(table) == Mode::FieldWise;
         if !field_wise {
             // The record has what was added.
-            unsaved.touched.clear();
-        }
-        if let Some(diff) = &diff {
-            unsaved.touched.change(diff);
+            unsaved.forget_touched();
+        } else if let Some(diff) = diff
+            && !unsaved.base.is_whole()
+        {
+            unsaved.touched.change(&diff);
         }
         if let Some(deltas) = &mut unsaved.deltas
             && !(field_wise && matches!(self.now, Known::Record(_)))
@@ -493,9 +519,10 @@ impl<T: Record> Slot<T> {
             // What is stored here is another item, so this is written even if the records are equal.
             self.kept = kept;
             unsaved.replace();
+            unsaved.forget_touched();
         }
         if matches!(self.now, Known::Absent) {
-            unsaved.touched.clear();
+            unsaved.forget_touched();
             let had_more = self.kept.take().is_some();
             let is_partial = unsaved.flight.as_ref().is_some_and(|flight| flight.attempt.is_some());
             if had_more || is_partial {
@@ -549,7 +576,7 @@ impl<T: Record> Slot<T> {
                 // What is stored is not all of it.
                 let stored = is_part.then(|| {
                     let touched = std::mem::take(&mut unsaved.touched);
-                    Outdated { base: flight.written(&unsaved.base), touched }
+                    Outdated { touched, ..Outdated::saved(flight.written(&unsaved.base)) }
                 });
                 self.unsaved = None;
                 if broken(20) || is_part {
@@ -595,9 +622,10 @@ impl<T: Record> Slot<T> {
 
     /// The change turned out to be what is stored; returns whether the slot is saved now.
     pub(crate) fn unchanged(&mut self) -> bool {
-        let flight = self.unsaved.as_mut().and_then(|unsaved| unsaved.ground());
-        let Some(flight) = flight else { return false };
-        if self.unsaved.as_ref().is_none_or(|unsaved| unsaved.seq != flight.seq) {
+        let Some(unsaved) = &mut self.unsaved else { return false };
+        let Some(flight) = unsaved.flight.take() else { return false };
+        if unsaved.seq != flight.seq {
+            unsaved.touched.give_back(&flight.changes);
             return false;
         }
         match &mut self.unsaved {

@@ -109,10 +109,11 @@ impl<T: Record> Slot<T> {
         let by_fields =
             (unsaved.is_none() && base.is_left_in_part(table)).then_some(Mode::FieldWise);
         let mode = given.or(by_fields).unwrap_or(table);
-        if mode != Mode::FieldWise || base.is_whole() || base.replaced || change.is_moved() {
+        if mode != Mode::FieldWise || base.is_whole() || change.is_moved() {
             return None;
         }
-        let (now, new) = (self.now.record()?, change.now.record()?);
+        let now = self.outdated.as_ref().and_then(|outdated| outdated.shown.record());
+        let (now, new) = (now.or_else(|| self.now.record())?, change.now.record()?);
         let is_told =
             Arc::ptr_eq(&now, &new) || change.diff.as_ref().is_some_and(|it| it.is_of(&now));
         (!is_told).then_some(now)

@@ -1,6 +1,7 @@
 //! Attributes that changes set or take away, told from what is only added to: of a record that was never
 //! read, or that others made.
 
+use std::future::Future;
 use std::time::Duration;
 
 use memory_table::{MemoryTable, Record};
@@ -158,35 +159,122 @@ async fn what_is_added_behind_a_removal_is_added_to_what_others_set_since() {
     }
 }
 
-/// What one does to a record that is known to be absent, before others make it with ten wins; what is
-/// stored then.
+/// What is done to a record.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Set(Option<u32>),
+    Add(i64),
+}
+
+use Step::{Add, Set};
+
+async fn run(memory: &MemoryTable<Amount>, steps: &[Step]) {
+    for step in steps {
+        match step {
+            Add(by) => add(memory, *by).await,
+            Set(wins) => assign(memory, *wins).await,
+        }
+    }
+}
+
+/// A record is known to be absent, and others make it with ten wins before it is flushed.
 #[tokio::test]
 async fn a_record_that_others_made_gets_what_is_set_and_what_is_added() {
-    type Step = (&'static str, Option<i64>);
-    const SET: fn(Option<i64>) -> Step = |wins| ("set", wins);
-    const ADD: fn(i64) -> Step = |by| ("add", Some(by));
     let cases: [(&[Step], Option<u32>); 7] = [
         (&[], Some(10)),
-        (&[ADD(5)], Some(15)),
-        (&[ADD(5), SET(Some(7))], Some(7)),
-        (&[ADD(5), SET(Some(7)), SET(Some(5))], Some(5)),
-        (&[ADD(5), SET(None)], None),
-        (&[ADD(5), SET(None), ADD(3)], Some(3)),
-        (&[SET(Some(4)), ADD(3)], Some(7)),
+        (&[Add(5)], Some(15)),
+        (&[Add(5), Set(Some(7))], Some(7)),
+        (&[Add(5), Set(Some(7)), Set(Some(5))], Some(5)),
+        (&[Add(5), Set(None)], None),
+        (&[Add(5), Set(None), Add(3)], Some(3)),
+        (&[Set(Some(4)), Add(3)], Some(7)),
     ];
     for (steps, expected) in cases {
         let (stage, memory) = opened().await;
         assert_eq!(memory.get(1).await.unwrap(), None);
         memory.put(amount(None)).await.unwrap();
-        for (what, number) in steps {
-            match what {
-                &"add" => add(&memory, number.unwrap()).await,
-                _ => assign(&memory, number.map(|it| u32::try_from(it).unwrap())).await,
-            }
-        }
+        run(&memory, steps).await;
         stage.truth.put(&amount(Some(10))).await.unwrap();
         assert_eq!(flushed(&stage, &memory).await, expected, "{steps:?}");
         assert_eq!(shown(&memory).await, expected, "{steps:?}");
+    }
+}
+
+/// The same, with more done while the first attempt is in flight, which meets what others made, or while
+/// one is in flight before that is refused for now.
+#[tokio::test]
+async fn what_is_added_during_the_flight_that_takes_it_away_is_not_added_to_what_others_made() {
+    for set in [None, Some(0)] {
+        for is_refused in [false, true] {
+            let (stage, memory) = opened().await;
+            assert_eq!(memory.get(1).await.unwrap(), None);
+            memory.put(amount(None)).await.unwrap();
+            run(&memory, &[Add(5), Set(set)]).await;
+            let gate = Gate::new();
+            let fault = if is_refused { Fault::throttled() } else { Fault::none() };
+            stage.faults.next(UPDATE, fault.held_at(&gate));
+            let (flush, ()) = tokio::join!(memory.flush(), async {
+                gate.reached().await;
+                stage.truth.put(&amount(Some(10))).await.unwrap();
+                add(&memory, 3).await;
+                gate.open();
+            });
+            assert_eq!(flush.unwrap().failed.len(), 0);
+            let stored = flushed(&stage, &memory).await;
+            assert_eq!(stored, Some(3), "set to {set:?}, refused: {is_refused}");
+        }
+    }
+}
+
+/// What is done while the sum is in flight, whose answer comes, or is lost at first.
+#[tokio::test]
+async fn what_is_set_while_the_sum_is_on_its_way_is_set() {
+    let cases: [(&[Step], u32); 3] = [
+        (&[Set(Some(7)), Set(Some(5))], 5),
+        (&[Add(2), Set(Some(5))], 5),
+        (&[Set(Some(7)), Set(Some(5)), Add(2)], 7),
+    ];
+    for (steps, expected) in cases {
+        for fault in [Fault::none(), Fault::connection_reset().after_applying()] {
+            let (stage, memory) = stored_ten().await;
+            memory.put(amount(None)).await.unwrap();
+            add(&memory, 5).await;
+            let gate = Gate::new();
+            stage.faults.next("TransactWriteItems", fault.held_at(&gate));
+            let (flush, ()) = tokio::join!(memory.flush(), async {
+                gate.reached().await;
+                run(&memory, steps).await;
+                gate.open();
+            });
+            assert_eq!(flush.unwrap().failed.len(), 0);
+            assert_eq!(flushed(&stage, &memory).await, Some(expected), "{steps:?}");
+        }
+    }
+}
+
+/// The record is begun anew while its delete is in flight; then others make it.
+#[tokio::test]
+async fn what_is_added_behind_a_delete_is_added_to_what_others_made() {
+    let cases: [(&[Step], Option<u32>); 4] = [
+        (&[Add(3)], Some(13)),
+        (&[Set(Some(5)), Set(None)], None),
+        (&[Set(Some(5)), Add(3)], Some(8)),
+        (&[], Some(10)),
+    ];
+    for (steps, expected) in cases {
+        let (stage, memory) = stored_ten().await;
+        assert_eq!(shown(&memory).await, Some(10));
+        memory.delete(1).await.unwrap();
+        let gate = stage.faults.hold_next("BatchWriteItem");
+        let (flush, ()) = tokio::join!(memory.flush(), async {
+            gate.reached().await;
+            memory.put(amount(None)).await.unwrap();
+            run(&memory, steps).await;
+            gate.open();
+        });
+        assert_eq!(flush.unwrap().deleted, 1);
+        stage.truth.put(&amount(Some(10))).await.unwrap();
+        assert_eq!(flushed(&stage, &memory).await, expected, "{steps:?}");
     }
 }
 
@@ -230,4 +318,43 @@ async fn an_update_that_waits_does_not_set_what_was_added_before() {
     assert_eq!(memory.flush().await.unwrap().failed.len(), 0);
     let stored = stage.truth.get_consistent(1).await.unwrap().unwrap();
     assert_eq!((stored.wins, stored.text.len()), (Some(15), 600));
+}
+
+/// An update has run and waits for room, which the flush makes that writes the item of its record; what it
+/// set is as it is stored then, and others change it.
+#[tokio::test]
+async fn what_an_update_compared_with_before_it_was_stored_is_not_written_again() {
+    let stage = Stage::<Entry>::new().await;
+    let entry = |id, wins| Entry { id, wins, text: String::new() };
+    let memory = stage.builder().field_wise().max_unsaved_bytes(1_000).build().unwrap();
+    assert_eq!(memory.get(1).await.unwrap(), None);
+    memory.put(entry(1, None)).await.unwrap();
+    memory.put(Entry { text: "x".repeat(600), ..entry(2, None) }).await.unwrap();
+    let long = |it: &mut Entry| (it.wins, it.text) = (Some(5), "y".repeat(600));
+    memory.update_existing(1, long).await.unwrap();
+    memory.update_existing(1, |it| (it.wins, it.text) = (None, String::new())).await.unwrap();
+    stage.truth.put(&entry(1, Some(10))).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().failed.len(), 0);
+    assert_eq!(stage.truth.get_consistent(1).await.unwrap().unwrap().wins, Some(10));
+}
+
+/// Everything is forgotten while the function of an update runs.
+#[tokio::test]
+async fn a_reset_does_not_take_from_a_running_update_what_it_sets() {
+    for set in [Some(7), None, Some(5)] {
+        let (stage, memory) = stored_ten().await;
+        memory.put(amount(None)).await.unwrap();
+        add(&memory, 5).await;
+        let other = memory.clone();
+        let update = memory.update_existing(1, move |it| {
+            let mut reset = std::pin::pin!(other.reset_forced());
+            let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(reset.as_mut().poll(&mut cx).is_ready());
+            it.wins = set;
+        });
+        update.await.unwrap();
+        // What it leaves as it was is not in memory any more, and was never stored.
+        let expected = if set == Some(5) { Some(10) } else { set };
+        assert_eq!(flushed(&stage, &memory).await, expected, "set to {set:?}");
+    }
 }
