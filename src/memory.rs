@@ -17,6 +17,7 @@ mod forms;
 mod found;
 mod freeze;
 mod increment;
+mod landed;
 mod load;
 mod many;
 mod outgoing;
@@ -34,6 +35,7 @@ mod stats;
 mod together;
 mod touched;
 mod turn;
+mod unsaved;
 mod wrote;
 
 use std::fmt;

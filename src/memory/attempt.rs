@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::fence::Expectation;
-use super::slot::{Flight, Known};
+use super::slot::Known;
+use super::unsaved::Flight;
 use crate::codec::Kept;
 use crate::guard::Mode;
 

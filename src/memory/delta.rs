@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use super::attempt::Base;
-use super::slot::{Known, Slot, saved};
+use super::slot::{Known, Slot};
+use super::unsaved::saved;
 use crate::guard::Mode;
 use crate::record::Record;
 use crate::store::Outcome;

@@ -45,10 +45,8 @@ impl<T: Record> Shared<T> {
         if base.is_whole() && (before.image || is_as_written) {
             return Ok(Forms::default());
         }
-        let stored = match is_absent {
-            true => Some(key_json::<T>(key)),
-            false => self.stored_item(key, base)?,
-        };
+        let stored =
+            if is_absent { Some(key_json::<T>(key)) } else { self.stored_item(key, base)? };
         let shown = self.encoded_form(now, key)?;
         let sides = Sides {
             shown: self.fields(&shown.json, key)?,

@@ -122,9 +122,8 @@ impl<T: Record> Shared<T> {
         let stored_fields = base.as_deref().zip(fields.as_ref());
         let written = self.as_written(key, sent, stored_fields, target);
         let written = written.as_deref().map(|item| self.fields(item, key)).transpose()?;
-        let is_unseen =
-            |name: &&Box<str>| fields.as_ref().is_none_or(|fields| field(fields, name).is_none());
-        let unseen: Names = sent.touched.changed().iter().filter(is_unseen).cloned().collect();
+        let mut unseen: Names = sent.touched.changed().to_vec();
+        unseen.retain(|name| fields.as_ref().is_none_or(|item| field(item, name).is_none()));
         let request = Request {
             key,
             mode: sent.mode,

@@ -9,7 +9,8 @@ use hashbrown::hash_table::{Entry, HashTable};
 
 use super::attempt::Base;
 use super::room::{Mark, Need, Room};
-use super::slot::{Change, Incremented, Known, Outdated, Slot};
+use super::slot::{Change, Incremented, Known, Slot};
+use super::unsaved::Outdated;
 
 use crate::breaks::broken;
 use crate::bugs::{Bug, has};

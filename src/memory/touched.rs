@@ -59,7 +59,9 @@ impl Touched {
 
     /// These are added to, and nothing else was done to them.
     pub(crate) fn add(&mut self, names: &[Box<str>]) {
-        names.iter().for_each(|name| insert(&mut self.added, name));
+        for name in names {
+            insert(&mut self.added, name);
+        }
     }
 
     pub(crate) fn clear(&mut self) {
@@ -81,7 +83,9 @@ impl Touched {
 
     /// What was in flight is not written.
     pub(crate) fn give_back(&mut self, changed: &[Box<str>]) {
-        changed.iter().for_each(|name| insert(&mut self.changed, name));
+        for name in changed {
+            insert(&mut self.changed, name);
+        }
     }
 }
 

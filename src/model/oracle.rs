@@ -52,10 +52,8 @@ struct Unsaved {
     base: Known,
     /// The record was changed, not only added to.
     image: bool,
-    /// It was deleted meanwhile.
-    replaced: bool,
-    /// What comes is another item, be it equal.
-    moved: bool,
+    /// What becomes of the item that is stored.
+    item: Item,
     /// A change took the label away.
     taken: bool,
     /// How it is written, if not as the others.
@@ -63,6 +61,16 @@ struct Unsaved {
     waiting: i64,
     /// The number of the first change.
     first: u64,
+}
+
+/// What becomes of the item that is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Item {
+    Kept,
+    /// It was deleted meanwhile.
+    Deleted,
+    /// What comes is another item, be it equal.
+    Another,
 }
 
 /// How the records of a case are written; guards overwrite what others stored.
@@ -251,8 +259,7 @@ impl Oracle {
         let new = Unsaved {
             base,
             image: false,
-            replaced: false,
-            moved: false,
+            item: Item::Kept,
             taken: false,
             by_call: None,
             waiting: 0,
@@ -293,7 +300,7 @@ impl Oracle {
         let by_call = self.unsaved.get(&old).and_then(|unsaved| unsaved.by_call);
         self.put_by(new, record, by_call);
         let unsaved = self.change(new);
-        (unsaved.replaced, unsaved.moved) = (true, true);
+        unsaved.item = Item::Another;
         self.delete(old);
     }
 
@@ -322,8 +329,8 @@ impl Oracle {
 
     pub(super) fn delete(&mut self, at: At) {
         let unsaved = self.change(at);
-        (unsaved.image, unsaved.replaced, unsaved.waiting) = (true, true, 0);
-        unsaved.taken = false;
+        unsaved.item = unsaved.item.max(Item::Deleted);
+        (unsaved.image, unsaved.taken, unsaved.waiting) = (true, false, 0);
         self.known.insert(at, Known::Absent);
     }
 

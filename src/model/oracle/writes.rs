@@ -1,6 +1,6 @@
 //! What a flush writes of a key, in each way to write.
 
-use super::{Known, Oracle, Thing, Unsaved, Writing, thing};
+use super::{Item, Known, Oracle, Thing, Unsaved, Writing, thing};
 use crate::model::step::At;
 
 /// How a key was saved.
@@ -39,7 +39,7 @@ impl Oracle {
                     Saved::Written
                 })
             }
-            _ if unsaved.base == Known::Absent && !unsaved.moved => Saved::Unchanged,
+            _ if unsaved.base == Known::Absent && !unsaved.is_another() => Saved::Unchanged,
             _ => {
                 self.stored.remove(&at);
                 Saved::Deleted
@@ -49,7 +49,7 @@ impl Oracle {
 
     /// The whole record, whatever is stored.
     fn plain(now: Thing, unsaved: &Unsaved) -> Option<Thing> {
-        (unsaved.moved || unsaved.base != Known::There(now.clone())).then_some(now)
+        (unsaved.is_another() || unsaved.base != Known::There(now.clone())).then_some(now)
     }
 
     /// The whole record over what was met, if that differs.
@@ -61,10 +61,10 @@ impl Oracle {
     fn guarded(&self, at: At, now: Thing, unsaved: &Unsaved) -> Option<Thing> {
         let Known::There(base) = &unsaved.base else {
             // Nothing was seen that could be expected of what was deleted.
-            let is_sent = unsaved.base == Known::Unknown && unsaved.replaced;
+            let is_sent = unsaved.base == Known::Unknown && unsaved.is_replaced();
             return if is_sent { Some(now) } else { self.overwritten(at, now) };
         };
-        if *base == now && !unsaved.moved {
+        if *base == now && !unsaved.is_another() {
             return None;
         }
         let is_new = now.label != base.label;
@@ -74,7 +74,7 @@ impl Oracle {
         };
         match self.stored.get(&at).filter(same) {
             None => self.overwritten(at, now),
-            Some(_) if unsaved.replaced => Some(now),
+            Some(_) if unsaved.is_replaced() => Some(now),
             Some(theirs) if now.label == base.label => Some(Thing { label: theirs.label, ..now }),
             Some(_) => Some(now),
         }
@@ -82,7 +82,7 @@ impl Oracle {
 
     /// What changed, over whatever is stored beside it, and whether what is known is a part of it.
     fn field_wise(&self, at: At, now: Thing, unsaved: &Unsaved) -> (Option<Thing>, bool) {
-        if unsaved.replaced {
+        if unsaved.is_replaced() {
             return (Some(now), false);
         }
         let waiting = unsaved.waiting;
@@ -121,7 +121,7 @@ impl Oracle {
     fn guarded_fields(&self, at: At, now: Thing, unsaved: &Unsaved) -> (Option<Thing>, bool) {
         let stored = self.stored.get(&at);
         let (base, theirs) = match (&unsaved.base, stored) {
-            _ if unsaved.replaced => return (self.guarded(at, now, unsaved), false),
+            _ if unsaved.is_replaced() => return (self.guarded(at, now, unsaved), false),
             (Known::There(base), _) if *base == now => return (None, false),
             (Known::There(base), Some(theirs)) => (base, theirs),
             (Known::Absent, Some(theirs)) => {
@@ -140,6 +140,16 @@ impl Oracle {
         // Where nothing is met, it is written without a look.
         let is_met = is_conflict && new == *theirs;
         ((!is_met).then_some(new), is_conflict)
+    }
+}
+
+impl Unsaved {
+    fn is_replaced(&self) -> bool {
+        self.item >= Item::Deleted
+    }
+
+    fn is_another(&self) -> bool {
+        self.item == Item::Another
     }
 }
 

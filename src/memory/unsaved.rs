@@ -1,0 +1,159 @@
+//! A change that is not saved yet, and what is in flight of it.
+
+use std::sync::Arc;
+
+use super::attempt::{Attempt, Base, Doubts, Met};
+use super::delta::Deltas;
+use super::slot::Known;
+use super::touched::{Names, Touched};
+use crate::codec::Kept;
+use crate::error::Error;
+use crate::guard::Mode;
+
+/// A change that the database has not confirmed.
+pub(crate) struct Unsaved<T> {
+    /// Of the newest change; strictly rising, given under the shard's lock.
+    pub(crate) seq: u64,
+    /// Of the change that made the slot unsaved; its place in the shard's list.
+    pub(crate) first: u64,
+    /// Bytes of the newest change, by DynamoDB's arithmetic; what it takes of the room.
+    pub(crate) size: usize,
+    pub(crate) base: Base<T>,
+    /// How often the base became another one.
+    pub(crate) rebased: u64,
+    /// What was done to attributes of which it is not known what is stored.
+    pub(crate) touched: Touched,
+    /// What was sent and is not answered yet.
+    pub(crate) flight: Option<Flight<T>>,
+    /// There is a change of the record itself, which `seq` is the newest of; else only increments.
+    pub(crate) image: bool,
+    /// The number of the first change of the record itself that may not be written.
+    pub(crate) image_since: u64,
+    /// Increments that are not in the database yet.
+    pub(crate) deltas: Option<Box<Deltas>>,
+    /// Why the service refused it; it waits for a new put.
+    pub(crate) parked: Option<Error>,
+    /// An answer is missing since something was last confirmed: what was sent may be stored.
+    pub(crate) doubt: bool,
+    /// Attempts since then whose answers are missing, the latest of each change.
+    pub(crate) doubts: Doubts<T>,
+    /// How the record is to be written, if not as the table says.
+    pub(crate) mode: Option<Mode>,
+    /// What others stored, to be merged before the next attempt.
+    pub(crate) met: Option<Met>,
+}
+
+impl<T> Unsaved<T> {
+    /// What comes is another item than what is stored and what is in flight, even if it is equal.
+    pub(super) fn replace(&mut self) {
+        (self.base.exact, self.base.replaced) = (false, true);
+        if let Some(flight) = &mut self.flight {
+            flight.exact = false;
+        }
+    }
+
+    /// The record is written as a whole, or not at all.
+    pub(super) fn forget_touched(&mut self) {
+        self.touched.clear();
+        if let Some(flight) = &mut self.flight {
+            flight.changes.clear();
+        }
+    }
+
+    /// This is what is stored.
+    pub(super) fn rebase(&mut self, base: Base<T>) -> Base<T> {
+        if base.is_whole() {
+            self.touched.clear();
+        }
+        self.rebased += 1;
+        std::mem::replace(&mut self.base, base)
+    }
+
+    /// What is stored.
+    pub(super) fn stored(self) -> Outdated<T> {
+        Outdated { base: self.base, touched: self.touched, shown: Known::Unknown }
+    }
+
+    /// Takes the flight back, which is not written.
+    pub(super) fn ground(&mut self) -> Option<Flight<T>> {
+        let flight = self.flight.take()?;
+        self.touched.give_back(&flight.changes);
+        Some(flight)
+    }
+}
+
+/// What is stored, where somebody is changing what was known before.
+pub(crate) struct Outdated<T> {
+    pub(crate) base: Base<T>,
+    pub(crate) touched: Touched,
+    /// What was known before, where the slot forgot it.
+    pub(crate) shown: Known<T>,
+}
+
+impl<T> Outdated<T> {
+    /// What was known of a saved record.
+    pub(super) fn saved(base: Base<T>) -> Self {
+        Self { base, touched: Touched::default(), shown: Known::Unknown }
+    }
+}
+
+pub(crate) struct Flight<T> {
+    pub(crate) seq: u64,
+    pub(crate) sent: Known<T>,
+    /// What was sent beside it.
+    pub(crate) kept: Option<Arc<Kept>>,
+    /// Once it is written, what equals it is what is stored.
+    pub(crate) exact: bool,
+    /// What is sent alone.
+    pub(crate) attempt: Option<Arc<Attempt>>,
+    /// The item that is sent, where that is not what the record says: increments wait.
+    pub(crate) item: Option<Arc<[u8]>>,
+    /// The item as it is stored then, where the type would write more.
+    pub(crate) lacking: Option<Arc<[u8]>>,
+    /// Attributes that it sets or takes away whatever is stored.
+    pub(crate) changes: Names,
+}
+
+impl<T> Flight<T> {
+    pub(super) const fn new(
+        seq: u64,
+        sent: Known<T>,
+        kept: Option<Arc<Kept>>,
+        changes: Names,
+    ) -> Self {
+        Self { seq, sent, kept, exact: true, attempt: None, item: None, lacking: None, changes }
+    }
+
+    /// What is kept beside the record once this is written.
+    pub(super) fn saved(&self, kept: Option<Arc<Kept>>) -> Option<Arc<Kept>> {
+        match &self.lacking {
+            // Of what came since nobody knows more than the record says.
+            Some(item) if kept == self.kept => Some(Arc::new(Kept::lacking(kept.as_deref(), item))),
+            _ => saved(kept),
+        }
+    }
+
+    /// What the database has once this is written.
+    pub(super) fn written(self, before: &Base<T>) -> Base<T> {
+        let partial = self.leaves_a_part(before);
+        let kept = self.saved(self.kept.clone());
+        Base { item: self.item, partial, ..Base::new(self.sent, kept) }
+    }
+
+    /// Whether only a part of the item is known once this is written: it may write attributes of one that
+    /// was never seen.
+    pub(super) fn leaves_a_part(&self, before: &Base<T>) -> bool {
+        let leaves = |attempt: &Arc<Attempt>| {
+            before.partial || (!before.is_seen() && attempt.mode == Mode::FieldWise)
+        };
+        self.attempt.as_ref().is_some_and(leaves)
+    }
+}
+
+/// What is kept beside a record that was just saved.
+pub(super) fn saved(kept: Option<Arc<Kept>>) -> Option<Arc<Kept>> {
+    match kept {
+        Some(kept) if kept.ends_with_a_save() => kept.saved().map(Arc::new),
+        kept => kept,
+    }
+}
