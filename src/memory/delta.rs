@@ -154,7 +154,7 @@ impl<T: Record> Slot<T> {
         let Some(unsaved) = &mut self.unsaved else { return };
         let field_wise = unsaved.mode.unwrap_or(table) == Mode::FieldWise;
         let Some(deltas) = &mut unsaved.deltas else { return };
-        if unsaved.image && !(field_wise && is_record) {
+        if unsaved.image && (unsaved.base.replaced || !(field_wise && is_record)) {
             // The change that came after has them, or deleted them.
             deltas.frozen = None;
         } else {

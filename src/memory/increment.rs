@@ -187,7 +187,7 @@ impl<T: Record> Shared<T> {
                 return self.change(key, Change::put(record, size), &mut permit).await;
             }
             let waiting = before.waiting.plus(sums).map_err(overflowed)?;
-            // Of what nobody set the record shows all that is added.
+            // Of what nobody set the record shows all that waits.
             let is_unset = |name: &str| has(&forms.unset, name);
             let (all, _) = waiting.clone().partition(is_unset);
             let (_, more) = sums.clone().partition(is_unset);
@@ -334,9 +334,13 @@ impl<T: Record> Shared<T> {
         self: &Arc<Self>,
         key: &Key,
     ) -> Result<Option<Arc<T>>, Error> {
-        let found = self.fetch_sure(key).await?;
-        self.note_read(key);
-        Ok(found)
+        loop {
+            let found = self.fetch_sure(key).await?;
+            // It may have been saved and forgotten since, or have another version.
+            if self.note_read(key, found.as_ref()) {
+                return Ok(found);
+            }
+        }
     }
 
     /// As [`fetch_to_change`](Self::fetch_to_change), for one who does not have the turn.
@@ -356,15 +360,19 @@ impl<T: Record> Shared<T> {
         }
     }
 
-    /// Who has the turn knows what is known now, and changes that.
-    fn note_read(&self, key: &Key) {
+    /// Who has the turn knows this, and changes it; `false` if that is not what is known now.
+    fn note_read(&self, key: &Key, found: Option<&Arc<T>>) -> bool {
         let mut locked = self.slots.lock(key.as_bytes());
-        if let Some(slot) = locked.find(key.as_bytes()) {
-            let is_known = !slot.now.is_unknown();
-            if let Some(busy) = &mut slot.busy {
-                busy.has_read = is_known;
-            }
+        let Some(slot) = locked.find(key.as_bytes()) else { return found.is_none() };
+        let is_known = !slot.now.is_unknown();
+        let is_it = found.is_none_or(|found| match &slot.now {
+            Known::Record(now) => Arc::ptr_eq(now, found),
+            Known::Absent | Known::Unknown => false,
+        });
+        if let Some(busy) = &mut slot.busy {
+            busy.has_read = is_known && is_it;
         }
+        is_it
     }
 
     fn unsure(&self, key: &Key, cause: Option<FlushError>) -> Error {

@@ -103,6 +103,10 @@ impl<T: Record> Shared<T> {
         let Some(unsaved) = unsaved else { return };
         if let Some(flight) = &mut unsaved.flight {
             note(flight);
+            if flight.attempt.is_some() && flight.seq != unsaved.seq && unsaved.base.replaced {
+                // It was deleted meanwhile, and this leaves other attributes as they are.
+                unsaved.replace();
+            }
         }
         let deltas = unsaved.deltas.as_mut().filter(|deltas| deltas.since == since);
         if let Some(deltas) = deltas.filter(|_| !absorbed.is_empty()) {
@@ -210,6 +214,7 @@ impl<T: Record> Shared<T> {
             _ => now,
         };
         let (seq, sent) = (unsaved.seq, now.clone());
+        unsaved.ground();
         let touched = unsaved.touched.clone();
         let changes = unsaved.touched.fly();
         unsaved.flight = Some(Flight::new(seq, sent, kept.clone(), changes));

@@ -196,6 +196,7 @@ impl<T: Record> Shared<T> {
             Some(before) => number_of(before).is_some_and(|it| Some(it) == below(name)),
             None if touched.is_added(name) => true,
             None if is_partial => !is_shown(name) && !touched.is_changed(name),
+            None if touched.is_changed(name) => false,
             None => is_shown(name) && below(name) == Some(Number::default()),
         };
         let (alone, absorbed) = waiting.clone().partition(is_unchanged);
@@ -205,6 +206,10 @@ impl<T: Record> Shared<T> {
         let is_stored = |name: &str| stored.is_some_and(|stored| field(stored, name).is_some());
         let is_set = |name: &str| is_shown(name) && (is_stored(name) || is_made);
         fields.retain(|(name, _)| is_set(name) || !(alone.has(name) || touched.is_added(name)));
+        for (_, node) in fields.iter_mut().filter(|(name, _)| is_made && alone.has(name)) {
+            // What it shows may be less than what waits.
+            *node = Node::N("0".into());
+        }
         let mut json = Vec::with_capacity(item.json.len());
         write_fields(&mut json, &fields);
         Ok(Some(Target { item: EncodedItem { json, ..item }, absorbed }))

@@ -6,8 +6,7 @@ use super::Shared;
 use super::attempt::Base;
 use super::delta::{Applied, Deltas};
 use super::slot::{Known, Slot};
-use super::touched::Touched;
-use crate::codec::tree::{Fields, field, parse_item};
+use crate::codec::tree::{field, parse_item};
 use crate::codec::{key_json, same_items};
 use crate::key::Key;
 use crate::record::Record;
@@ -95,7 +94,7 @@ impl<T: Record> Shared<T> {
 
     /// What is stored once increments are applied, if that is known.
     pub(super) fn applied(&self, key: &Key, sums: &Sums) -> Applied {
-        let (now, kept, base, touched) = {
+        let (now, kept, base) = {
             let mut locked = self.slots.lock(key.as_bytes());
             let slot = locked.find(key.as_bytes());
             let Some((slot, unsaved)) =
@@ -103,12 +102,10 @@ impl<T: Record> Shared<T> {
             else {
                 return Applied::default();
             };
-            let (base, touched) = (unsaved.base.clone(), unsaved.touched.clone());
-            (slot.now.clone(), slot.kept.clone(), base, touched)
+            (slot.now.clone(), slot.kept.clone(), unsaved.base.clone())
         };
         let shown = now.record().and_then(|now| self.item(&now, key, kept.as_deref()).ok());
-        let fields = shown.as_ref().and_then(|shown| parse_item(&shown.json).ok());
-        let Some(item) = self.base_with(key, (&base, &touched), sums, fields.as_ref()) else {
+        let Some(item) = self.base_with(key, &base, sums) else {
             return Applied::default();
         };
         let is_shown = shown.is_some_and(|shown| same_items(&shown.json, &item));
@@ -117,13 +114,7 @@ impl<T: Record> Shared<T> {
 
     /// The item that is stored once increments are applied, if it is known, but for attributes of which it is not
     /// known what was stored.
-    fn base_with(
-        &self,
-        key: &Key,
-        (base, touched): (&Base<T>, &Touched),
-        sums: &Sums,
-        shown: Option<&Fields<'_>>,
-    ) -> Option<Vec<u8>> {
+    fn base_with(&self, key: &Key, base: &Base<T>, sums: &Sums) -> Option<Vec<u8>> {
         let item = match (&base.item, &base.known) {
             _ if !base.exact => return None,
             (None, Known::Unknown) => return None,
@@ -133,11 +124,7 @@ impl<T: Record> Shared<T> {
             _ => self.stored_item(key, base).ok()??,
         };
         let fields = parse_item(&item).ok()?;
-        let is_known = |name: &str| {
-            let is_shown = shown.is_none_or(|shown| field(shown, name).is_some());
-            let is_touched = touched.is_added(name) || touched.is_changed(name);
-            field(&fields, name).is_some() || !base.partial || (is_shown && !is_touched)
-        };
+        let is_known = |name: &str| !base.partial || field(&fields, name).is_some();
         // A sum of nothing is not sent.
         let version = T::VERSION.filter(|_| !sums.is_zero());
         let version = version.map(|name| Sums::one(name, 1.into()));

@@ -197,14 +197,19 @@ impl<T: Record> Shards<T> {
         // The record that is being changed was loaded with what is kept, and is a change of what was stored.
         let (now, kept) = slot.forget(0);
         if slot.is_being_changed() && !now.is_unknown() {
+            let in_doubt = unsaved.as_ref().is_some_and(|unsaved| unsaved.doubt);
             let saved = || Outdated::saved(Base::new(now.clone(), kept.clone()));
             let outdated = slot.outdated.take().map(|outdated| *outdated);
             let stored = outdated.or_else(|| unsaved.map(|unsaved| unsaved.stored()));
             let mut stored = stored.unwrap_or_else(saved);
-            if !stored.base.exact {
-                stored.base = Base::new(Known::Unknown, kept.clone());
+            if in_doubt {
+                let replaced = stored.base.replaced;
+                stored.base = Base { replaced, ..Base::new(Known::Unknown, kept.clone()) };
             }
-            slot.outdated = Some(Box::new(Outdated { shown: now, ..stored }));
+            if stored.shown.is_unknown() {
+                stored.shown = now;
+            }
+            slot.outdated = Some(Box::new(stored));
         }
         slot.kept = kept;
         false

@@ -343,6 +343,7 @@ impl<T: Record> Slot<T> {
     pub(crate) fn change(&mut self, change: Change<T>, seq: u64, table: Mode) -> bool {
         let size = change.size_with(self.kept.as_ref());
         let Change { now, beside, mode, diff, .. } = change;
+        let diff = diff.filter(|diff| self.compared().is_some_and(|now| diff.is_of(now)));
         let newly = self.become_unsaved(now, size, seq);
         let Some(unsaved) = &mut self.unsaved else { return newly };
         unsaved.seq = seq;
@@ -363,14 +364,10 @@ impl<T: Record> Slot<T> {
         {
             unsaved.touched.change(&diff);
         }
-        if let Some(deltas) = &mut unsaved.deltas
-            && !(field_wise && matches!(self.now, Known::Record(_)))
-        {
-            // The record has them.
-            deltas.waiting = Sums::default();
-            if deltas.is_empty() {
-                unsaved.deltas = None;
-            }
+        let is_moved = matches!(beside, Beside::Moved(_));
+        if is_moved || !(field_wise && matches!(self.now, Known::Record(_))) {
+            // The record has them, or is another one.
+            unsaved.drop_waiting();
         }
         if let Beside::Moved(kept) = beside {
             // What is stored here is another item, so this is written even if the records are equal.

@@ -98,7 +98,7 @@ pub(crate) struct Diff<T> {
 }
 
 impl<T> Diff<T> {
-    fn is_of(&self, now: &Arc<T>) -> bool {
+    pub(super) fn is_of(&self, now: &Arc<T>) -> bool {
         Arc::ptr_eq(&self.from, now)
     }
 }
@@ -116,11 +116,18 @@ impl<T: Record> Slot<T> {
         if mode != Mode::FieldWise || base.is_whole() || change.is_moved() {
             return None;
         }
-        let now = self.outdated.as_ref().and_then(|outdated| outdated.shown.record());
-        let (now, new) = (now.or_else(|| self.now.record())?, change.now.record()?);
-        let is_told =
-            Arc::ptr_eq(&now, &new) || change.diff.as_ref().is_some_and(|it| it.is_of(&now));
-        (!is_told).then_some(now)
+        let (now, new) = (self.compared()?, change.now.record()?);
+        let is_told = change.diff.as_ref().is_some_and(|diff| diff.is_of(now));
+        (!is_told && !Arc::ptr_eq(now, &new)).then(|| Arc::clone(now))
+    }
+
+    /// The record that changes begin from.
+    pub(crate) fn compared(&self) -> Option<&Arc<T>> {
+        let shown = self.outdated.as_ref().map(|outdated| &outdated.shown);
+        match (shown, &self.now) {
+            (Some(Known::Record(record)), _) | (_, Known::Record(record)) => Some(record),
+            _ => None,
+        }
     }
 }
 

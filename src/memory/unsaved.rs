@@ -9,6 +9,7 @@ use super::touched::{Names, Touched};
 use crate::codec::Kept;
 use crate::error::Error;
 use crate::guard::Mode;
+use crate::sums::Sums;
 
 /// A change that the database has not confirmed.
 pub(crate) struct Unsaved<T> {
@@ -49,6 +50,16 @@ impl<T> Unsaved<T> {
         (self.base.exact, self.base.replaced) = (false, true);
         if let Some(flight) = &mut self.flight {
             flight.exact = false;
+        }
+    }
+
+    /// The increments that wait are done otherwise.
+    pub(super) fn drop_waiting(&mut self) {
+        if let Some(deltas) = &mut self.deltas {
+            deltas.waiting = Sums::default();
+            if deltas.is_empty() {
+                self.deltas = None;
+            }
         }
     }
 
@@ -146,7 +157,7 @@ impl<T> Flight<T> {
         let leaves = |attempt: &Arc<Attempt>| {
             before.partial || (!before.is_seen() && attempt.mode == Mode::FieldWise)
         };
-        self.attempt.as_ref().is_some_and(leaves)
+        matches!(self.sent, Known::Record(_)) && self.attempt.as_ref().is_some_and(leaves)
     }
 }
 

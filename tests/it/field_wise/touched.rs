@@ -358,3 +358,47 @@ async fn a_reset_does_not_take_from_a_running_update_what_it_sets() {
         assert_eq!(flushed(&stage, &memory).await, expected, "set to {set:?}");
     }
 }
+
+/// The sum is refused for now.
+#[tokio::test]
+async fn a_sum_from_before_a_delete_does_not_come_back() {
+    let (stage, memory) = stored_ten().await;
+    assert_eq!(shown(&memory).await, Some(10));
+    add(&memory, 5).await;
+    let gate = Gate::new();
+    stage.faults.next("TransactWriteItems", Fault::throttled().held_at(&gate));
+    let (flush, ()) = tokio::join!(memory.flush(), async {
+        gate.reached().await;
+        memory.delete(1).await.unwrap();
+        memory.put(amount(None)).await.unwrap();
+        gate.open();
+    });
+    assert_eq!(flush.unwrap().failed.len(), 0);
+    add(&memory, 3).await;
+    assert_eq!(shown(&memory).await, Some(3));
+    assert_eq!(flushed(&stage, &memory).await, Some(3));
+}
+
+/// A record of another key takes the place of one that was only added to.
+#[tokio::test]
+async fn a_sum_from_before_a_rekey_does_not_come_back() {
+    let (stage, memory) = stored_ten().await;
+    memory.put(Amount { id: 2, ..amount(None) }).await.unwrap();
+    add(&memory, 5).await;
+    memory.rekey(2, 1, |it| it.id = 1).await.unwrap();
+    assert_eq!(shown(&memory).await, None);
+    add(&memory, 3).await;
+    assert_eq!(shown(&memory).await, Some(3));
+    assert_eq!(flushed(&stage, &memory).await, Some(3));
+}
+
+/// It is one request, and nobody sees the attribute with another value in between.
+#[tokio::test]
+async fn what_is_set_to_the_sum_goes_with_the_record_that_is_made() {
+    let (stage, memory) = opened().await;
+    assert_eq!(memory.get(1).await.unwrap(), None);
+    memory.put(amount(None)).await.unwrap();
+    run(&memory, &[Add(5), Set(Some(7)), Set(Some(5))]).await;
+    assert_eq!(memory.flush().await.unwrap().requests, 1);
+    assert_eq!(stage.truth.get_consistent(1).await.unwrap(), Some(amount(Some(5))));
+}
