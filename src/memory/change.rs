@@ -30,11 +30,11 @@ impl<T: Record> MemoryTable<T> {
         T: FromKey,
     {
         let key = self.shared.table.checked_key(&key)?;
-        if let Some(record) = self.shared.fetch_sure(&key).await? {
+        if let Some(record) = self.shared.fetch_sure(&key, true).await? {
             return Ok(record);
         }
         let turn = Turn::of(&self.shared, &key).await?;
-        if let Some(record) = self.shared.fetch_uncounted(&key).await? {
+        if let Some(record) = self.shared.fetch_to_go_on(&key, false).await? {
             return Ok(record);
         }
         let record = turn.run(|| self.made(&key).and_then(|record| self.hooked(record)))?;

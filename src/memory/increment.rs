@@ -334,8 +334,17 @@ impl<T: Record> Shared<T> {
         self: &Arc<Self>,
         key: &Key,
     ) -> Result<Option<Arc<T>>, Error> {
+        self.fetch_to_go_on(key, true).await
+    }
+
+    /// The same, for a call that may have been counted before.
+    pub(super) async fn fetch_to_go_on(
+        self: &Arc<Self>,
+        key: &Key,
+        mut count: bool,
+    ) -> Result<Option<Arc<T>>, Error> {
         loop {
-            let found = self.fetch_sure(key).await?;
+            let found = self.fetch_sure(key, std::mem::take(&mut count)).await?;
             // It may have been saved and forgotten since, or have another version.
             if self.note_read(key, found.as_ref()) {
                 return Ok(found);
@@ -344,15 +353,25 @@ impl<T: Record> Shared<T> {
     }
 
     /// As [`fetch_to_change`](Self::fetch_to_change), for one who does not have the turn.
-    pub(super) async fn fetch_sure(self: &Arc<Self>, key: &Key) -> Result<Option<Arc<T>>, Error> {
+    pub(super) async fn fetch_sure(
+        self: &Arc<Self>,
+        key: &Key,
+        mut count: bool,
+    ) -> Result<Option<Arc<T>>, Error> {
         loop {
             if self.is_unsure(key) {
                 let ended = self.flush_some(std::slice::from_ref(key)).await;
+                // Others that were made since may be on their way.
+                self.until_landed(key).await;
                 if self.is_unsure(key) {
                     return Err(self.unsure(key, ended.err()));
                 }
             }
-            let found = self.fetch(key).await?;
+            let found = if std::mem::take(&mut count) {
+                self.fetch(key).await?
+            } else {
+                self.fetch_uncounted(key).await?
+            };
             // A flush in the background may have sent one meanwhile.
             if !self.is_unsure(key) {
                 return Ok(found);
@@ -365,10 +384,11 @@ impl<T: Record> Shared<T> {
         let mut locked = self.slots.lock(key.as_bytes());
         let Some(slot) = locked.find(key.as_bytes()) else { return found.is_none() };
         let is_known = !slot.now.is_unknown();
-        let is_it = found.is_none_or(|found| match &slot.now {
-            Known::Record(now) => Arc::ptr_eq(now, found),
-            Known::Absent | Known::Unknown => false,
-        });
+        let is_it = match (found, &slot.now) {
+            (Some(found), Known::Record(now)) => Arc::ptr_eq(now, found),
+            (Some(_), Known::Absent | Known::Unknown) => false,
+            (None, _) => self.counts_as_absent(key, slot),
+        };
         if let Some(busy) = &mut slot.busy {
             busy.has_read = is_known && is_it;
         }

@@ -290,11 +290,20 @@ impl<T: Record> Shared<T> {
         if !self.scans.is_assumed() {
             return false;
         }
-        let unheard_of = |slot: &mut Slot<T>| {
-            let unknown = slot.now.is_unknown() && slot.load.is_none();
-            unknown && slot.forgotten == 0 && !slot.unreadable && slot.unsaved.is_none()
-        };
-        locked.find(key.as_bytes()).is_none_or(unheard_of)
+        locked.find(key.as_bytes()).is_none_or(|slot| slot.is_unheard_of())
+    }
+
+    /// Whether there is no record of a key, by what is known now.
+    pub(super) fn counts_as_absent(&self, key: &Key, slot: &Slot<T>) -> bool {
+        let is_assumed = self.options.assume_absent && self.scans.is_assumed();
+        match slot.now {
+            Known::Absent => true,
+            // It has expired, and is hidden.
+            Known::Record(_) => self.options.clock.0.is_some(),
+            Known::Unknown => {
+                self.is_absent(key, Some(slot)) || (is_assumed && slot.is_unheard_of())
+            }
+        }
     }
 
     /// Loads a record anew, also if it is known.

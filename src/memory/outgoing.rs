@@ -82,7 +82,7 @@ impl<T: Record> Shared<T> {
             self.settle(key, Settled::Pending(Outcome::NotWritten));
             return Take::Held(operation(&sent.now), until);
         }
-        self.note_flight(key, (sent.since, absorbed), |flight| {
+        self.note_flight(key, sent, &absorbed, |flight| {
             (flight.sent, flight.attempt, flight.item) = (now, attempt.map(Arc::new), item);
             flight.lacking = lacking;
         });
@@ -90,12 +90,13 @@ impl<T: Record> Shared<T> {
         Take::Write(action)
     }
 
-    /// Changes what is in flight. The increments that are in it, of those that wait since a change of
-    /// this number, do not wait any more.
+    /// Changes what is in flight. The increments that are in it do not wait any more, unless others wait
+    /// instead.
     fn note_flight(
         &self,
         key: &Key,
-        (since, absorbed): (u64, Sums),
+        sent: &Sent<T>,
+        absorbed: &Sums,
         note: impl FnOnce(&mut Flight<T>),
     ) {
         let mut locked = self.slots.lock(key.as_bytes());
@@ -103,14 +104,14 @@ impl<T: Record> Shared<T> {
         let Some(unsaved) = unsaved else { return };
         if let Some(flight) = &mut unsaved.flight {
             note(flight);
-            if flight.attempt.is_some() && flight.seq != unsaved.seq && unsaved.base.replaced {
+            if flight.attempt.is_some() && unsaved.base.replaced && !sent.base.replaced {
                 // It was deleted meanwhile, and this leaves other attributes as they are.
                 unsaved.replace();
             }
         }
-        let deltas = unsaved.deltas.as_mut().filter(|deltas| deltas.since == since);
+        let deltas = unsaved.deltas.as_mut().filter(|deltas| deltas.since == sent.since);
         if let Some(deltas) = deltas.filter(|_| !absorbed.is_empty()) {
-            deltas.waiting = deltas.waiting.minus(&absorbed);
+            deltas.waiting = deltas.waiting.minus(absorbed);
             if deltas.is_empty() {
                 unsaved.deltas = None;
             }
@@ -147,7 +148,7 @@ impl<T: Record> Changes for Arc<Shared<T>> {
             match self.prepare(key, &sent) {
                 Ok(Prepared::Send(prepared)) => return self.held_or_sent(key, &sent, *prepared),
                 Ok(Prepared::Unchanged(now, absorbed, lacking)) => {
-                    self.note_flight(key, (sent.since, absorbed), |flight| {
+                    self.note_flight(key, &sent, &absorbed, |flight| {
                         (flight.sent, flight.lacking) = (now, lacking);
                     });
                     if self.settle_unchanged(key) {
@@ -166,11 +167,7 @@ impl<T: Record> Changes for Arc<Shared<T>> {
     fn outcome(&self, key: &Key) -> Outcome {
         let mut locked = self.slots.lock(key.as_bytes());
         let unsaved = locked.find(key.as_bytes()).and_then(|slot| slot.unsaved.as_ref());
-        let frozen = |unsaved: &Unsaved<T>| {
-            let frozen = unsaved.deltas.as_ref().and_then(|deltas| deltas.frozen.as_ref());
-            frozen.is_some_and(|frozen| frozen.doubt)
-        };
-        if unsaved.is_some_and(|unsaved| unsaved.doubt || frozen(unsaved)) {
+        if unsaved.is_some_and(|unsaved| unsaved.is_in_doubt()) {
             Outcome::OutcomeUnknown
         } else {
             Outcome::NotWritten

@@ -197,7 +197,7 @@ impl<T: Record> Shards<T> {
         // The record that is being changed was loaded with what is kept, and is a change of what was stored.
         let (now, kept) = slot.forget(0);
         if slot.is_being_changed() && !now.is_unknown() {
-            let in_doubt = unsaved.as_ref().is_some_and(|unsaved| unsaved.doubt);
+            let in_doubt = unsaved.as_ref().is_some_and(|unsaved| unsaved.is_in_doubt());
             let saved = || Outdated::saved(Base::new(now.clone(), kept.clone()));
             let outdated = slot.outdated.take().map(|outdated| *outdated);
             let stored = outdated.or_else(|| unsaved.map(|unsaved| unsaved.stored()));

@@ -234,6 +234,12 @@ impl<T: Record> Slot<T> {
         self.unsaved.as_ref().map(|unsaved| unsaved.size)
     }
 
+    /// Whether nothing was ever known of it, nor is being loaded.
+    pub(crate) const fn is_unheard_of(&self) -> bool {
+        let is_unknown = self.now.is_unknown() && self.load.is_none();
+        is_unknown && self.forgotten == 0 && !self.unreadable && self.unsaved.is_none()
+    }
+
     /// Whether nobody changes, loads or saves the record.
     pub(crate) fn is_idle(&self) -> bool {
         let saved = self.unsaved.is_none() || broken(21);

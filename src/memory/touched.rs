@@ -124,9 +124,9 @@ impl<T: Record> Slot<T> {
     /// The record that changes begin from.
     pub(crate) fn compared(&self) -> Option<&Arc<T>> {
         let shown = self.outdated.as_ref().map(|outdated| &outdated.shown);
-        match (shown, &self.now) {
-            (Some(Known::Record(record)), _) | (_, Known::Record(record)) => Some(record),
-            _ => None,
+        match shown.filter(|shown| !shown.is_unknown()).unwrap_or(&self.now) {
+            Known::Record(record) => Some(record),
+            Known::Absent | Known::Unknown => None,
         }
     }
 }

@@ -53,6 +53,12 @@ impl<T> Unsaved<T> {
         }
     }
 
+    /// Whether an answer is missing: something that was sent may be stored.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        let frozen = self.deltas.as_ref().and_then(|deltas| deltas.frozen.as_ref());
+        self.doubt || frozen.is_some_and(|frozen| frozen.doubt)
+    }
+
     /// The increments that wait are done otherwise.
     pub(super) fn drop_waiting(&mut self) {
         if let Some(deltas) = &mut self.deltas {
