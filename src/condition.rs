@@ -12,6 +12,7 @@ mod key;
 mod path;
 mod render;
 mod types;
+mod update;
 mod write;
 
 use std::collections::HashMap;
@@ -26,6 +27,7 @@ pub use types::{Any, Container, List, Numeric, Operand, Ordered, Prefixed, Sizea
 
 pub(crate) use key::{KeyComparison, key_condition};
 pub(crate) use render::Rendered;
+pub(crate) use update::Updates;
 pub(crate) use write::{Changed, Expected};
 
 use crate::codec::tree::{Fields, parse_item};

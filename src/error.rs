@@ -41,7 +41,8 @@ pub enum ErrorKind {
     TableMismatch,
     /// The record does not exist.
     NotFound,
-    /// Others changed the item since it was loaded, and the write was guarded.
+    /// What is stored is not what a write expected: others changed the item since it was loaded, made one
+    /// that there was not to be, or a condition does not hold.
     Conflict,
     /// The service throttled until patience ended.
     Throttled,

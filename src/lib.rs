@@ -120,7 +120,8 @@ pub use spec::{IndexProjection, IndexSpec, KeySpec, TableSpec};
 pub use store::{Operation, Outcome};
 pub use table::{
     BadItems, BatchGet, BatchWrite, Cached, CreateIfMissing, Cursor, Found, IndexShape, IndexTable,
-    Page, PutGuarded, Query, Scan, Selectable, Selected, Shape, SortKey, Table, Unselected, Whole,
+    Page, PutGuarded, Query, Scan, Selectable, Selected, Shape, SortKey, Table, Unselected, Update,
+    Whole,
 };
 pub use types::{Attributes, Instant, InstantType, Number, Set, instant, set};
 pub use write::{Failed, FlushError, FlushReport};

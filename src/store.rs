@@ -100,6 +100,16 @@ pub(crate) struct Single {
     pub(crate) expressions: Rendered,
     /// Bytes of the item as it is to be, by DynamoDB's arithmetic; of the key if it is to be none.
     pub(crate) size: usize,
+    pub(crate) returns: Returns,
+}
+
+/// What the answer to a single write is to bring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Returns {
+    #[default]
+    Nothing,
+    /// The item as it is then.
+    New,
 }
 
 /// How a single write is sent.
@@ -161,8 +171,9 @@ impl Action {
 /// The answer to a single write.
 #[derive(Debug)]
 pub(crate) enum Done {
-    /// It is done. Write units, as the service says that it charges; 0 if it does not say.
-    Written { capacity: f64 },
+    /// It is done. Write units, as the service says that it charges; 0 if it does not say. The item that was
+    /// asked for, if there is one.
+    Written { capacity: f64, item: Option<Vec<u8>> },
     /// Its condition does not hold for what is stored, if anything is.
     Conflict { theirs: Option<Vec<u8>> },
 }

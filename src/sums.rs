@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::record::Record;
 use crate::rt::Instant;
-use crate::store::{Form, Single};
+use crate::store::{Form, Returns, Single};
 use crate::types::Number;
 
 /// For how long the service knows a token, less the time that a request may take.
@@ -208,7 +208,7 @@ pub(crate) fn single<T: Record>(key: &Key, sums: &Sums, token: &Token) -> Result
     let expressions = Rendered::of_sums(sent.chain(version))?;
     let form = Form::Add { key: key_json::<T>(key), token: Arc::clone(&token.text) };
     let size = key.size(T::PARTITION_KEY, T::SORT_KEY) + sums.size();
-    Ok(Single { form, expressions, size })
+    Ok(Single { form, expressions, size, returns: Returns::Nothing })
 }
 
 #[cfg(test)]

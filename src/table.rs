@@ -5,10 +5,12 @@ mod batch_get;
 mod create;
 mod guarded;
 mod increment;
+mod insert;
 mod query;
 mod read;
 mod scan;
 mod sending;
+mod update;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -26,6 +28,7 @@ pub use read::cursor::Cursor;
 pub use read::shape::{Cached, IndexShape, Selectable, Selected, Shape, Unselected, Whole};
 pub use read::{BadItems, Page};
 pub use scan::Scan;
+pub use update::Update;
 
 pub(crate) use read::{
     AddedTo, Overlay, Part, PartPage, Place, Places, RawPage, RawPages, Reader, Walk, Wanted,

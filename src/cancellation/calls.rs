@@ -87,6 +87,10 @@ calls! {
     "Table::put": |s| async { s.table.put(&counted(OTHERS[0], 3)).await },
     "Table::delete": |s| s.table.delete(UNREAD),
     "Table::increment": |s| s.table.increment(OTHERS[0], Counted::FIELDS.count, 1),
+    "Table::insert": |s| async { s.table.insert(&counted(OTHERS[0], 3)).await },
+    "Table::update": |s| async {
+        s.table.update(UNREAD).add(Counted::FIELDS.count, 1).await
+    },
     "Table::merge": |s| async { s.table.merge(None, &counted(OTHERS[0], 3)).await },
     "Table::put_guarded": |s| async { s.table.put_guarded(None, &counted(OTHERS[0], 3)).await },
     "Table::batch_write": |s| async {

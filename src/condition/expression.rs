@@ -60,6 +60,10 @@ impl Side {
         Self(value.map(Operand::Value))
     }
 
+    pub(super) fn into_operand(self) -> Result<Operand, Error> {
+        self.0
+    }
+
     pub(super) fn path<V>(field: &Field<V>) -> Self {
         Self(field.path.check().map(|()| Operand::Path(field.path.clone())))
     }

@@ -103,6 +103,12 @@ impl Path {
         Ok(())
     }
 
+    /// Whether one of them leads to the other, or within it.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        let same = self.steps.iter().zip(&other.steps).all(|(one, other)| one == other);
+        self.root == other.root && same
+    }
+
     /// The value that the path leads to.
     pub(super) fn resolve<'n, 'a>(&self, item: &'n Fields<'a>) -> Option<&'n Node<'a>> {
         let root = field(item, &self.root)?;

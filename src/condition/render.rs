@@ -102,7 +102,7 @@ impl Renderer {
     }
 
     /// The text of a whole condition.
-    fn condition(&mut self, condition: &Condition) -> Result<String, Error> {
+    pub(super) fn condition(&mut self, condition: &Condition) -> Result<String, Error> {
         self.expression(condition.expression()?);
         let text = self.take_text();
         if text.len() > MAX_EXPRESSION {
@@ -201,7 +201,7 @@ impl Renderer {
         self.text.push(' ');
     }
 
-    fn operand(&mut self, operand: &Operand) {
+    pub(super) fn operand(&mut self, operand: &Operand) {
         match operand {
             Operand::Path(path) => self.path(path),
             Operand::Size(path) => self.call("size", |r| r.path(path)),
@@ -209,7 +209,7 @@ impl Renderer {
         }
     }
 
-    fn path(&mut self, path: &Path) {
+    pub(super) fn path(&mut self, path: &Path) {
         self.name(path.root());
         for step in path.steps() {
             match step {

@@ -1,6 +1,8 @@
 //! The expressions of a write: what it changes, and what must be stored for that.
 
+use super::Condition;
 use super::render::{Rendered, Renderer};
+use super::update::Updates;
 use crate::codec::tree::Node;
 use crate::error::Error;
 
@@ -47,6 +49,19 @@ impl Rendered {
 }
 
 impl Rendered {
+    /// The expressions of an update under a condition.
+    pub(crate) fn of_updates(
+        condition: Option<&Condition>,
+        updates: &Updates,
+    ) -> Result<Self, Error> {
+        let mut renderer = Renderer::default();
+        updates.render(&mut renderer);
+        let update = Some(renderer.take_text());
+        let condition = condition.map(|it| renderer.condition(it)).transpose()?;
+        renderer.check_lengths([&update, &None])?;
+        Ok(Self { update, condition, ..renderer.finish() })
+    }
+
     /// The expression of an update that adds numbers to attributes.
     pub(crate) fn of_sums<'s>(
         sums: impl Iterator<Item = (&'s str, String)>,

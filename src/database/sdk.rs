@@ -20,8 +20,8 @@ use crate::condition::Rendered;
 use crate::error::{Error, ErrorKind};
 use crate::key::{Key, KeyValue};
 use crate::store::{
-    Action, Class, Done, Failure, Form, Found, Outcome, Page, PageRequest, Reading, Single, Store,
-    StoreFuture, TableRef, Wanted, Write, Written, short_name,
+    Action, Class, Done, Failure, Form, Found, Outcome, Page, PageRequest, Reading, Returns,
+    Single, Store, StoreFuture, TableRef, Wanted, Write, Written, short_name,
 };
 
 /// The database through an SDK client of our own, whose retries are off: the engines retry.
@@ -136,12 +136,17 @@ fn written_item(request: &WriteRequest) -> Option<&SdkItem> {
 /// What single writes of all forms say in the same words, and what their answers mean.
 macro_rules! conditional {
     ($store:ident, $call:expr, $table:ident, $single:ident, $error:ident) => {{
-        let Single { expressions, .. } = $single;
+        let Single { expressions, returns, .. } = $single;
+        let returns = match returns {
+            Returns::Nothing => ReturnValue::None,
+            Returns::New => ReturnValue::AllNew,
+        };
         let call = $call
             .table_name(&*$table.name)
             .set_condition_expression(expressions.condition.clone())
             .set_expression_attribute_names(names(expressions))
             .set_expression_attribute_values(values(expressions)?)
+            .return_values(returns)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let answer = call.send().await;
@@ -157,7 +162,11 @@ macro_rules! conditional {
             }
             (Ok(output), None) => {
                 let charged = output.consumed_capacity().and_then(ConsumedCapacity::capacity_units);
-                Ok(Done::Written { capacity: charged.unwrap_or_default() })
+                let item = output.attributes().filter(|item| !item.is_empty()).map(item_to_json);
+                let outcome = Outcome::OutcomeUnknown;
+                let unread = |why| Failure { outcome, ..unreadable(why) };
+                let item = item.transpose().map_err(unread)?;
+                Ok(Done::Written { capacity: charged.unwrap_or_default(), item })
             }
             (Err(failure), None) => Err(failure),
         }
@@ -348,7 +357,7 @@ impl SdkStore {
         let output = self.contact.heard(call.send().await)?;
         let charged = output.consumed_capacity().iter();
         let capacity = charged.filter_map(ConsumedCapacity::capacity_units).sum();
-        Ok(Done::Written { capacity })
+        Ok(Done::Written { capacity, item: None })
     }
 
     async fn query_page(&self, table: &TableRef, page: &PageRequest) -> Result<Page, Failure> {

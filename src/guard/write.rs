@@ -9,7 +9,7 @@ use crate::condition::{Changed, Expected, Rendered};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::record::Record;
-use crate::store::{Action, Form, Single};
+use crate::store::{Action, Form, Returns, Single};
 
 /// What is stored, as far as it is known.
 #[derive(Clone, Copy, Debug)]
@@ -254,7 +254,8 @@ impl<'a> Request<'a> {
             names.push(T::PARTITION_KEY.into());
             names.extend(T::VERSION.map(Box::from));
         }
-        let action = Action::Single(Box::new(Single { form, expressions, size }));
+        let returns = Returns::Nothing;
+        let action = Action::Single(Box::new(Single { form, expressions, size, returns }));
         Ok(Outgoing { action, changed: names.into(), expects: true })
     }
 }

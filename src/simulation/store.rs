@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind};
 use crate::key::{Key, KeyRef};
 use crate::rt;
 use crate::store::{
-    Action, Class, Done, Failure, Form, Found, Outcome, Page, PageRequest, Single, Store,
+    Action, Class, Done, Failure, Form, Found, Outcome, Page, PageRequest, Returns, Single, Store,
     StoreFuture, TableRef, Wanted, Write, Written,
 };
 
@@ -107,7 +107,7 @@ impl State {
             Action::Delete(_) => self.set(table, key, None),
             Action::Single(single) => return self.apply_single(table, key, single),
         }
-        Done::Written { capacity: 1.0 }
+        Done::Written { capacity: 1.0, item: None }
     }
 
     /// What is stored behind the place where a page begins, as much as it may have.
@@ -188,13 +188,14 @@ impl State {
             Form::Update(json) => Some(updated(&single.expressions, json, &stored)),
             Form::Add { key: json, token } => {
                 if !self.tokens.insert(Arc::clone(token)) {
-                    return Done::Written { capacity: 0.0 };
+                    return Done::Written { capacity: 0.0, item: None };
                 }
                 Some(updated(&single.expressions, json, &stored))
             }
         };
+        let returned = item.clone().filter(|_| single.returns == Returns::New);
         self.set(table, key, item);
-        Done::Written { capacity: 1.0 }
+        Done::Written { capacity: 1.0, item: returned }
     }
 }
 
@@ -369,7 +370,7 @@ impl SimStore {
         if writes.iter().any(|(at, action)| self.0.lock().is_poisonous(at, action)) {
             return Err(failure(Class::Refused, Outcome::NotWritten, "an item is poisonous"));
         }
-        let mut done = Done::Written { capacity: 0.0 };
+        let mut done = Done::Written { capacity: 0.0, item: None };
         {
             let mut state = self.0.lock();
             for (place, ((table, key), action)) in writes.iter().enumerate() {

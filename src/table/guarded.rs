@@ -165,7 +165,7 @@ impl<T: Record> Table<T> {
 }
 
 /// A record on its way into the table.
-struct Writing<'t, T> {
+pub(super) struct Writing<'t, T> {
     table: &'t Table<T>,
     key: Key,
     mode: Mode,
@@ -228,7 +228,14 @@ impl<'t, T: Record> Writing<'t, T> {
         })
     }
 
-    async fn write(mut self) -> Result<Option<T>, Error> {
+    /// A record that there must not be yet.
+    pub(super) fn of_new(table: &'t Table<T>, record: T) -> Result<Self, Error> {
+        let mode = Mode::Guarded(Guard::Item);
+        let writing = Self::new(table, None, record, mode, OnConflict::Fail)?;
+        Ok(Self { stored: Seen::Absent, ..writing })
+    }
+
+    pub(super) async fn write(mut self) -> Result<Option<T>, Error> {
         let link = self.table.ready().await?;
         let mut sending = Sending::new(&link);
         let mut met = 0_u32;
@@ -236,7 +243,7 @@ impl<'t, T: Record> Writing<'t, T> {
             let Some(single) = self.next()? else { return Ok(self.record) };
             let sent = sending.send(&single).await.map_err(|error| error.on_key(&self.key))?;
             let theirs = match sent {
-                Sent::Written => return Ok(self.record),
+                Sent::Written(_) => return Ok(self.record),
                 Sent::Again => continue,
                 Sent::Conflict(theirs) => theirs,
             };

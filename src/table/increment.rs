@@ -61,7 +61,7 @@ impl<T: Record> Table<T> {
         loop {
             let sent = sending.send(&single).await;
             match sent.map_err(|error| sending.unsure(error, "increment").on_key(&key))? {
-                Sent::Written => return Ok(()),
+                Sent::Written(_) => return Ok(()),
                 // It has no condition.
                 Sent::Conflict(_) | Sent::Again => {}
             }

@@ -14,10 +14,13 @@ pub(super) struct Sending<'l> {
     pub(super) began: Began,
     /// An answer is missing.
     pub(super) is_in_doubt: bool,
+    /// Sent a second time it would be done a second time.
+    is_once: bool,
 }
 
 pub(super) enum Sent {
-    Written,
+    /// With the item that was asked for.
+    Written(Option<Vec<u8>>),
     /// What is stored instead of what was expected.
     Conflict(Option<Vec<u8>>),
     /// It failed, and is to be sent again.
@@ -27,7 +30,12 @@ pub(super) enum Sent {
 impl<'l> Sending<'l> {
     pub(super) fn new(link: &'l Link) -> Self {
         let attempts = link.patience.attempts();
-        Self { link, attempts, began: Began::now(), is_in_doubt: false }
+        Self { link, attempts, began: Began::now(), is_in_doubt: false, is_once: false }
+    }
+
+    /// Not sent again once it may be done.
+    pub(super) fn once(self) -> Self {
+        Self { is_once: true, ..self }
     }
 
     pub(super) async fn send(&mut self, single: &Single) -> Result<Sent, Error> {
@@ -35,13 +43,17 @@ impl<'l> Sending<'l> {
         Counters::add(&link.counters.write_requests, 1);
         let sent = link.store.write_single(&link.table, single);
         match self.attempts.attempt(sent).await {
-            Ok(Done::Written { .. }) => {
+            Ok(Done::Written { item, .. }) => {
                 Counters::add(&link.counters.items_written, 1);
-                Ok(Sent::Written)
+                Ok(Sent::Written(item))
             }
             Ok(Done::Conflict { theirs }) => Ok(Sent::Conflict(theirs)),
             Err(failure) => {
                 self.is_in_doubt |= failure.outcome == Outcome::OutcomeUnknown;
+                if self.is_once && self.is_in_doubt {
+                    let error = failure.error.after_attempts(self.attempts.sent);
+                    return Err(link.place(error, single.form.name()));
+                }
                 let waited = self.attempts.wait(failure).await;
                 waited.map_err(|error| link.place(error, single.form.name()))?;
                 Ok(Sent::Again)

@@ -239,7 +239,7 @@ impl<'e> Engine<'e> {
             Ok(Reply::Single(done)) => {
                 self.window.answered(1, 0);
                 match done {
-                    Done::Written { capacity } => {
+                    Done::Written { capacity, .. } => {
                         self.report.done.consumed_capacity += capacity;
                         self.take_written(&batch, &[]);
                     }

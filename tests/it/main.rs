@@ -41,6 +41,7 @@ mod support;
 mod survival;
 mod table;
 mod table_guarded;
+mod table_updates;
 mod testing;
 mod together;
 mod types;

@@ -1,0 +1,59 @@
+//! New records.
+
+use super::Table;
+use super::guarded::Writing;
+use crate::error::{Error, ErrorKind};
+use crate::record::Record;
+
+impl<T: Record> Table<T> {
+    /// Writes a record on the condition that there is none of its key yet, and returns it as it is stored:
+    /// as its `before_store` made it, and with `#[record(version)]` of version 1.
+    ///
+    /// If the answer is lost, it is sent again, and what it meets counts as its own if that is what was
+    /// sent.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), memory_table::Error> {
+    /// # use memory_table::{Database, ErrorKind, Record};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
+    /// # #[record(table = "players")]
+    /// # struct Player { #[record(partition_key)] name: String, rating: i32 }
+    /// # let players = Database::embedded()?.table::<Player>();
+    /// # players.create_if_missing().await?;
+    /// # let ada = |rating| Player { name: "ada".into(), rating };
+    /// players.insert(&ada(1500)).await?;
+    /// let again = players.insert(&ada(0)).await;
+    /// assert_eq!(again.map_err(|error| error.kind()), Err(ErrorKind::Conflict));
+    /// assert_eq!(players.get("ada").await?, Some(ada(1500)));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`] if there is an item of this key; else as for [`put`](Self::put).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the record may be written or not.
+    pub async fn insert(&self, record: &T) -> Result<T, Error> {
+        let written = Writing::of_new(self, record.clone())?.write().await;
+        let written = written.map_err(|error| match error.kind() {
+            ErrorKind::Conflict => self.is_there(record),
+            _ => error,
+        })?;
+        // Only a merge deletes.
+        Ok(written.unwrap_or_else(|| record.clone()))
+    }
+
+    fn is_there(&self, record: &T) -> Error {
+        let error = Error::new(ErrorKind::Conflict, "there is an item of this key already");
+        let error = self.place(error.during("insert")).advise("`put` replaces it");
+        match self.key_of(record) {
+            Ok(key) => error.on_key(&key),
+            Err(_) => error,
+        }
+    }
+}
