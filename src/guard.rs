@@ -5,7 +5,7 @@ mod write;
 use std::fmt;
 use std::sync::Arc;
 
-pub(crate) use write::{Outgoing, Request, Stored, Target, beneath, is_own};
+pub(crate) use write::{Outgoing, Request, Stored, Target, beneath, has_name, is_own};
 
 use crate::error::{BoxError, Error, ErrorKind};
 use crate::key::Key;

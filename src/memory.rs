@@ -317,13 +317,13 @@ impl<T: Record> Shared<T> {
         has_turn: bool,
     ) -> Result<Tried<T>, Error> {
         let mut locked = self.slots.lock(key.as_bytes());
-        if !has_turn && locked.find(key.as_bytes()).is_some_and(|slot| slot.busy.is_some()) {
-            return Ok(Tried::Busy(change));
-        }
-        let mode = self.options.mode;
-        let from = locked.find(key.as_bytes()).and_then(|slot| slot.to_compare(&change, mode));
-        if let Some(from) = from {
-            return Ok(Tried::ToCompare(change, from));
+        if let Some(slot) = locked.find(key.as_bytes()) {
+            if !has_turn && slot.busy.is_some() {
+                return Ok(Tried::Busy(change));
+            }
+            if let Some(from) = slot.to_compare(&change, self.options.mode) {
+                return Ok(Tried::ToCompare(change, from));
+            }
         }
         let need = locked.need(key, &change);
         if !permit.try_take(need) {

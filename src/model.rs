@@ -14,6 +14,7 @@ use proptest::test_runner::{TestCaseError, TestRunner};
 
 use oracle::Writing;
 use run::run;
+use step::Step;
 
 /// How many cases a run of all tests has, of each way to write a quarter; `MEMORY_TABLE_CASES` says
 /// otherwise.
@@ -63,4 +64,14 @@ fn a_guarded_memory_table_is_a_map() {
 #[test]
 fn a_memory_table_guarded_by_fields_is_a_map() {
     keeps_to_the_map(Writing::GuardedFields);
+}
+
+/// What a change sets to just what increments had made of it is set, whatever others store.
+#[test]
+fn a_count_that_was_set_to_its_sum_is_set() {
+    let at = (0, 3);
+    let count = |count| Step::Put(at, count, 0);
+    let others = Step::Foreign(at, Some((1, 0)));
+    let steps = [Step::Get(at), others, Step::Increment(at, 1), count(2), count(1)];
+    run(Writing::FieldWise, &steps).unwrap();
 }

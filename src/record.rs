@@ -257,3 +257,13 @@ pub trait FromKey: Record {
     /// Why there can be none: the call fails with it, and nothing changed.
     fn from_key(key: <Self::Key as KeyShape>::Owned) -> Result<Self, BoxError>;
 }
+
+/// Whether an attribute is one of the record's keys.
+pub(crate) fn is_key<T: Record>(name: &str) -> bool {
+    name == T::PARTITION_KEY || T::SORT_KEY == Some(name)
+}
+
+/// Whether an attribute is not the user's to change: a key, or the version.
+pub(crate) fn is_fixed<T: Record>(name: &str) -> bool {
+    is_key::<T>(name) || T::VERSION == Some(name)
+}

@@ -104,9 +104,8 @@ pub(crate) struct Single {
 }
 
 /// What the answer to a single write is to bring.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Returns {
-    #[default]
     Nothing,
     /// The item as it is then.
     New,

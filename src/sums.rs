@@ -12,7 +12,7 @@ use crate::codec::{CodecError, key_json};
 use crate::condition::{Field, Rendered, Summand};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
-use crate::record::Record;
+use crate::record::{Record, is_fixed};
 use crate::rt::Instant;
 use crate::store::{Form, Returns, Single};
 use crate::types::Number;
@@ -194,7 +194,7 @@ impl Token {
 /// What is to be added to which attribute of a record.
 pub(crate) fn summand<T: Record, V>(field: &Field<V>, by: &impl Summand) -> Result<Sums, Error> {
     let name = field.top_level()?;
-    if name == T::PARTITION_KEY || T::SORT_KEY == Some(name) || T::VERSION == Some(name) {
+    if is_fixed::<T>(name) {
         let text = format!("`{name}` is the record's key or version, which nobody increments");
         return Err(Error::new(ErrorKind::InvalidRecord, text));
     }

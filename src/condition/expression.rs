@@ -55,9 +55,7 @@ pub struct Side(Result<Operand, Error>);
 
 impl Side {
     pub(super) fn value<V: Serialize + ?Sized>(value: &V) -> Self {
-        let value = encode_value(value)
-            .map_err(|error| invalid(format!("a value that DynamoDB has no form for: {error}")));
-        Self(value.map(Operand::Value))
+        Self(node(value).map(Operand::Value))
     }
 
     pub(super) fn into_operand(self) -> Result<Operand, Error> {
@@ -84,6 +82,12 @@ impl Side {
     pub(super) fn size(size: &Size) -> Self {
         Self(size.path.check().map(|()| Operand::Size(size.path.clone())))
     }
+}
+
+/// The form of a value.
+pub(super) fn node<V: Serialize + ?Sized>(value: &V) -> Result<Node<'static>, Error> {
+    encode_value(value)
+        .map_err(|error| invalid(format!("a value that DynamoDB has no form for: {error}")))
 }
 
 impl Comparison {

@@ -63,6 +63,27 @@ pub(super) struct Renderer {
     variables: usize,
 }
 
+/// The clauses of an update, of which those without parts are left out.
+pub(super) struct Clauses<'r> {
+    renderer: &'r mut Renderer,
+    gap: &'static str,
+}
+
+impl<'r> Clauses<'r> {
+    pub(super) const fn of(renderer: &'r mut Renderer) -> Self {
+        Self { renderer, gap: "" }
+    }
+
+    pub(super) fn add<X>(&mut self, name: &str, parts: &[X], write: impl FnMut(&mut Renderer, &X)) {
+        if parts.is_empty() {
+            return;
+        }
+        let gap = std::mem::replace(&mut self.gap, " ");
+        self.renderer.push(format_args!("{gap}{name} "));
+        self.renderer.separated(parts, ",", write);
+    }
+}
+
 fn in_order<T>(places: HashMap<T, usize>) -> Vec<T> {
     let mut places: Vec<_> = places.into_iter().collect();
     places.sort_unstable_by_key(|(_, place)| *place);

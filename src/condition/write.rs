@@ -1,7 +1,7 @@
 //! The expressions of a write: what it changes, and what must be stored for that.
 
 use super::Condition;
-use super::render::{Rendered, Renderer};
+use super::render::{Clauses, Rendered, Renderer};
 use super::update::Updates;
 use crate::codec::tree::Node;
 use crate::error::Error;
@@ -83,19 +83,13 @@ impl Rendered {
 
 impl Renderer {
     fn changed(&mut self, changed: &Changed<'_>) -> String {
-        if !changed.set.is_empty() {
-            self.push(format_args!("SET "));
-            self.separated(&changed.set, ",", |r, (name, value)| {
-                r.name(name);
-                r.push(format_args!("="));
-                r.value(value);
-            });
-        }
-        if !changed.remove.is_empty() {
-            let gap = if changed.set.is_empty() { "" } else { " " };
-            self.push(format_args!("{gap}REMOVE "));
-            self.separated(&changed.remove, ",", |r, name| r.name(name));
-        }
+        let mut clauses = Clauses::of(self);
+        clauses.add("SET", &changed.set, |r, (name, value)| {
+            r.name(name);
+            r.push(format_args!("="));
+            r.value(value);
+        });
+        clauses.add("REMOVE", &changed.remove, |r, name| r.name(name));
         self.take_text()
     }
 

@@ -133,20 +133,31 @@ fn written_item(request: &WriteRequest) -> Option<&SdkItem> {
     }
 }
 
+/// What the answer to a write is to bring, if anything.
+const fn return_value(returns: Returns) -> Option<ReturnValue> {
+    match returns {
+        Returns::Nothing => None,
+        Returns::New => Some(ReturnValue::AllNew),
+    }
+}
+
+/// The item that the answer to a write brought.
+fn returned(attributes: Option<&SdkItem>) -> Result<Option<Vec<u8>>, Failure> {
+    let item = attributes.filter(|item| !item.is_empty()).map(item_to_json);
+    // It is written all the same.
+    item.transpose().map_err(|why| Failure { outcome: Outcome::OutcomeUnknown, ..unreadable(why) })
+}
+
 /// What single writes of all forms say in the same words, and what their answers mean.
 macro_rules! conditional {
     ($store:ident, $call:expr, $table:ident, $single:ident, $error:ident) => {{
         let Single { expressions, returns, .. } = $single;
-        let returns = match returns {
-            Returns::Nothing => ReturnValue::None,
-            Returns::New => ReturnValue::AllNew,
-        };
         let call = $call
             .table_name(&*$table.name)
             .set_condition_expression(expressions.condition.clone())
             .set_expression_attribute_names(names(expressions))
             .set_expression_attribute_values(values(expressions)?)
-            .return_values(returns)
+            .set_return_values(return_value(*returns))
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let answer = call.send().await;
@@ -162,10 +173,7 @@ macro_rules! conditional {
             }
             (Ok(output), None) => {
                 let charged = output.consumed_capacity().and_then(ConsumedCapacity::capacity_units);
-                let item = output.attributes().filter(|item| !item.is_empty()).map(item_to_json);
-                let outcome = Outcome::OutcomeUnknown;
-                let unread = |why| Failure { outcome, ..unreadable(why) };
-                let item = item.transpose().map_err(unread)?;
+                let item = returned(output.attributes())?;
                 Ok(Done::Written { capacity: charged.unwrap_or_default(), item })
             }
             (Err(failure), None) => Err(failure),

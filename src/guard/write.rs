@@ -8,7 +8,7 @@ use crate::codec::{EncodedItem, key_json};
 use crate::condition::{Changed, Expected, Rendered};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
-use crate::record::Record;
+use crate::record::{Record, is_key};
 use crate::store::{Action, Form, Returns, Single};
 
 /// What is stored, as far as it is known.
@@ -230,11 +230,10 @@ impl<'a> Request<'a> {
             return;
         }
         let doubtful = self.doubtful.unwrap_or_default();
-        let is_in = |names: &[Box<str>], name: &str| names.iter().any(|other| **other == *name);
         changed.set.retain(|(name, value)| {
             let is_written = field(written, name).is_some_and(|written| written.same(value));
             let is_added = is_written && field(stored, name).is_none_or(|it| is_within(it, value));
-            !is_added || is_in(doubtful, name) || is_in(self.unseen, name)
+            !is_added || has_name(doubtful, name) || has_name(self.unseen, name)
         });
     }
 
@@ -276,7 +275,7 @@ pub(crate) fn is_own<T: Record>(
     let same = |name: &str| same_field(mine, theirs, name);
     // Of an item that is made all is ours, and of one that is expected all is as it was; who changes
     // something else under a version changes that.
-    let is_made = changed.iter().any(|name| **name == *T::PARTITION_KEY);
+    let is_made = has_name(changed, T::PARTITION_KEY);
     let whole = is_made || !mode.is_by_fields();
     changed.iter().all(|name| same(name)) && (!whole || mine.iter().all(|(name, _)| same(name)))
 }
@@ -301,8 +300,9 @@ pub(crate) fn beneath<'a, T: Record>(
     json
 }
 
-fn is_key<T: Record>(name: &str) -> bool {
-    name == T::PARTITION_KEY || T::SORT_KEY == Some(name)
+/// Whether an attribute is among these.
+pub(crate) fn has_name(names: &[Box<str>], name: &str) -> bool {
+    names.iter().any(|other| **other == *name)
 }
 
 /// What one item has other than another, and these attributes in any case. Keys never change.
@@ -311,9 +311,8 @@ fn changed<'a, T: Record>(
     to: &'a Fields<'a>,
     also: &'a [Box<str>],
 ) -> Changed<'a> {
-    let is_also = |name: &str| also.iter().any(|other| **other == *name);
     let differs = |name: &str, value: &Node<'_>| {
-        is_also(name) || field(from, name).is_none_or(|before| !before.same(value))
+        has_name(also, name) || field(from, name).is_none_or(|before| !before.same(value))
     };
     let set = to.iter().filter(|(name, value)| !is_key::<T>(name) && differs(name, value));
     let gone = |name: &&str| field(to, name).is_none() && !is_key::<T>(name);

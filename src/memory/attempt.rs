@@ -45,11 +45,6 @@ impl<T> Base<T> {
         self.replaced || (matches!(self.known, Known::Absent) && self.item.is_none())
     }
 
-    /// Whether it was left as it is known in part, where records are written as a whole.
-    pub(crate) fn is_left_in_part(&self, table: Mode) -> bool {
-        self.partial && table == Mode::Plain
-    }
-
     /// What is stored for sure; what equals it need not be written.
     pub(crate) fn for_sure(&self) -> Known<T> {
         if self.exact && self.item.is_none() { self.known.clone() } else { Known::Unknown }

@@ -7,13 +7,12 @@ use super::Shared;
 use super::attempt::{Attempt, Base, Doubt, Doubts, Met as Theirs};
 use super::outgoing::operation;
 use super::slot::{Change, Known};
-use super::touched::has;
 use super::turn::Turn;
 use crate::breaks::broken;
 use crate::codec::tree::parse_item;
 use crate::codec::{Decoded, decode, same_items};
 use crate::error::{BoxError, Error, ErrorKind};
-use crate::guard::{Merge, Mode, OnConflict, Resolution, beneath, conflict, is_own};
+use crate::guard::{Merge, Mode, OnConflict, Resolution, beneath, conflict, has_name, is_own};
 use crate::key::Key;
 use crate::record::Record;
 use crate::store::{Operation, Outcome};
@@ -141,7 +140,7 @@ impl<T: Record> Shared<T> {
         let known = known.as_deref().map(|item| self.fields(item, key)).transpose()?;
         let (mut mine, theirs) = (self.fields(mine, key)?, self.fields(theirs, key)?);
         // What is only added to is added to what others stored.
-        let is_set = |name: &str| has(&flown, name) || !touched.is_added(name);
+        let is_set = |name: &str| has_name(&flown, name) || !touched.is_added(name);
         mine.retain(|(name, _)| is_set(name));
         let changed: Vec<&str> =
             attempt.changed.iter().map(|name| &**name).filter(|name| is_set(name)).collect();

@@ -246,9 +246,7 @@ impl<T: Record> Shared<T> {
         let mut locked = self.slots.lock(key.as_bytes());
         let slot = locked.find(key.as_bytes())?;
         let unsaved = slot.unsaved.as_ref()?;
-        let frozen = unsaved.deltas.as_ref().and_then(|deltas| deltas.frozen.as_ref());
-        let doubtful = frozen.is_some_and(|frozen| frozen.doubt || frozen.flying);
-        let outcome = if unsaved.doubt || unsaved.flight.is_some() || doubtful {
+        let outcome = if unsaved.is_in_doubt() || slot.is_flying() {
             Outcome::OutcomeUnknown
         } else {
             Outcome::NotWritten

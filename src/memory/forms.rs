@@ -3,10 +3,11 @@
 use super::Shared;
 use super::increment::{Before, overflowed};
 use super::slot::Known;
-use super::touched::{Names, has};
+use super::touched::Names;
 use crate::codec::key_json;
 use crate::codec::tree::{Fields, field};
 use crate::error::Error;
+use crate::guard::has_name;
 use crate::key::Key;
 use crate::record::Record;
 use crate::sums::{Sums, number_of};
@@ -62,7 +63,7 @@ impl<T: Record> Shared<T> {
         let (mut added, mut unset) = (Names::new(), Names::new());
         for name in sums.names().filter(|name| !before.touched.is_changed(name)) {
             let is_shown = field(&sides.shown, name).is_some();
-            let is_flown = has(&before.flown, name);
+            let is_flown = has_name(&before.flown, name);
             if is_added(name) || sides.is_only_added(name, is_absent) {
                 added.push(name.into());
                 unset.extend((!is_shown && !is_flown).then(|| name.into()));

@@ -6,14 +6,14 @@ use super::attempt::Base;
 use super::delta::Frozen;
 use super::room::Need;
 use super::slot::{Change, Incremented, Known};
-use super::touched::{Names, Touched, has};
+use super::touched::{Names, Touched};
 use super::{MemoryTable, Shared};
 use crate::breaks::broken;
 use crate::codec::tree::{parse_item, same_field};
 use crate::codec::{Decoded, decode_again, encode, key_json};
 use crate::condition::{Field, Numeric, Summand};
 use crate::error::{Error, ErrorKind};
-use crate::guard::Mode;
+use crate::guard::{Mode, has_name};
 use crate::key::{Key, KeyLookup};
 use crate::record::Record;
 use crate::sums::{Overflow, Sums, summand};
@@ -189,7 +189,7 @@ impl<T: Record> Shared<T> {
             }
             let waiting = before.waiting.plus(sums).map_err(overflowed)?;
             // Of what nobody set the record shows all that waits.
-            let is_unset = |name: &str| has(&forms.unset, name);
+            let is_unset = |name: &str| has_name(&forms.unset, name);
             let (all, _) = waiting.clone().partition(is_unset);
             let (_, more) = sums.clone().partition(is_unset);
             let shown = Self::shown(key, &before.now, &more.plus(&all).map_err(overflowed)?)?;

@@ -286,23 +286,22 @@ impl<T: Record> Shared<T> {
             return false;
         }
         let mut locked = self.slots.lock(key.as_bytes());
-        // Under the lock: who lets a slot go says so before it is gone.
-        if !self.scans.is_assumed() {
-            return false;
-        }
-        locked.find(key.as_bytes()).is_none_or(|slot| slot.is_unheard_of())
+        self.is_assumed(locked.find(key.as_bytes()).as_deref())
+    }
+
+    /// The same of a slot, under its lock: who lets one go says so before it is gone.
+    fn is_assumed(&self, slot: Option<&Slot<T>>) -> bool {
+        let is_assumed = self.options.assume_absent && self.scans.is_assumed();
+        is_assumed && slot.is_none_or(Slot::is_unheard_of)
     }
 
     /// Whether there is no record of a key, by what is known now.
     pub(super) fn counts_as_absent(&self, key: &Key, slot: &Slot<T>) -> bool {
-        let is_assumed = self.options.assume_absent && self.scans.is_assumed();
         match slot.now {
             Known::Absent => true,
             // It has expired, and is hidden.
             Known::Record(_) => self.options.clock.0.is_some(),
-            Known::Unknown => {
-                self.is_absent(key, Some(slot)) || (is_assumed && slot.is_unheard_of())
-            }
+            Known::Unknown => self.is_absent(key, Some(slot)) || self.is_assumed(Some(slot)),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::codec::{
     CodecError, EncodedItem, Kept, MAX_ITEM, decode_again, encode, key_json, same_items,
 };
 use crate::error::{Error, ErrorKind};
-use crate::guard::{self, Mode, Outgoing, Request, Stored};
+use crate::guard::{self, Mode, Outgoing, Request, Stored, has_name};
 use crate::key::Key;
 use crate::record::Record;
 use crate::store::Action;
@@ -398,7 +398,7 @@ fn with_version<T: Record>(now: &Known<T>, version: u64, mode: Mode) -> Known<T>
 /// The item as it is stored once these attributes are changed, where its type would write more; `None` if
 /// it would not.
 fn left_out<T: Record>(stored: &Fields<'_>, item: &Fields<'_>, changed: &[Box<str>]) -> Met {
-    let is_changed = |name: &str| changed.iter().any(|other| **other == *name);
+    let is_changed = |name: &str| has_name(changed, name);
     if is_changed(T::PARTITION_KEY) {
         // It is put as a whole.
         return None;

@@ -11,7 +11,6 @@ use super::attempt::Base;
 use super::room::{Mark, Need, Room};
 use super::slot::{Change, Incremented, Known, Slot};
 use super::unsaved::Outdated;
-
 use crate::breaks::broken;
 use crate::bugs::{Bug, has};
 use crate::guard::Mode;

@@ -349,6 +349,7 @@ impl<T: Record> Slot<T> {
     pub(crate) fn change(&mut self, change: Change<T>, seq: u64, table: Mode) -> bool {
         let size = change.size_with(self.kept.as_ref());
         let Change { now, beside, mode, diff, .. } = change;
+        let mode = self.mode_with(mode, table);
         let diff = diff.filter(|diff| self.compared().is_some_and(|now| diff.is_of(now)));
         let newly = self.become_unsaved(now, size, seq);
         let Some(unsaved) = &mut self.unsaved else { return newly };
@@ -356,11 +357,7 @@ impl<T: Record> Slot<T> {
         if !std::mem::replace(&mut unsaved.image, true) {
             unsaved.image_since = seq;
         }
-        unsaved.mode = mode.or(unsaved.mode);
-        if newly && unsaved.base.is_left_in_part(table) {
-            // A part of the item is not known, and stays.
-            unsaved.mode = unsaved.mode.or(Some(Mode::FieldWise));
-        }
+        unsaved.mode = mode;
         let field_wise = unsaved.mode.unwrap_or(table) == Mode::FieldWise;
         if !field_wise {
             // The record has what was added.
@@ -370,9 +367,8 @@ impl<T: Record> Slot<T> {
         {
             unsaved.touched.change(&diff);
         }
-        let is_moved = matches!(beside, Beside::Moved(_));
-        if is_moved || !(field_wise && matches!(self.now, Known::Record(_))) {
-            // The record has them, or is another one.
+        if !(field_wise && matches!(self.now, Known::Record(_))) {
+            // The record has them.
             unsaved.drop_waiting();
         }
         if let Beside::Moved(kept) = beside {
@@ -380,6 +376,7 @@ impl<T: Record> Slot<T> {
             self.kept = kept;
             unsaved.replace();
             unsaved.forget_touched();
+            unsaved.drop_waiting();
         }
         if matches!(self.now, Known::Absent) {
             unsaved.forget_touched();
@@ -393,6 +390,14 @@ impl<T: Record> Slot<T> {
             unsaved.base.replaced = true;
         }
         newly
+    }
+
+    /// How the record is to be written once a change says this, if not as the table's are.
+    pub(crate) fn mode_with(&self, given: Option<Mode>, table: Mode) -> Option<Mode> {
+        let is_part = self.outdated.as_ref().is_some_and(|it| it.base.partial);
+        // A part of the item is not known, and stays.
+        let by_fields = (is_part && table == Mode::Plain).then_some(Mode::FieldWise);
+        given.or_else(|| self.unsaved.as_ref()?.mode).or(by_fields)
     }
 
     /// The number of the change that is in flight.

@@ -7,19 +7,15 @@ use super::Shared;
 use super::slot::{Change, Known, Slot};
 use crate::codec::tree::{Fields, field, same_field};
 use crate::error::Error;
-use crate::guard::Mode;
+use crate::guard::{Mode, has_name};
 use crate::key::Key;
 use crate::record::Record;
 
 /// Names of attributes, few.
 pub(crate) type Names = Vec<Box<str>>;
 
-pub(crate) fn has(names: &[Box<str>], name: &str) -> bool {
-    names.iter().any(|other| **other == *name)
-}
-
 fn insert(names: &mut Names, name: &str) {
-    if !has(names, name) {
+    if !has_name(names, name) {
         names.push(name.into());
     }
 }
@@ -42,11 +38,11 @@ pub(crate) struct Touched {
 
 impl Touched {
     pub(crate) fn is_added(&self, name: &str) -> bool {
-        has(&self.added, name) && !self.is_changed(name)
+        has_name(&self.added, name) && !self.is_changed(name)
     }
 
     pub(crate) fn is_changed(&self, name: &str) -> bool {
-        has(&self.changed, name)
+        has_name(&self.changed, name)
     }
 
     pub(crate) fn has_added(&self) -> bool {
@@ -106,13 +102,10 @@ impl<T> Diff<T> {
 impl<T: Record> Slot<T> {
     /// What is known now, if it must be told what a change makes of it.
     pub(crate) fn to_compare(&self, change: &Change<T>, table: Mode) -> Option<Arc<T>> {
-        let unsaved = self.unsaved.as_ref();
+        let unsaved = self.unsaved.as_ref().map(|unsaved| &unsaved.base);
         let outdated = self.outdated.as_ref().map(|outdated| &outdated.base);
-        let base = unsaved.map(|unsaved| &unsaved.base).or(outdated)?;
-        let given = change.mode.or_else(|| unsaved?.mode);
-        let by_fields =
-            (unsaved.is_none() && base.is_left_in_part(table)).then_some(Mode::FieldWise);
-        let mode = given.or(by_fields).unwrap_or(table);
+        let base = unsaved.or(outdated)?;
+        let mode = self.mode_with(change.mode, table).unwrap_or(table);
         if mode != Mode::FieldWise || base.is_whole() || change.is_moved() {
             return None;
         }

@@ -56,6 +56,8 @@ struct Unsaved {
     item: Item,
     /// A change took the label away.
     taken: bool,
+    /// A change made the count another one, not only added to it.
+    set: bool,
     /// How it is written, if not as the others.
     by_call: Option<Writing>,
     waiting: i64,
@@ -261,6 +263,7 @@ impl Oracle {
             image: false,
             item: Item::Kept,
             taken: false,
+            set: false,
             by_call: None,
             waiting: 0,
             first,
@@ -274,15 +277,20 @@ impl Oracle {
 
     /// A call that says how the record is written until it is saved.
     pub(super) fn put_by(&mut self, at: At, new: Thing, writing: Option<Writing>) {
-        let had_label = matches!(self.known(at), Known::There(thing) if thing.label != 0);
+        let (had_label, had_other_count) = match self.known(at) {
+            Known::There(now) => (now.label != 0, now.count != new.count),
+            _ => (false, false),
+        };
         let unsaved = self.change(at);
         unsaved.image = true;
         unsaved.by_call = writing.or(unsaved.by_call);
         if self.goes_alone(at) {
-            self.change(at).taken |= had_label && new.label == 0;
+            let unsaved = self.change(at);
+            unsaved.taken |= had_label && new.label == 0;
+            unsaved.set |= had_other_count;
         } else {
             let unsaved = self.change(at);
-            (unsaved.waiting, unsaved.taken) = (0, false);
+            (unsaved.waiting, unsaved.taken, unsaved.set) = (0, false, false);
         }
         self.known.insert(at, Known::There(new));
     }
@@ -330,7 +338,7 @@ impl Oracle {
     pub(super) fn delete(&mut self, at: At) {
         let unsaved = self.change(at);
         unsaved.item = unsaved.item.max(Item::Deleted);
-        (unsaved.image, unsaved.taken, unsaved.waiting) = (true, false, 0);
+        (unsaved.image, unsaved.taken, unsaved.set, unsaved.waiting) = (true, false, false, 0);
         self.known.insert(at, Known::Absent);
     }
 

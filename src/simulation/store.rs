@@ -193,7 +193,7 @@ impl State {
                 Some(updated(&single.expressions, json, &stored))
             }
         };
-        let returned = item.clone().filter(|_| single.returns == Returns::New);
+        let returned = item.as_ref().filter(|_| single.returns == Returns::New).cloned();
         self.set(table, key, item);
         Done::Written { capacity: 1.0, item: returned }
     }

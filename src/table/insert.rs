@@ -39,21 +39,17 @@ impl<T: Record> Table<T> {
     ///
     /// Dropped, the record may be written or not.
     pub async fn insert(&self, record: &T) -> Result<T, Error> {
+        let key = self.key_of(record)?;
         let written = Writing::of_new(self, record.clone())?.write().await;
         let written = written.map_err(|error| match error.kind() {
-            ErrorKind::Conflict => self.is_there(record),
+            ErrorKind::Conflict => {
+                let text = "there is an item of this key already";
+                let error = Error::new(ErrorKind::Conflict, text).during("insert").on_key(&key);
+                self.place(error).advise("`put` replaces it")
+            }
             _ => error,
         })?;
         // Only a merge deletes.
         Ok(written.unwrap_or_else(|| record.clone()))
-    }
-
-    fn is_there(&self, record: &T) -> Error {
-        let error = Error::new(ErrorKind::Conflict, "there is an item of this key already");
-        let error = self.place(error.during("insert")).advise("`put` replaces it");
-        match self.key_of(record) {
-            Ok(key) => error.on_key(&key),
-            Err(_) => error,
-        }
     }
 }

@@ -426,7 +426,7 @@ impl<T: Record> Prepared<T> {
     }
 }
 
-fn table_keys<T: Record>() -> Vec<&'static str> {
+pub(super) fn table_keys<T: Record>() -> Vec<&'static str> {
     std::iter::once(T::PARTITION_KEY).chain(T::SORT_KEY).collect()
 }
 

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use serde::Serialize;
 
 use super::Table;
+use super::read::table_keys;
 use super::sending::{Sending, Sent};
 use crate::codec::key_json;
 use crate::condition::{Condition, Field, List, Numeric, Operand, Summand, Updates};
@@ -194,9 +195,9 @@ impl<T: Record> Update<'_, T> {
     }
 
     /// Changes nothing unless there is an item.
-    pub const fn existing(mut self) -> Self {
+    pub fn existing(mut self) -> Self {
         self.existing = true;
-        self
+        self.condition(Field::<()>::named(T::PARTITION_KEY).exists())
     }
 
     fn with(mut self, change: impl FnOnce(&mut Updates) -> Result<(), Error>) -> Self {
@@ -237,19 +238,13 @@ impl<T: Record> Update<'_, T> {
             return Err(error.advise("say what is to be changed"));
         }
         updates.check::<T>()?;
-        let there = self.existing.then(|| Field::<()>::named(T::PARTITION_KEY).exists());
-        let condition = match (self.condition, there) {
-            (Some(condition), Some(there)) => Some(there.and(condition)),
-            (condition, there) => condition.or(there),
-        };
-        if let Some(condition) = &condition {
-            let keys: Vec<&str> = [T::PARTITION_KEY].into_iter().chain(T::SORT_KEY).collect();
-            condition.check_keys(&keys)?;
+        if let Some(condition) = &self.condition {
+            condition.check_keys(&table_keys::<T>())?;
         }
-        let expressions = updates.rendered(condition.as_ref(), T::VERSION)?;
+        let is_repeatable = updates.is_repeatable() && T::VERSION.is_none();
+        let expressions = updates.rendered(self.condition.as_ref(), T::VERSION)?;
         let size = key.size(T::PARTITION_KEY, T::SORT_KEY) + expressions.values.len();
         let form = Form::Update(key_json::<T>(key));
-        let is_repeatable = updates.is_repeatable() && T::VERSION.is_none();
         Ok((Single { form, expressions, size, returns: Returns::New }, is_repeatable))
     }
 }

@@ -1,5 +1,6 @@
 //! Field-wise writes: the attributes that changed, and no others.
 
+mod amounts;
 mod awaited;
 mod converted;
 mod forms;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::support::{Fault, Gate, Stage};
 
 const UPDATE: &str = "UpdateItem";
+const ADD: &str = "TransactWriteItems";
 
 #[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[record(table = "accounts")]
@@ -375,7 +377,7 @@ async fn an_attribute_that_is_set_has_the_increments_from_before() {
         memory.update(1, |account| account.email.push('x')).await.unwrap();
         let report = memory.flush().await.unwrap();
         assert_eq!((report.written, memory.unsaved().len()), (1, 0));
-        assert_eq!(stage.faults.count("TransactWriteItems"), 0, "it is in the update");
+        assert_eq!(stage.faults.count(ADD), 0, "it is in the update");
         assert_eq!(stage.truth.get_consistent(1).await.unwrap().unwrap().logins, 3);
         set(&stage, "logins", number(3)).await;
     }
@@ -534,7 +536,7 @@ async fn what_the_type_adds_when_it_writes_is_no_change() {
 async fn a_record_is_known_as_a_whole_after_its_increments_and_an_update() {
     let (stage, memory) = loaded().await;
     memory.increment(1, Account::FIELDS.logins, 2).await.unwrap();
-    let gate = stage.faults.hold_next("TransactWriteItems");
+    let gate = stage.faults.hold_next(ADD);
     let (flushed, ()) = tokio::join!(memory.flush(), async {
         gate.reached().await;
         memory.update(1, |account| account.note = Some("new".into())).await.unwrap();
@@ -635,7 +637,7 @@ async fn what_is_known_of_the_item_has_the_increments_that_landed_meanwhile() {
     memory.reset().await.unwrap();
     memory.get(1).await.unwrap().unwrap();
     memory.increment(1, Account::FIELDS.logins, 2).await.unwrap();
-    let gate = stage.faults.hold_next("TransactWriteItems");
+    let gate = stage.faults.hold_next(ADD);
     let (flushed, ()) = tokio::join!(memory.flush(), async {
         gate.reached().await;
         memory.update_existing(1, |_| {}).await.unwrap();

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use memory_table::{ErrorKind, Field, Record, Set, attribute};
 use serde::{Deserialize, Serialize};
 
-use crate::support::{Fault, Stage};
+use crate::support::{Draft, Fault, Stage};
 
 const UPDATE: &str = "UpdateItem";
 
@@ -242,18 +242,6 @@ async fn an_item_that_does_not_fit_once_it_is_updated_is_an_error_that_says_so()
     let error = stage.table.update(KEY).set(title, 7).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidItem);
     assert!(error.to_string().contains("the item was updated"), "{error}");
-}
-
-#[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[record(table = "drafts")]
-struct Draft {
-    #[record(partition_key)]
-    id: u32,
-    #[record(version)]
-    #[serde(default)]
-    version: u64,
-    #[serde(default)]
-    text: String,
 }
 
 #[tokio::test]

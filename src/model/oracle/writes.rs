@@ -105,7 +105,7 @@ impl Oracle {
                 (Some(new), false)
             }
             (Known::Absent, Some(theirs)) => {
-                let alone = waiting != 0 && now.count == waiting;
+                let alone = waiting != 0 && now.count == waiting && !unsaved.set;
                 let count = if alone { theirs.count + waiting } else { now.count };
                 let new = Thing { count, ..over(now, theirs, unsaved.taken) };
                 let is_met = !alone && new == *theirs;

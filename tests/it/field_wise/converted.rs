@@ -6,10 +6,8 @@ use memory_table::aws_sdk_dynamodb::types::AttributeValue;
 use memory_table::{Guard, MemoryTableBuilder, OnConflict, Record};
 use serde::{Deserialize, Serialize};
 
-use super::{number, set, store, text};
+use super::{ADD, number, set, store, text};
 use crate::support::Stage;
-
-const ADD: &str = "TransactWriteItems";
 
 const fn seven() -> u32 {
     7

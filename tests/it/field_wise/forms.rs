@@ -4,7 +4,7 @@ use memory_table::aws_sdk_dynamodb::types::AttributeValue;
 use memory_table::{Guard, MemoryTable, MemoryTableBuilder, OnConflict, Record};
 use serde::{Deserialize, Serialize};
 
-use super::{UPDATE, number, set, store};
+use super::{ADD, UPDATE, number, set, store};
 use crate::support::{Fault, Stage};
 
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -124,7 +124,7 @@ async fn what_turns_out_to_be_stored_is_known_as_it_is_stored() {
         let memory = built(stage.builder()).build().unwrap();
         assert_eq!(memory.get(1).await.unwrap(), None);
         memory.increment(1, Form::FIELDS.n, 5).await.unwrap();
-        let gate = stage.faults.hold_next("TransactWriteItems");
+        let gate = stage.faults.hold_next(ADD);
         let (flushed, ()) = tokio::join!(memory.flush(), async {
             gate.reached().await;
             memory.update_existing(1, |_| {}).await.unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use memory_table::{MemoryTable, Record, Resolution};
 use serde::{Deserialize, Serialize};
 
-use super::UPDATE;
+use super::{ADD, UPDATE};
 use crate::support::{Fault, Gate, Stage};
 
 /// All of its attributes must be there.
@@ -36,7 +36,7 @@ async fn sold_twice(sold: u32) -> (Stage<Seat>, MemoryTable<Seat>) {
 async fn an_item_is_made_whole_and_its_increments_go_behind_it() {
     for (sold, requests) in [(0, 2), (5, 1)] {
         let (stage, memory) = sold_twice(sold).await;
-        let made = stage.faults.hold_next("TransactWriteItems");
+        let made = stage.faults.hold_next(ADD);
         let flushed = async {
             let report = memory.flush().await.unwrap();
             assert_eq!((report.written, report.requests), (1, requests));
@@ -120,7 +120,7 @@ async fn the_same_item_made_by_two_has_the_increments_of_both() {
     assert_eq!(other.get(1).await.unwrap(), None);
     other.put(seat("ours", 0)).await.unwrap();
     other.increment(1, Seat::FIELDS.sold, 5).await.unwrap();
-    let gate = stage.faults.hold_next("TransactWriteItems");
+    let gate = stage.faults.hold_next(ADD);
     let truth = &stage.truth;
     let (made, ()) = tokio::join!(one.flush(), async {
         gate.reached().await;
@@ -138,7 +138,7 @@ async fn the_same_item_made_by_two_has_the_increments_of_both() {
 async fn a_change_behind_increments_of_a_partly_known_item_leaves_the_rest() {
     let (stage, memory) = sold_twice(0).await;
     stage.truth.put(&seat("theirs", 40)).await.unwrap();
-    let gate = stage.faults.hold_next("TransactWriteItems");
+    let gate = stage.faults.hold_next(ADD);
     let (flushed, ()) = tokio::join!(memory.flush(), async {
         gate.reached().await;
         memory.update_existing(1, |seat| seat.holder = "again".into()).await.unwrap();

@@ -7,33 +7,9 @@ use std::time::Duration;
 use memory_table::{MemoryTable, Record};
 use serde::{Deserialize, Serialize};
 
-use super::{Amount, UPDATE};
-use crate::support::{Fault, Gate, Stage};
-
-fn amount(wins: Option<u32>) -> Amount {
-    Amount { id: 1, wins, exact: 1.into() }
-}
-
-async fn opened() -> (Stage<Amount>, MemoryTable<Amount>) {
-    let stage = Stage::<Amount>::new().await;
-    let memory = stage.builder().field_wise().build().unwrap();
-    (stage, memory)
-}
-
-/// Ten wins are stored, and nothing is read.
-async fn stored_ten() -> (Stage<Amount>, MemoryTable<Amount>) {
-    let (stage, memory) = opened().await;
-    stage.truth.put(&amount(Some(10))).await.unwrap();
-    (stage, memory)
-}
-
-async fn add(memory: &MemoryTable<Amount>, by: i64) {
-    memory.increment(1, Amount::FIELDS.wins, by).await.unwrap();
-}
-
-async fn assign(memory: &MemoryTable<Amount>, wins: Option<u32>) {
-    memory.update_existing(1, |it| it.wins = wins).await.unwrap();
-}
+use super::amounts::{add, amount, assign, flush_during, opened, stored, stored_ten};
+use super::{ADD, Amount, UPDATE};
+use crate::support::{Fault, Stage};
 
 async fn shown(memory: &MemoryTable<Amount>) -> Option<u32> {
     memory.get(1).await.unwrap().expect("a record").wins
@@ -43,7 +19,7 @@ async fn shown(memory: &MemoryTable<Amount>) -> Option<u32> {
 async fn flushed(stage: &Stage<Amount>, memory: &MemoryTable<Amount>) -> Option<u32> {
     assert_eq!(memory.flush().await.unwrap().failed.len(), 0);
     assert!(memory.unsaved().is_empty());
-    stage.truth.get_consistent(1).await.unwrap().expect("an item").wins
+    stored(stage).await.wins
 }
 
 /// The update is refused for now, lost, or done; what runs meanwhile comes after it.
@@ -81,14 +57,10 @@ async fn what_is_set_to_the_sum_is_set() {
         memory.put(amount(None)).await.unwrap();
         add(&memory, 5).await;
         assign(&memory, Some(7)).await;
-        let gate = Gate::new();
-        stage.faults.next(UPDATE, fault.held_at(&gate));
-        let (flush, ()) = tokio::join!(memory.flush(), async {
-            gate.reached().await;
+        flush_during((&stage, &memory), UPDATE, fault, async {
             assign(&memory, Some(5)).await;
-            gate.open();
-        });
-        assert_eq!(flush.unwrap().failed.len(), 0);
+        })
+        .await;
         assert_eq!(flushed(&stage, &memory).await, Some(5));
     }
 }
@@ -100,16 +72,12 @@ async fn what_is_taken_away_again_during_the_flight_is_taken_away() {
         memory.put(amount(None)).await.unwrap();
         add(&memory, 5).await;
         assign(&memory, None).await;
-        let gate = Gate::new();
-        stage.faults.next(UPDATE, fault.held_at(&gate));
-        let (flush, ()) = tokio::join!(memory.flush(), async {
-            gate.reached().await;
+        flush_during((&stage, &memory), UPDATE, fault, async {
             add(&memory, 3).await;
             assert_eq!(shown(&memory).await, Some(3));
             assign(&memory, None).await;
-            gate.open();
-        });
-        assert_eq!(flush.unwrap().failed.len(), 0);
+        })
+        .await;
         assert_eq!(flushed(&stage, &memory).await, None);
     }
 }
@@ -121,16 +89,12 @@ async fn what_is_added_while_it_is_taken_away_is_all_there_is() {
         memory.put(amount(None)).await.unwrap();
         add(&memory, 5).await;
         assign(&memory, None).await;
-        let gate = Gate::new();
-        stage.faults.next(UPDATE, fault.held_at(&gate));
-        let (flush, ()) = tokio::join!(memory.flush(), async {
-            gate.reached().await;
+        flush_during((&stage, &memory), UPDATE, fault, async {
             add(&memory, 2).await;
             add(&memory, 1).await;
             assert_eq!(shown(&memory).await, Some(3));
-            gate.open();
-        });
-        assert_eq!(flush.unwrap().failed.len(), 0);
+        })
+        .await;
         assert_eq!(flushed(&stage, &memory).await, Some(3));
         assert_eq!(shown(&memory).await, Some(3));
     }
@@ -144,16 +108,13 @@ async fn what_is_added_behind_a_removal_is_added_to_what_others_set_since() {
         memory.put(amount(None)).await.unwrap();
         add(&memory, 5).await;
         assign(&memory, None).await;
-        let gate = stage.faults.hold_next(UPDATE);
-        let (flush, ()) = tokio::join!(memory.flush(), async {
-            gate.reached().await;
+        flush_during((&stage, &memory), UPDATE, Fault::none(), async {
             add(&memory, 3).await;
             if with_a_change {
                 memory.update_existing(1, |it| it.exact = 2.into()).await.unwrap();
             }
-            gate.open();
-        });
-        assert_eq!(flush.unwrap().failed.len(), 0);
+        })
+        .await;
         stage.truth.put(&amount(Some(20))).await.unwrap();
         assert_eq!(flushed(&stage, &memory).await, Some(23), "with a change: {with_a_change}");
     }
@@ -210,16 +171,12 @@ async fn what_is_added_during_the_flight_that_takes_it_away_is_not_added_to_what
             assert_eq!(memory.get(1).await.unwrap(), None);
             memory.put(amount(None)).await.unwrap();
             run(&memory, &[Add(5), Set(set)]).await;
-            let gate = Gate::new();
             let fault = if is_refused { Fault::throttled() } else { Fault::none() };
-            stage.faults.next(UPDATE, fault.held_at(&gate));
-            let (flush, ()) = tokio::join!(memory.flush(), async {
-                gate.reached().await;
+            flush_during((&stage, &memory), UPDATE, fault, async {
                 stage.truth.put(&amount(Some(10))).await.unwrap();
                 add(&memory, 3).await;
-                gate.open();
-            });
-            assert_eq!(flush.unwrap().failed.len(), 0);
+            })
+            .await;
             let stored = flushed(&stage, &memory).await;
             assert_eq!(stored, Some(3), "set to {set:?}, refused: {is_refused}");
         }
@@ -239,14 +196,10 @@ async fn what_is_set_while_the_sum_is_on_its_way_is_set() {
             let (stage, memory) = stored_ten().await;
             memory.put(amount(None)).await.unwrap();
             add(&memory, 5).await;
-            let gate = Gate::new();
-            stage.faults.next("TransactWriteItems", fault.held_at(&gate));
-            let (flush, ()) = tokio::join!(memory.flush(), async {
-                gate.reached().await;
+            flush_during((&stage, &memory), ADD, fault, async {
                 run(&memory, steps).await;
-                gate.open();
-            });
-            assert_eq!(flush.unwrap().failed.len(), 0);
+            })
+            .await;
             assert_eq!(flushed(&stage, &memory).await, Some(expected), "{steps:?}");
         }
     }
@@ -265,14 +218,12 @@ async fn what_is_added_behind_a_delete_is_added_to_what_others_made() {
         let (stage, memory) = stored_ten().await;
         assert_eq!(shown(&memory).await, Some(10));
         memory.delete(1).await.unwrap();
-        let gate = stage.faults.hold_next("BatchWriteItem");
-        let (flush, ()) = tokio::join!(memory.flush(), async {
-            gate.reached().await;
+        flush_during((&stage, &memory), "BatchWriteItem", Fault::none(), async {
             memory.put(amount(None)).await.unwrap();
             run(&memory, steps).await;
-            gate.open();
-        });
-        assert_eq!(flush.unwrap().deleted, 1);
+        })
+        .await;
+        assert_eq!(stage.truth.get_consistent(1).await.unwrap(), None);
         stage.truth.put(&amount(Some(10))).await.unwrap();
         assert_eq!(flushed(&stage, &memory).await, expected, "{steps:?}");
     }
@@ -365,15 +316,11 @@ async fn a_sum_from_before_a_delete_does_not_come_back() {
     let (stage, memory) = stored_ten().await;
     assert_eq!(shown(&memory).await, Some(10));
     add(&memory, 5).await;
-    let gate = Gate::new();
-    stage.faults.next("TransactWriteItems", Fault::throttled().held_at(&gate));
-    let (flush, ()) = tokio::join!(memory.flush(), async {
-        gate.reached().await;
+    flush_during((&stage, &memory), ADD, Fault::throttled(), async {
         memory.delete(1).await.unwrap();
         memory.put(amount(None)).await.unwrap();
-        gate.open();
-    });
-    assert_eq!(flush.unwrap().failed.len(), 0);
+    })
+    .await;
     add(&memory, 3).await;
     assert_eq!(shown(&memory).await, Some(3));
     assert_eq!(flushed(&stage, &memory).await, Some(3));

@@ -1,27 +1,8 @@
 //! Attributes that are added to and that the record, never read, does not set.
 
-use memory_table::MemoryTable;
-
-use super::{Amount, UPDATE};
-use crate::support::{Fault, Gate, Stage};
-
-const ADD: &str = "TransactWriteItems";
-
-fn amount(wins: Option<u32>) -> Amount {
-    Amount { id: 1, wins, exact: 1.into() }
-}
-
-/// Ten wins are stored, and nothing is read.
-async fn stored_ten() -> (Stage<Amount>, MemoryTable<Amount>) {
-    let stage = Stage::<Amount>::new().await;
-    stage.truth.put(&amount(Some(10))).await.unwrap();
-    let memory = stage.builder().field_wise().build().unwrap();
-    (stage, memory)
-}
-
-async fn stored(stage: &Stage<Amount>) -> Amount {
-    stage.truth.get_consistent(1).await.unwrap().expect("an item")
-}
+use super::amounts::{add, amount, assign, flush_during, stored, stored_ten};
+use super::{ADD, Amount, UPDATE};
+use crate::support::{Fault, Stage};
 
 #[tokio::test]
 async fn what_is_not_set_is_added_to_what_is_stored() {
@@ -56,13 +37,10 @@ async fn what_is_not_set_is_added_though_the_record_changes_meanwhile() {
             if !shown {
                 memory.put(amount(None)).await.unwrap();
             }
-            let gate = stage.faults.hold_next(held);
-            let (flushed, ()) = tokio::join!(memory.flush(), async {
-                gate.reached().await;
+            flush_during((&stage, &memory), held, Fault::none(), async {
                 memory.update_existing(1, |it| it.exact = 2.into()).await.unwrap();
-                gate.open();
-            });
-            assert_eq!(flushed.unwrap().failed.len(), 0);
+            })
+            .await;
             assert_eq!(memory.flush().await.unwrap().failed.len(), 0);
             let expected = Amount { exact: 2.into(), ..amount(Some(15)) };
             assert_eq!(stored(&stage).await, expected, "shown: {shown}, held: {held}");
@@ -90,24 +68,13 @@ async fn what_was_taken_away_is_written_once() {
     memory.increment(1, Amount::FIELDS.wins, 5).await.unwrap();
     memory.increment(1, Amount::FIELDS.exact, 1).await.unwrap();
     memory.update_existing(1, |it| it.wins = None).await.unwrap();
-    let gate = stage.faults.hold_next(UPDATE);
-    let (flushed, ()) = tokio::join!(memory.flush(), async {
-        gate.reached().await;
+    flush_during((&stage, &memory), UPDATE, Fault::none(), async {
         memory.increment(1, Amount::FIELDS.exact, 1).await.unwrap();
-        gate.open();
-    });
-    assert_eq!(flushed.unwrap().failed.len(), 0);
+    })
+    .await;
     stage.truth.put(&Amount { exact: 2.into(), ..amount(Some(9)) }).await.unwrap();
     assert_eq!(memory.flush().await.unwrap().failed.len(), 0);
     assert_eq!(stored(&stage).await.wins, Some(9));
-}
-
-async fn add(memory: &MemoryTable<Amount>, by: u32) {
-    memory.increment(1, Amount::FIELDS.wins, by).await.unwrap();
-}
-
-async fn assign(memory: &MemoryTable<Amount>, wins: Option<u32>) {
-    memory.update_existing(1, |it| it.wins = wins).await.unwrap();
 }
 
 #[tokio::test]
@@ -133,15 +100,11 @@ async fn what_is_added_behind_increments_in_flight_is_added() {
     for fault in [Fault::none(), Fault::throttled()] {
         let (stage, memory) = stored_ten().await;
         add(&memory, 5).await;
-        let gate = Gate::new();
-        stage.faults.next(ADD, fault.held_at(&gate));
-        let (flushed, ()) = tokio::join!(memory.flush(), async {
-            gate.reached().await;
+        flush_during((&stage, &memory), ADD, fault, async {
             memory.put(amount(None)).await.unwrap();
             add(&memory, 3).await;
-            gate.open();
-        });
-        assert_eq!(flushed.unwrap().failed.len(), 0);
+        })
+        .await;
         assert_eq!(memory.flush().await.unwrap().failed.len(), 0);
         assert_eq!(stored(&stage).await.wins, Some(18));
         assert_eq!(memory.get(1).await.unwrap().unwrap().wins, Some(18));
@@ -155,14 +118,10 @@ async fn what_was_set_is_set_again_with_what_is_added_meanwhile() {
     memory.put(amount(None)).await.unwrap();
     add(&memory, 5).await;
     assign(&memory, Some(0)).await;
-    let gate = Gate::new();
-    stage.faults.next(UPDATE, Fault::throttled().held_at(&gate));
-    let (flushed, ()) = tokio::join!(memory.flush(), async {
-        gate.reached().await;
+    flush_during((&stage, &memory), UPDATE, Fault::throttled(), async {
         add(&memory, 3).await;
-        gate.open();
-    });
-    assert_eq!(flushed.unwrap().failed.len(), 0);
+    })
+    .await;
     assert_eq!(memory.flush().await.unwrap().failed.len(), 0);
     assert_eq!(stored(&stage).await.wins, Some(3));
 }
@@ -182,14 +141,11 @@ async fn what_is_taken_away_is_taken_away_though_an_answer_is_lost() {
 async fn what_is_added_and_taken_away_during_a_flight_is_taken_away() {
     let (stage, memory) = stored_ten().await;
     memory.put(amount(None)).await.unwrap();
-    let gate = stage.faults.hold_next(UPDATE);
-    let (flushed, ()) = tokio::join!(memory.flush(), async {
-        gate.reached().await;
+    flush_during((&stage, &memory), UPDATE, Fault::none(), async {
         add(&memory, 5).await;
         assign(&memory, None).await;
-        gate.open();
-    });
-    assert_eq!(flushed.unwrap().failed.len(), 0);
+    })
+    .await;
     assert_eq!(memory.flush().await.unwrap().failed.len(), 0);
     assert_eq!(stored(&stage).await.wins, None);
 }
