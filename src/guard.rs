@@ -19,9 +19,10 @@ use crate::key::Key;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Guard {
-    /// Every attribute that was loaded, also those that the record's type does not know. What others
-    /// added meanwhile is no conflict, and stays. For items of up to 150 attributes, which is what an
-    /// expression of DynamoDB's holds.
+    /// Every attribute that was loaded, also those that the record's type does not know, and the absence
+    /// of those that it [knows](crate::Record::ATTRIBUTES) and that were not there. What others added
+    /// beside that is no conflict, and stays. For items of up to 150 attributes, of which 100 may be
+    /// absent, which is what an expression of DynamoDB's holds.
     Item,
     /// The attributes that change, so that two writers of different ones both win.
     Fields,

@@ -119,9 +119,9 @@ pub use retry::RetryPolicy;
 pub use spec::{IndexProjection, IndexSpec, KeySpec, TableSpec};
 pub use store::{Operation, Outcome};
 pub use table::{
-    BadItems, BatchGet, BatchWrite, Cached, CreateIfMissing, Cursor, Found, IndexShape, IndexTable,
-    Page, PutGuarded, Query, Scan, Selectable, Selected, Shape, SortKey, Table, Unselected, Update,
-    Whole,
+    BadItems, BatchGet, BatchWrite, Cached, CreateIfMissing, Cursor, DeleteGuarded, Followed,
+    Found, IndexShape, IndexTable, Page, PutGuarded, Query, Save, Scan, Selectable, Selected,
+    Shape, SortKey, Table, Tracked, Unselected, Update, Whole,
 };
 pub use types::{Attributes, Instant, InstantType, Number, Set, instant, set};
 pub use write::{Failed, FlushError, FlushReport};

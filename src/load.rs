@@ -24,16 +24,26 @@ pub(crate) fn wanted<T: Record>(key: &Key) -> Wanted {
     Wanted { key: key.clone(), json: key_json::<T>(key) }
 }
 
+/// Reads one item, as JSON.
+pub(crate) async fn get_json<T: Record>(
+    link: &Link,
+    key: &Key,
+    consistent: bool,
+) -> Result<Option<Vec<u8>>, Error> {
+    let wanted = wanted::<T>(key);
+    let item = link.read("GetItem", || link.store.get(&link.table, &wanted, consistent)).await;
+    let item = item.map_err(|error| error.on_key(key))?;
+    Counters::add(&link.counters.items_read, usize::from(item.is_some()));
+    Ok(item)
+}
+
 /// Reads one item.
 pub(crate) async fn get<T: Record>(
     link: &Link,
     key: &Key,
     consistent: bool,
 ) -> Result<Option<Decoded<T>>, Error> {
-    let wanted = wanted::<T>(key);
-    let item = link.read("GetItem", || link.store.get(&link.table, &wanted, consistent)).await;
-    let item = item.map_err(|error| error.on_key(key))?;
-    Counters::add(&link.counters.items_read, usize::from(item.is_some()));
+    let item = get_json::<T>(link, key, consistent).await?;
     item.map(|json| read_item(link, &json)).transpose()
 }
 
@@ -42,10 +52,7 @@ pub(crate) async fn get_item<T: Record>(
     link: &Link,
     key: &Key,
 ) -> Result<Option<Attributes>, Error> {
-    let wanted = wanted::<T>(key);
-    let item = link.read("GetItem", || link.store.get(&link.table, &wanted, true)).await;
-    let item = item.map_err(|error| error.on_key(key))?;
-    Counters::add(&link.counters.items_read, usize::from(item.is_some()));
+    let item = get_json::<T>(link, key, true).await?;
     let unreadable = |why: CodecError| {
         Error::new(ErrorKind::InvalidItem, why.to_string()).on_table(&link.table.name).on_key(key)
     };

@@ -68,6 +68,10 @@ pub trait Record: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// Other names under which serde reads fields (`#[serde(alias)]`); an item that has one is
     /// written back without it, as the field has its own name then.
     const ALIASES: &'static [&'static str] = &[];
+    /// The names of the attributes that the type has a field for. Those that an item lacks must still
+    /// be absent for a write that [`Guard::Item`](crate::Guard::Item) guards. What is in a
+    /// `#[serde(flatten)]` has no name before there is a value.
+    const ATTRIBUTES: &'static [&'static str] = &[];
 
     /// The table's indexes that the record knows of.
     const INDEX_SPECS: &'static [IndexSpec] = &[];

@@ -9,8 +9,11 @@ mod insert;
 mod query;
 mod read;
 mod scan;
+mod save;
 mod sending;
+mod tracked;
 mod update;
+mod writing;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -25,9 +28,13 @@ pub(crate) use create::delete_named;
 pub use guarded::PutGuarded;
 pub use query::{IndexTable, Query, SortKey};
 pub use read::cursor::Cursor;
-pub use read::shape::{Cached, IndexShape, Selectable, Selected, Shape, Unselected, Whole};
+pub use read::shape::{
+    Cached, Followed, IndexShape, Selectable, Selected, Shape, Unselected, Whole,
+};
 pub use read::{BadItems, Page};
+pub use save::{DeleteGuarded, Save};
 pub use scan::Scan;
+pub use tracked::Tracked;
 pub use update::Update;
 
 pub(crate) use read::{

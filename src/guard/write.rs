@@ -124,11 +124,10 @@ impl<'a> Request<'a> {
         let expected = match (self.stored, self.mode) {
             (Stored::Item(item), Mode::Guarded(Guard::Version)) => {
                 let mut expected = seen_version::<T>(item);
-                let version = T::VERSION.filter(|version| field(item, version).is_none());
-                expected.extend(version.map(Expected::Absent));
+                lacking(&mut expected, item, T::VERSION.as_slice());
                 expected
             }
-            (Stored::Item(item), _) => seen::<T>(item, |_| true),
+            (Stored::Item(item), _) => whole::<T>(item),
             (Stored::Absent | Stored::Unknown { .. }, _) => {
                 vec![Expected::Absent(T::PARTITION_KEY)]
             }
@@ -146,11 +145,11 @@ impl<'a> Request<'a> {
     ) -> Result<Outgoing, Error> {
         let mut expected = match guard {
             Guard::Version => seen_version::<T>(item),
-            Guard::Item | Guard::Fields => seen::<T>(item, |_| true),
+            Guard::Item | Guard::Fields => whole::<T>(item),
         };
         if guard != Guard::Version || version_of::<T>(item).is_none() {
-            let new = target.fields.iter().filter(|(name, _)| field(item, name).is_none());
-            expected.extend(new.map(|(name, _)| Expected::Absent(name)));
+            let new: Vec<&str> = target.fields.iter().map(|(name, _)| &**name).collect();
+            lacking(&mut expected, item, &new);
         }
         let form = Form::Put(target.item.clone());
         Self::single::<T>(form, &Changed::default(), &there::<T>(expected), target.item.size)
@@ -179,12 +178,11 @@ impl<'a> Request<'a> {
         let concerned: Vec<&str> = changed.names().chain(doubtful).collect();
         let mut expected = match guard {
             Guard::Version => seen_version::<T>(item),
-            Guard::Item => seen::<T>(item, |_| true),
+            Guard::Item => whole::<T>(item),
             Guard::Fields => seen::<T>(item, |name| concerned.contains(&name)),
         };
         if guard != Guard::Version || version_of::<T>(item).is_none() {
-            let added = concerned.iter().filter(|name| field(item, name).is_none());
-            expected.extend(added.map(|name| Expected::Absent(name)));
+            lacking(&mut expected, item, &concerned);
         }
         let concerned = concerned.into_iter().map(Box::from).collect();
         let form = Form::Update(key_json::<T>(self.key));
@@ -339,11 +337,27 @@ fn seen<'a, T: Record>(item: &'a Fields<'a>, of: impl Fn(&str) -> bool) -> Vec<E
     seen.map(|(name, value)| Expected::Is(name, value)).collect()
 }
 
+/// The item is to be as it was, as far as the type knows it and as it was seen.
+fn whole<'a, T: Record>(item: &'a Fields<'a>) -> Vec<Expected<'a>> {
+    let mut expected = seen::<T>(item, |_| true);
+    lacking(&mut expected, item, T::ATTRIBUTES);
+    expected
+}
+
+/// Of these attributes those that an item does not have are to be absent, each said once.
+fn lacking<'a>(expected: &mut Vec<Expected<'a>>, item: &Fields<'_>, names: &[&'a str]) {
+    for name in names.iter().filter(|name| field(item, name).is_none()) {
+        if !expected.iter().any(|it| matches!(it, Expected::Absent(other) if other == name)) {
+            expected.push(Expected::Absent(name));
+        }
+    }
+}
+
 /// The version that was seen; of an item without one everything else.
 fn seen_version<'a, T: Record>(item: &'a Fields<'a>) -> Vec<Expected<'a>> {
     match T::VERSION.filter(|version| field(item, version).is_some()) {
         Some(version) => seen::<T>(item, |name| name == version),
-        None => seen::<T>(item, |_| true),
+        None => whole::<T>(item),
     }
 }
 

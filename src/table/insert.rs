@@ -1,8 +1,9 @@
 //! New records.
 
 use super::Table;
-use super::guarded::Writing;
+use super::writing::Writing;
 use crate::error::{Error, ErrorKind};
+use crate::guard::{Guard, Mode, OnConflict};
 use crate::record::Record;
 
 impl<T: Record> Table<T> {
@@ -40,7 +41,9 @@ impl<T: Record> Table<T> {
     /// Dropped, the record may be written or not.
     pub async fn insert(&self, record: &T) -> Result<T, Error> {
         let key = self.key_of(record)?;
-        let written = Writing::of_new(self, record.clone())?.write().await;
+        let mode = Mode::Guarded(Guard::Item);
+        let writing = Writing::new(self, record.clone(), mode, OnConflict::Fail)?.of_nothing();
+        let written = writing.write().await;
         let written = written.map_err(|error| match error.kind() {
             ErrorKind::Conflict => {
                 let text = "there is an item of this key already";
@@ -50,6 +53,6 @@ impl<T: Record> Table<T> {
             _ => error,
         })?;
         // Only a merge deletes.
-        Ok(written.unwrap_or_else(|| record.clone()))
+        Ok(written.record.unwrap_or_else(|| record.clone()))
     }
 }

@@ -8,7 +8,7 @@ use futures::stream::{BoxStream, TryStreamExt};
 
 use super::Table;
 use super::read::cursor::Cursor;
-use super::read::shape::{Cached, IndexShape, Selectable, Selected, Shape, Whole};
+use super::read::shape::{Cached, Followed, IndexShape, Selectable, Selected, Shape, Whole};
 use super::read::{BadItems, Overlay, Page, Reader, read_ends, read_methods};
 use super::scan::Scan;
 use crate::condition::{Condition, KeyComparison, Prefixed, invalid, key_condition};
@@ -116,6 +116,15 @@ impl<T: Record, K: QueryShape, S> Query<T, K, S> {
     pub fn select<P: Projection<Of = T>>(self) -> Query<T, K, Selected<P>>
     where
         S: Selectable,
+    {
+        let Self { reader, names, partition, .. } = self;
+        Query { reader, names, partition, shape: PhantomData }
+    }
+
+    /// Finds records with what is stored of them, to be changed and [saved](Table::save).
+    pub fn tracked(self) -> Query<T, K, Followed>
+    where
+        S: Shape<T, Item = T>,
     {
         let Self { reader, names, partition, .. } = self;
         Query { reader, names, partition, shape: PhantomData }

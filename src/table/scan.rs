@@ -8,7 +8,7 @@ use futures::stream::{BoxStream, TryStreamExt};
 
 use super::Table;
 use super::read::cursor::Cursor;
-use super::read::shape::{Cached, Selectable, Selected, Shape, Whole};
+use super::read::shape::{Cached, Followed, Selectable, Selected, Shape, Whole};
 use super::read::{BadItems, Overlay, Page, Reader, read_ends, read_methods};
 use crate::condition::Condition;
 use crate::error::Error;
@@ -118,6 +118,14 @@ impl<T: Record, S> Scan<T, S> {
     pub fn select<P: Projection<Of = T>>(self) -> Scan<T, Selected<P>>
     where
         S: Selectable,
+    {
+        Scan { reader: self.reader, shape: PhantomData }
+    }
+
+    /// Finds records with what is stored of them, to be changed and [saved](Table::save).
+    pub fn tracked(self) -> Scan<T, Followed>
+    where
+        S: Shape<T, Item = T>,
     {
         Scan { reader: self.reader, shape: PhantomData }
     }

@@ -921,11 +921,29 @@ async fn what_others_gave_a_record_that_is_deleted_and_put_again_does_not_stay()
         let (stage, memory) = loaded(guard, OnConflict::Fail).await;
         memory.delete("/").await.unwrap();
         memory.put(page("/", 7, 10)).await.unwrap();
-        let title = Some("theirs".to_owned());
-        stage.truth.put(&Page { title, ..page("/", 1, 10) }).await.unwrap();
+        let client = stage.truth.database().client();
+        let given = client.update_item().table_name(stage.truth.name().unwrap());
+        let given = given.key("url", AttributeValue::S("/".into()));
+        let given = given.update_expression("SET given = :true");
+        given
+            .expression_attribute_values(":true", AttributeValue::Bool(true))
+            .send()
+            .await
+            .unwrap();
         assert_eq!(memory.flush().await.unwrap().written, 1, "{guard:?}");
         assert_eq!(stage.truth.get("/").await.unwrap(), Some(page("/", 7, 10)), "{guard:?}");
-        // What was seen of it is guarded.
+        let item = stage.truth.get_item("/").await.unwrap().unwrap();
+        assert!(!item.contains_key("given"), "{guard:?}");
+        // What the type knows is guarded, be it that it was absent.
+        memory.delete("/").await.unwrap();
+        memory.put(page("/", 8, 10)).await.unwrap();
+        let title = Some("theirs".to_owned());
+        stage.truth.put(&Page { title, ..page("/", 7, 10) }).await.unwrap();
+        let error = memory.flush().await.unwrap_err();
+        assert_eq!(error.cause().kind(), ErrorKind::Conflict, "{guard:?}");
+        stage.truth.put(&page("/", 7, 10)).await.unwrap();
+        memory.discard("/").await.unwrap();
+        memory.get("/").await.unwrap();
         memory.delete("/").await.unwrap();
         memory.put(page("/", 8, 10)).await.unwrap();
         stage.truth.put(&page("/", 7, 11)).await.unwrap();

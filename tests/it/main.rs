@@ -44,4 +44,5 @@ mod table_guarded;
 mod table_updates;
 mod testing;
 mod together;
+mod tracked;
 mod types;

@@ -3,6 +3,7 @@
 use std::future::IntoFuture;
 
 use futures::future::join_all;
+use memory_table::aws_sdk_dynamodb::types::AttributeValue;
 use memory_table::{ErrorKind, Field, Record, Set, attribute};
 use serde::{Deserialize, Serialize};
 
@@ -115,6 +116,19 @@ async fn counters_begin_at_nothing_and_an_item_is_made_of_them() {
     assert_eq!(absent.kind(), ErrorKind::NotFound);
     assert!(absent.key().is_some(), "{absent}");
     assert_eq!(stage.truth.get(("f", 2)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_the_raw_client_counts_is_seen() {
+    let stage = stage().await;
+    let number = |number: i32| AttributeValue::N(number.to_string());
+    let update = stage.truth.database().client().update_item();
+    let update = update.table_name(stage.truth.name().unwrap());
+    let update = update.key("forum", AttributeValue::S("f".into())).key("id", number(1));
+    let update = update.update_expression("ADD thanks :n");
+    update.expression_attribute_values(":n", number(3)).send().await.unwrap();
+    let raised = stage.table.update(KEY).add(Post::FIELDS.thanks, 1).await.unwrap();
+    assert_eq!(raised.thanks, 4);
 }
 
 #[tokio::test]

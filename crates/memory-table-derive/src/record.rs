@@ -23,7 +23,8 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
 }
 
 fn record_impl(model: &Model<'_>) -> TokenStream {
-    let Model { ident, krate, table, partition, sort, aliases, .. } = model;
+    let Model { ident, krate, table, partition, sort, aliases, handles, .. } = model;
+    let attributes = handles.iter().map(|handle| &handle.name);
     let (impl_generics, ty_generics, where_clause) = model.generics.split_for_impl();
     let partition_name = &partition.name;
     let sort_name = sort_name(sort.as_ref());
@@ -42,6 +43,7 @@ fn record_impl(model: &Model<'_>) -> TokenStream {
             const PARTITION_KEY: &'static str = #partition_name;
             const SORT_KEY: ::core::option::Option<&'static str> = #sort_name;
             const ALIASES: &'static [&'static str] = &[#(#aliases),*];
+            const ATTRIBUTES: &'static [&'static str] = &[#(#attributes),*];
             #specs
             #hooks
             #expires_at
@@ -245,6 +247,7 @@ mod tests {
                 const SORT_KEY: ::core::option::Option<&'static str> =
                     ::core::option::Option::None;
                 const ALIASES: &'static [&'static str] = &[];
+                const ATTRIBUTES: &'static [&'static str] = &["id"];
                 const HAS_HOOKS: bool = false;
                 fn key(&self) -> a::mt::KeyRef<'_> {
                     a::mt::KeyRef::partition(&self.id)

@@ -67,17 +67,7 @@ impl Oracle {
         if *base == now && !unsaved.is_another() {
             return None;
         }
-        let is_new = now.label != base.label;
-        let same = |theirs: &&Thing| {
-            let label = (base.label == 0 && !is_new) || theirs.label == base.label;
-            theirs.count == base.count && label
-        };
-        match self.stored.get(&at).filter(same) {
-            None => self.overwritten(at, now),
-            Some(_) if unsaved.is_replaced() => Some(now),
-            Some(theirs) if now.label == base.label => Some(Thing { label: theirs.label, ..now }),
-            Some(_) => Some(now),
-        }
+        if self.stored.get(&at) == Some(base) { Some(now) } else { self.overwritten(at, now) }
     }
 
     /// What changed, over whatever is stored beside it, and whether what is known is a part of it.

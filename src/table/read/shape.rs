@@ -9,6 +9,7 @@ use crate::index::{AllAttributes, SomeAttributes};
 use crate::link::Link;
 use crate::load;
 use crate::record::{Projection, Record};
+use crate::table::Tracked;
 
 /// Where an item was read, for the error that it does not fit.
 #[derive(Clone, Copy)]
@@ -42,6 +43,10 @@ pub trait Shape<T: Record>: Send + 'static {
 #[derive(Debug)]
 pub enum Whole {}
 
+/// Whole records with what is stored of them.
+#[derive(Debug)]
+pub enum Followed {}
+
 /// The attributes of a [`Projection`].
 #[derive(Debug)]
 pub struct Selected<P>(PhantomData<fn() -> P>);
@@ -56,6 +61,15 @@ impl<T: Record> Shape<T> for Whole {
 
     fn read(Origin(link): Origin<'_>, json: &[u8]) -> Result<T, Error> {
         load::read_item(link, json).map(|decoded| decoded.record)
+    }
+}
+
+impl<T: Record> Shape<T> for Followed {
+    type Item = Tracked<T>;
+    const ATTRIBUTES: &'static [&'static str] = &[];
+
+    fn read(Origin(link): Origin<'_>, json: &[u8]) -> Result<Tracked<T>, Error> {
+        load::read_item(link, json).map(|decoded| Tracked::loaded(decoded, json.to_vec()))
     }
 }
 
