@@ -119,3 +119,35 @@ impl<T: From<&'static str>> OfText for T {
 pub fn text<T: OfText>(text: &'static str) -> T {
     T::of_text(text)
 }
+
+/// Checks a record by the rules of its fields.
+///
+/// # Errors
+///
+/// All fields that are not valid, as a `garde::Report`.
+#[cfg(feature = "garde")]
+pub fn validate<T: garde::Validate>(record: &T) -> Result<(), BoxError>
+where
+    T::Context: Default,
+{
+    record.validate().map_err(Into::into)
+}
+
+/// What no type is, for the error that it is not.
+#[cfg(not(feature = "garde"))]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be validated without the feature `garde` of `memory-table`",
+    label = "`#[record(validate)]` needs it",
+    note = "write `memory-table = {{ version = \"..\", features = [\"garde\"] }}` in Cargo.toml"
+)]
+pub trait WithGarde {}
+
+/// Checks nothing, and does not compile.
+///
+/// # Errors
+///
+/// None.
+#[cfg(not(feature = "garde"))]
+pub fn validate<T: WithGarde>(_record: &T) -> Result<(), BoxError> {
+    Ok(())
+}

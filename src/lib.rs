@@ -46,6 +46,7 @@
 //! Off by default, so that a production build compiles what it runs:
 //!
 //! - `embedded`: the embedded database, [`Database::embedded`]; compiles SQLite.
+//! - `garde`: `#[record(validate)]`, rules of fields.
 //! - `chrono`, `jiff`: instants of these crates as attributes and keys, see [`instant`].
 //! - `test-util`: faults by script or by chance, for tests: the module `testing`.
 //! - `uuid`: UUIDs as keys; stored as their text.
@@ -77,6 +78,7 @@ mod index;
 mod interleavings;
 mod record;
 mod types;
+mod validation;
 mod codec;
 pub mod condition;
 mod store;
@@ -94,6 +96,8 @@ mod memory;
 pub mod testing;
 
 pub use aws_sdk_dynamodb;
+#[cfg(feature = "garde")]
+pub use garde;
 pub use memory_table_derive::{KeyAttribute, Projection, Record};
 /// For code of your own that builds `AttributeValue`s for the raw client; its SDK is this one.
 pub use serde_dynamo;
@@ -123,7 +127,7 @@ pub use table::{
     Found, IndexShape, IndexTable, Page, PutGuarded, Query, Save, Scan, Selectable, Selected,
     Shape, SortKey, Table, Tracked, Unselected, Update, Whole,
 };
-pub use types::{Attributes, Instant, InstantType, Number, Set, instant, set};
+pub use types::{Attributes, Instant, InstantType, Number, Set, instant, old, set};
 pub use write::{Failed, FlushError, FlushReport};
 
 #[cfg(test)]

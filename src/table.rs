@@ -54,6 +54,7 @@ use crate::retry::Patience;
 use crate::spec::TableSpec;
 use crate::store::TableRef;
 use crate::types::Attributes;
+use crate::validation::invalid_fields;
 
 /// How many requests of one call are in flight at once: enough to hide the latency of the network,
 /// few enough not to open a connection each.
@@ -395,7 +396,9 @@ impl<T: Record> Table<T> {
             self.place(error).advise("nothing changed")
         };
         let changed = record.before_store().map_err(|source| {
-            refused("its `before_store` refused the record".to_owned()).caused_by(source)
+            let text = invalid_fields(&source);
+            let by_hook = || "its `before_store` refused the record".to_owned();
+            refused(text.unwrap_or_else(by_hook)).caused_by(source)
         })?;
         match changed.as_ref().map(|changed| self.key_of(changed)).transpose()? {
             Some(other) if other != key => {

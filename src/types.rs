@@ -3,6 +3,7 @@
 mod attributes;
 pub mod instant;
 mod number;
+pub mod old;
 pub mod set;
 
 pub use attributes::Attributes;

@@ -26,6 +26,7 @@ use crate::error::BoxError;
 use crate::key::{Key, KeyValue};
 use crate::record::Record;
 use crate::types::ATTRIBUTES;
+use crate::validation::invalid_fields;
 
 /// A record as it was loaded.
 pub(crate) struct Decoded<T> {
@@ -66,8 +67,11 @@ impl fmt::Display for Undecodable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Form(error) => error.fmt(f),
-            // Its words are the source's to say.
-            Self::AfterLoad(_) => f.write_str("its `after_load` refused it"),
+            Self::AfterLoad(source) => match invalid_fields(source) {
+                Some(text) => f.write_str(&text),
+                // Its words are the source's to say.
+                None => f.write_str("its `after_load` refused it"),
+            },
         }
     }
 }

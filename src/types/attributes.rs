@@ -1,5 +1,6 @@
 //! Attributes as DynamoDB has them: what a type does not declare, without loss.
 
+mod json;
 mod read;
 mod write;
 

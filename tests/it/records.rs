@@ -3,8 +3,10 @@
 mod defaults;
 mod hooks;
 mod indexes;
+mod old;
 mod projections;
 mod specs;
+mod validation;
 
 use std::collections::HashMap;
 

@@ -32,6 +32,8 @@ pub(crate) struct ContainerAttrs {
     pub(crate) before_store: Option<Path>,
     /// The function that checks a record after it was loaded.
     pub(crate) after_load: Option<Path>,
+    /// Each record is validated by `garde`.
+    pub(crate) validate: Option<Span>,
     krate: Option<Path>,
 }
 
@@ -111,6 +113,10 @@ impl ContainerAttrs {
                     _ => &mut self.after_load,
                 };
                 set_once(slot, function, meta, errors);
+            }
+            "validate" => {
+                reject_value(option, meta, errors)?;
+                set_once(&mut self.validate, meta.path.span(), meta, errors);
             }
             _ => return unknown(Place::Struct, meta, errors),
         }
@@ -231,16 +237,17 @@ fn set_once<T>(slot: &mut Option<T>, value: T, meta: &ParseNestedMeta<'_>, error
     }
 }
 
-/// The key options take no value: a name belongs to serde, which writes the attribute.
+/// The key options take no value: a name belongs to serde, which writes the attribute; nor does the
+/// option that has its rules elsewhere.
 fn reject_value(option: &str, meta: &ParseNestedMeta<'_>, errors: &mut Errors) -> syn::Result<()> {
     if !meta.input.is_empty() && !meta.input.peek(Token![,]) {
-        errors.push(
-            meta.path.span(),
-            format!(
-                "`{option}` takes no value: write `#[record({option})]`, and `#[serde(rename = \
-                 \"..\")]` if the attribute has another name than the field"
-            ),
-        );
+        let advice = match option {
+            "validate" => "`#[garde(..)]` on the fields that have rules",
+            _ => "`#[serde(rename = \"..\")]` if the attribute has another name than the field",
+        };
+        let message =
+            format!("`{option}` takes no value: write `#[record({option})]`, and {advice}");
+        errors.push(meta.path.span(), message);
     }
     skip_to_comma(meta.input)
 }

@@ -52,6 +52,8 @@ use syn::{DeriveInput, parse_macro_input};
 /// - `#[record(global_index(..), local_index(..))]`: the table's indexes, see below. Default: none.
 /// - `#[record(before_store = "path", after_load = "path")]`: functions that are called with each
 ///   record, see below. Default: none.
+/// - `#[record(validate)]`: each record is validated by the rules of `garde` on its fields, see below.
+///   Default: no.
 /// - `#[record(crate = "path")]`: where to find `memory_table` if the dependency has another name.
 ///   Default: `::memory_table`.
 ///
@@ -118,6 +120,12 @@ use syn::{DeriveInput, parse_macro_input};
 ///   next change of the record; after its error the item does not fit the type.
 ///
 /// Neither may change the key.
+///
+/// # Validation
+///
+/// With the feature `garde` of `memory-table`, and `#[derive(garde::Validate)]` on the record,
+/// `#[record(validate)]` checks it where the hooks run, behind them: what is not valid is not stored, and
+/// a stored item that is not does not fit the type. The error has every invalid field with its path.
 ///
 /// # Errors
 ///

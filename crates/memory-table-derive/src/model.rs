@@ -53,6 +53,8 @@ pub(crate) struct Model<'a> {
     pub(crate) before_store: Option<Path>,
     /// The function that checks a record after it was loaded.
     pub(crate) after_load: Option<Path>,
+    /// Where it says that each record is validated.
+    pub(crate) validate: Option<Span>,
 }
 
 /// A field that is part of the primary key.
@@ -113,6 +115,7 @@ impl<'a> Model<'a> {
             made: Made::of(&fields, &serde),
             before_store: container.before_store,
             after_load: container.after_load,
+            validate: container.validate,
         })
     }
 }

@@ -88,43 +88,74 @@ fn version(model: &Model<'_>) -> Option<TokenStream> {
     })
 }
 
-/// The methods that call the functions of `before_store` and `after_load`.
+/// The methods that call the functions of `before_store` and `after_load`, and the rules of the fields.
 fn hooks(model: &Model<'_>) -> TokenStream {
-    let krate = &model.krate;
-    let before = model.before_store.as_ref().map(|path| {
-        let function = hook(path);
-        quote! {
-            fn before_store(
-                &self,
-            ) -> ::core::result::Result<::core::option::Option<Self>, #krate::BoxError> {
-                #function
-                let mut record = ::core::clone::Clone::clone(self);
-                match hook(&mut record) {
-                    ::core::result::Result::Ok(()) => {
-                        ::core::result::Result::Ok(::core::option::Option::Some(record))
-                    }
-                    ::core::result::Result::Err(error) => {
-                        ::core::result::Result::Err(::core::convert::Into::into(error))
-                    }
-                }
-            }
-        }
-    });
-    let after = model.after_load.as_ref().map(|path| {
-        let function = hook(path);
-        quote! {
-            fn after_load(&mut self) -> ::core::result::Result<(), #krate::BoxError> {
-                #function
-                ::core::result::Result::map_err(hook(self), ::core::convert::Into::into)
-            }
-        }
-    });
+    let before = before_store(model);
+    let after = after_load(model);
     let has_hooks = before.is_some() || after.is_some();
     quote! {
         const HAS_HOOKS: bool = #has_hooks;
         #before
         #after
     }
+}
+
+fn before_store(model: &Model<'_>) -> Option<TokenStream> {
+    let krate = &model.krate;
+    let stored = if let Some(path) = &model.before_store {
+        let function = hook(path);
+        let validate = validate(model, &quote!(&record));
+        quote! {
+            #function
+            let mut record = ::core::clone::Clone::clone(self);
+            ::core::result::Result::map_err(hook(&mut record), #krate::BoxError::from)?;
+            #validate
+            ::core::result::Result::Ok(::core::option::Option::Some(record))
+        }
+    } else {
+        let validate = validate(model, &quote!(self))?;
+        quote! {
+            #validate
+            ::core::result::Result::Ok(::core::option::Option::None)
+        }
+    };
+    Some(quote! {
+        fn before_store(
+            &self,
+        ) -> ::core::result::Result<::core::option::Option<Self>, #krate::BoxError> {
+            #stored
+        }
+    })
+}
+
+fn after_load(model: &Model<'_>) -> Option<TokenStream> {
+    let krate = &model.krate;
+    let changed = model.after_load.as_ref().map(|path| {
+        let function = hook(path);
+        quote! {
+            #function
+            ::core::result::Result::map_err(hook(self), #krate::BoxError::from)?;
+        }
+    });
+    let validate = validate(model, &quote!(self));
+    (changed.is_some() || validate.is_some()).then(|| {
+        quote! {
+            fn after_load(&mut self) -> ::core::result::Result<(), #krate::BoxError> {
+                #changed
+                #validate
+                ::core::result::Result::Ok(())
+            }
+        }
+    })
+}
+
+/// Checks the rules of the fields, if the record says that it has some.
+fn validate(model: &Model<'_>, record: &TokenStream) -> Option<TokenStream> {
+    let span = model.validate?;
+    // As rustc points there if it has none.
+    let krate = at(Span::call_site().located_at(span), &model.krate);
+    let validate = quote_spanned!(Span::call_site().located_at(span)=> #krate::derived::validate);
+    Some(quote!(#validate(#record)?;))
 }
 
 /// The function under one name, at the place of its path, as rustc points there if it is another.
@@ -290,6 +321,23 @@ mod tests {
             "constHAS_HOOKS:bool=true;",
             "lethook:fn(&mutSelf)->::core::result::Result<(),_>=Self::check;",
             "lethook:fn(&mutSelf)->::core::result::Result<(),_>=fixes::fix;",
+        ] {
+            assert!(expanded.contains(part), "{part}\n{expanded}");
+        }
+        assert!(!expanded.contains("validate"), "{expanded}");
+    }
+
+    #[test]
+    fn a_record_is_validated_behind_its_hook() {
+        let input = parse_quote! {
+            #[record(table = "t", before_store = "Self::check", validate)]
+            struct Team { #[record(partition_key)] id: u8 }
+        };
+        let expanded = expanded(&input).replace(' ', "");
+        for part in [
+            "constHAS_HOOKS:bool=true;",
+            "::memory_table::derived::validate(&record)?;::core::result::Result::Ok(::core::option::Option::Some(record))",
+            "::memory_table::derived::validate(self)?;::core::result::Result::Ok(())",
         ] {
             assert!(expanded.contains(part), "{part}\n{expanded}");
         }

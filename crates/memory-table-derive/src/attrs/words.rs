@@ -1,7 +1,7 @@
 //! What to write in place of a word that is no option.
 
 /// What people coming from other libraries write, and what it is called here.
-const OTHER_WORDS: [(&str, &str); 31] = [
+const OTHER_WORDS: [(&str, &str); 32] = [
     ("hash_key", "partition_key"),
     ("hash", "partition_key"),
     ("partition", "partition_key"),
@@ -29,7 +29,8 @@ const OTHER_WORDS: [(&str, &str); 31] = [
     ("before_save", "before_store"),
     ("before_put", "before_store"),
     ("pre_put", "before_store"),
-    ("validate", "before_store"),
+    ("validated", "validate"),
+    ("garde", "validate"),
     ("post_load", "after_load"),
     ("after_read", "after_load"),
     ("fields", "include"),
@@ -57,9 +58,15 @@ pub(super) enum Place {
 impl Place {
     fn options(self) -> &'static [&'static str] {
         match self {
-            Self::Struct => {
-                &["table", "global_index", "local_index", "before_store", "after_load", "crate"]
-            }
+            Self::Struct => &[
+                "table",
+                "global_index",
+                "local_index",
+                "before_store",
+                "after_load",
+                "validate",
+                "crate",
+            ],
             Self::Field => &["partition_key", "sort_key", "ttl", "version", "default"],
             Self::Newtype => &["crate"],
             Self::GlobalIndex => {
