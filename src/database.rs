@@ -15,7 +15,7 @@ mod sdk;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
@@ -87,7 +87,12 @@ pub struct Database {
     inner: Arc<Inner>,
     prefix: Arc<str>,
     patience: Duration,
+    clock: Clock,
 }
+
+/// Says what time it is.
+#[derive(Clone)]
+struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
 
 struct Inner {
     /// The users' client, with the SDK's retries.
@@ -215,7 +220,16 @@ impl Database {
             embedded,
             schemas: Mutex::default(),
         };
-        Self { inner: Arc::new(inner), prefix: Arc::from(""), patience: DEFAULT_PATIENCE }
+        Self::of(inner)
+    }
+
+    fn of(inner: Inner) -> Self {
+        Self {
+            inner: Arc::new(inner),
+            prefix: Arc::from(""),
+            patience: DEFAULT_PATIENCE,
+            clock: Clock(Arc::new(SystemTime::now)),
+        }
     }
 
     /// A database that is this store, with these tables; nothing else of it can be asked.
@@ -233,8 +247,7 @@ impl Database {
             embedded: false,
             schemas: Mutex::default(),
         };
-        let database =
-            Self { inner: Arc::new(inner), prefix: Arc::from(""), patience: DEFAULT_PATIENCE };
+        let database = Self::of(inner);
         for table in tables {
             database.schema(&Arc::from(*table)).trust();
         }
@@ -270,6 +283,20 @@ impl Database {
     #[must_use]
     pub fn with_patience(&self, patience: Duration) -> Self {
         Self { patience, ..self.clone() }
+    }
+
+    /// The same database with another clock, which says the times of `#[record(created)]` and
+    /// `#[record(updated)]`.
+    ///
+    /// Default: the system's.
+    #[must_use]
+    pub fn with_clock(&self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self { clock: Clock(Arc::new(clock)), ..self.clone() }
+    }
+
+    /// What time it is.
+    pub(crate) fn now(&self) -> SystemTime {
+        (self.clock.0)()
     }
 
     /// The prefix of the names of its tables; empty if there is none.

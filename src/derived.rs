@@ -1,9 +1,15 @@
 //! What the code of the derives calls and no user does. Not for use elsewhere: it changes at will.
 
+use std::time::SystemTime;
+
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde::de::value::{Error, MapDeserializer};
 
+use crate::codec::tree::Node;
+use crate::codec::{CodecError, encode_value};
 use crate::error::BoxError;
+use crate::types::{Instant, InstantType};
 
 type None = std::iter::Empty<(&'static str, &'static str)>;
 
@@ -94,6 +100,91 @@ pub fn version<V: Version>(field: &V) -> u64 {
 /// Gives a record a version.
 pub fn set_version<V: Version>(field: &mut V, version: u64) {
     *field = V::of(version);
+}
+
+/// A time that records note.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no time that a record notes",
+    label = "expected seconds since 1970 (`i64`, `u64`, `i32`, `u32`), an `Instant`, or an `Option` of these",
+    note = "for the types of `jiff` and `chrono` write `#[serde(with = \"memory_table::instant\")]` too"
+)]
+pub trait Moment: Sized {
+    /// The time in this type.
+    fn at(time: SystemTime) -> Self;
+    /// Whether it says nothing yet.
+    fn is_unset(&self) -> bool;
+}
+
+macro_rules! moments {
+    ($($type:ty),*) => {$(
+        #[diagnostic::do_not_recommend]
+        impl Moment for $type {
+            fn at(time: SystemTime) -> Self {
+                let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                Self::try_from(since.as_secs()).unwrap_or(Self::MAX)
+            }
+
+            fn is_unset(&self) -> bool {
+                *self == 0
+            }
+        }
+    )*};
+}
+
+moments!(i32, u32, i64, u64);
+
+#[diagnostic::do_not_recommend]
+impl<M: Moment> Moment for Option<M> {
+    fn at(time: SystemTime) -> Self {
+        Some(M::at(time))
+    }
+
+    fn is_unset(&self) -> bool {
+        self.as_ref().is_none_or(M::is_unset)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: InstantType> Moment for T {
+    fn at(time: SystemTime) -> Self {
+        T::of_system_time(time)
+    }
+
+    fn is_unset(&self) -> bool {
+        self.to_text() == T::of_system_time(SystemTime::UNIX_EPOCH).to_text()
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: InstantType> Moment for Instant<T> {
+    fn at(time: SystemTime) -> Self {
+        Self(T::at(time))
+    }
+
+    fn is_unset(&self) -> bool {
+        self.0.is_unset()
+    }
+}
+
+/// Whether a field says no time yet.
+pub fn is_unset<M: Moment>(field: &M) -> bool {
+    field.is_unset()
+}
+
+/// A time as a field has it.
+#[must_use]
+pub fn moment<M: Moment>(time: SystemTime) -> M {
+    M::at(time)
+}
+
+/// A time as it is stored.
+#[derive(Debug)]
+pub struct Stamp(pub(crate) Result<Node<'static>, CodecError>);
+
+/// A time as a field of that type is stored.
+#[must_use]
+pub fn stamp<M: Moment + Serialize>(time: SystemTime) -> Stamp {
+    Stamp(encode_value(&M::at(time)))
 }
 
 /// A type that text in quotes can be the default of.

@@ -1,8 +1,11 @@
 //! What a type says about itself to be stored in a table.
 
+use std::time::SystemTime;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::derived::Stamp;
 use crate::error::BoxError;
 use crate::key::{KeyRef, KeyShape};
 use crate::spec::IndexSpec;
@@ -83,6 +86,13 @@ pub trait Record: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// anything: neither is called where it is `false`, which makes a put cheaper.
     const HAS_HOOKS: bool = true;
 
+    /// Whether the record says when it was made or changed: `#[record(created)]`, `#[record(updated)]`.
+    /// If so [`HAS_HOOKS`](Self::HAS_HOOKS) is `true`.
+    const HAS_TIMES: bool = false;
+
+    /// The attribute that says when the record was changed last, if the record has one.
+    const UPDATED: Option<&'static str> = None;
+
     /// The record's primary key.
     fn key(&self) -> KeyRef<'_>;
 
@@ -106,6 +116,19 @@ pub trait Record: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
 
     /// Gives the record a version.
     fn set_version(&mut self, _version: u64) {}
+
+    /// Takes the times of the record that this one takes the place of; that of its making only where it has
+    /// none itself.
+    fn keep_times(&mut self, _before: &Self) {}
+
+    /// Gives the record its times: when it was changed, and if it is new when it was made, unless it says
+    /// so already.
+    fn set_times(&mut self, _now: SystemTime, _is_new: bool) {}
+
+    #[doc(hidden)]
+    fn updated_at(_now: SystemTime) -> Option<Stamp> {
+        None
+    }
 
     /// Checks a record before it is stored; returns what is to be stored in its place, or `None`
     /// to store it as it is.

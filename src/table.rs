@@ -42,7 +42,7 @@ pub(crate) use read::{
     cursor_keys, parts, skipped,
 };
 
-use crate::codec::{EncodedItem, encode};
+use crate::codec::{EncodedItem, encode, same_items};
 use crate::database::{Database, TableDescription, Wanting};
 use crate::error::{Error, ErrorKind};
 use crate::index::Index;
@@ -385,8 +385,9 @@ impl<T: Record> Table<T> {
         Key::new(&record.key()).map_err(|error| self.place(Error::from(error)))
     }
 
-    /// What the record's `before_store` wants stored in its place, if anything.
-    pub(crate) fn hooked(&self, record: &T) -> Result<Option<T>, Error> {
+    /// What is to be stored in place of a record, if anything: as its `before_store` wants it, with its
+    /// times. `before`: the record that it takes the place of, as far as it is known.
+    pub(crate) fn hooked(&self, record: &T, before: Option<&T>) -> Result<Option<T>, Error> {
         if !T::HAS_HOOKS {
             return Ok(None);
         }
@@ -404,13 +405,30 @@ impl<T: Record> Table<T> {
             Some(other) if other != key => {
                 Err(refused(format!("its `before_store` changed the record's key to {other}")))
             }
+            _ if T::HAS_TIMES => {
+                let record = changed.unwrap_or_else(|| record.clone());
+                self.timed(record, before).map(Some)
+            }
             _ => Ok(changed),
         }
     }
 
+    /// The record with the time of its change, if it is one, and of its making.
+    fn timed(&self, mut record: T, before: Option<&T>) -> Result<T, Error> {
+        if let Some(before) = before {
+            record.keep_times(before);
+            let (now, was) = (self.encoded(&record)?.1, self.encoded(before)?.1);
+            if same_items(&now.json, &was.json) {
+                return Ok(record);
+            }
+        }
+        record.set_times(self.database.now(), before.is_none());
+        Ok(record)
+    }
+
     /// The key and form of what is to be stored for a record.
     pub(crate) fn stored(&self, record: &T) -> Result<(Key, EncodedItem), Error> {
-        let changed = self.hooked(record)?;
+        let changed = self.hooked(record, None)?;
         self.encoded(changed.as_ref().unwrap_or(record))
     }
 

@@ -106,6 +106,13 @@ impl Updates {
         Ok(())
     }
 
+    /// Sets an attribute unless it is changed otherwise.
+    pub(crate) fn stamp(&mut self, name: &'static str, value: Node<'static>) {
+        if self.paths().all(|path| path.root() != name) {
+            self.set.push((Path::named(name), Value::Is(Part::Value(value))));
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.paths().next().is_none()
     }

@@ -179,10 +179,14 @@ impl<'a> Request<'a> {
         let mut expected = match guard {
             Guard::Version => seen_version::<T>(item),
             Guard::Item => whole::<T>(item),
-            Guard::Fields => seen::<T>(item, |name| concerned.contains(&name)),
+            Guard::Fields => {
+                seen::<T>(item, |name| concerned.contains(&name) && !is_updated::<T>(name))
+            }
         };
         if guard != Guard::Version || version_of::<T>(item).is_none() {
-            lacking(&mut expected, item, &concerned);
+            let guarded: Vec<&str> =
+                concerned.iter().copied().filter(|name| !is_updated::<T>(name)).collect();
+            lacking(&mut expected, item, &guarded);
         }
         let concerned = concerned.into_iter().map(Box::from).collect();
         let form = Form::Update(key_json::<T>(self.key));
@@ -275,7 +279,9 @@ pub(crate) fn is_own<T: Record>(
     // something else under a version changes that.
     let is_made = has_name(changed, T::PARTITION_KEY);
     let whole = is_made || !mode.is_by_fields();
-    changed.iter().all(|name| same(name)) && (!whole || mine.iter().all(|(name, _)| same(name)))
+    let is_as_sent = |name: &str| same(name) || (!whole && is_updated::<T>(name));
+    changed.iter().all(|name| is_as_sent(name))
+        && (!whole || mine.iter().all(|(name, _)| same(name)))
 }
 
 /// An item as it was known, with what others stored of the attributes that an attempt changes: what the
@@ -296,6 +302,11 @@ pub(crate) fn beneath<'a, T: Record>(
     let mut json = Vec::new();
     write_fields(&mut json, &theirs);
     json
+}
+
+/// Whether an attribute is the time of the last change, which is everybody's.
+fn is_updated<T: Record>(name: &str) -> bool {
+    T::UPDATED == Some(name)
 }
 
 /// Whether an attribute is among these.

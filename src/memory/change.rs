@@ -37,7 +37,7 @@ impl<T: Record> MemoryTable<T> {
         if let Some(record) = self.shared.fetch_to_go_on(&key, false).await? {
             return Ok(record);
         }
-        let record = turn.run(|| self.made(&key).and_then(|record| self.hooked(record)))?;
+        let record = turn.run(|| self.made(&key).and_then(|record| self.hooked(record, None)))?;
         let (_, item) = self.shared.table.encoded(&record)?;
         let record = Arc::new(record);
         let change = Change::put(Arc::clone(&record), item.size);
@@ -176,7 +176,8 @@ impl<T: Record> MemoryTable<T> {
         let key = self.shared.table.key_of(&record)?;
         self.shared.check_open()?;
         let turn = self.turn(&key).await?;
-        let record = turn.run(|| self.hooked(record))?;
+        let before = self.before(&key);
+        let record = turn.run(|| self.hooked(record, before.as_deref()))?;
         let (_, item) = self.shared.table.encoded(&record)?;
         let item = self.shared.fits_with_kept(&key, item)?;
         let change = Change { mode, ..Change::put(Arc::new(record), item.size) };
@@ -213,11 +214,11 @@ impl<T: Record> MemoryTable<T> {
         let turn = self.turn(&key).await?;
         self.shared.check_open()?;
         match self.shared.fetch_to_change(&key).await? {
-            Some(record) => self.apply(&turn, &key, (*record).clone(), false, change).await,
+            Some(record) => self.apply(&turn, &key, Start::From(&record), change).await,
             None => {
                 let replaces = self.shared.replaces_expired(&key);
-                let record = turn.run(|| self.made(&key))?;
-                self.apply(&turn, &key, record, replaces, change).await
+                let made = turn.run(|| self.made(&key))?;
+                self.apply(&turn, &key, Start::New { made, replaces }, change).await
             }
         }
     }
@@ -248,7 +249,7 @@ impl<T: Record> MemoryTable<T> {
                 .on_key(&key)
                 .advise("use `update` to begin with defaults"));
         };
-        self.apply(&turn, &key, (*record).clone(), false, change).await
+        self.apply(&turn, &key, Start::From(&record), change).await
     }
 
     /// Deletes a record, unsaved until the next flush. Needs no read: what is not known to be
@@ -333,21 +334,32 @@ impl<T: Record> MemoryTable<T> {
         Err(impossible(&format!("the record made of this key has the key {made}")))
     }
 
-    /// The record as its `before_store` wants it stored.
-    pub(super) fn hooked(&self, record: T) -> Result<T, Error> {
-        Ok(self.shared.table.hooked(&record)?.unwrap_or(record))
+    /// The record as its `before_store` wants it stored, in place of the one before.
+    pub(super) fn hooked(&self, record: T, before: Option<&T>) -> Result<T, Error> {
+        Ok(self.shared.table.hooked(&record, before)?.unwrap_or(record))
     }
 
-    /// Runs the user's function on a copy and publishes it, if it can be stored. `replaces`: it has
-    /// nothing of the record that is there.
+    /// The record that a put takes the place of, as far as it is known; for its times.
+    fn before(&self, key: &Key) -> Option<Arc<T>> {
+        if !T::HAS_TIMES || self.shared.replaces_expired(key) {
+            return None;
+        }
+        let mut locked = self.shared.slots.lock(key.as_bytes());
+        locked.find(key.as_bytes())?.now.record()
+    }
+
+    /// Runs the user's function on a copy and publishes it, if it can be stored.
     async fn apply(
         &self,
         turn: &Turn<T>,
         key: &Key,
-        mut record: T,
-        replaces: bool,
+        start: Start<'_, T>,
         change: impl FnOnce(&mut T),
     ) -> Result<Arc<T>, Error> {
+        let (before, mut record, replaces) = match start {
+            Start::From(record) => (Some(record), record.clone(), false),
+            Start::New { made, replaces } => (None, made, replaces),
+        };
         // Where there is no room, that is found out before the function runs, if its record is saved.
         let mut permit = self.shared.slots.room.permit();
         let need = self.shared.slots.lock(key.as_bytes()).need(key, &Change::nothing());
@@ -358,7 +370,7 @@ impl<T: Record> MemoryTable<T> {
         turn.run(|| change(&mut record));
         if T::HAS_HOOKS {
             self.check_key(key, &self.shared.table.key_of(&record)?)?;
-            record = turn.run(|| self.hooked(record))?;
+            record = turn.run(|| self.hooked(record, before))?;
         }
         let (changed, item) = self.shared.table.encoded(&record)?;
         self.check_key(key, &changed)?;
@@ -377,6 +389,14 @@ impl<T: Record> MemoryTable<T> {
         let error = Error::new(ErrorKind::InvalidRecord, text).during("update").on_key(key);
         Err(self.shared.place(error).advise("`rekey` gives a record another key"))
     }
+}
+
+/// What a change begins with.
+enum Start<'a, T> {
+    /// The record that is there.
+    From(&'a T),
+    /// A new one. `replaces`: it has nothing of the record that is there.
+    New { made: T, replaces: bool },
 }
 
 impl<T: Record> Shared<T> {

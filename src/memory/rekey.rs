@@ -63,12 +63,12 @@ impl<T: Record> MemoryTable<T> {
         let Some(record) = self.shared.fetch_to_change(&old).await? else {
             return Err(self.refused(ErrorKind::NotFound, "there is no record of this key", &old));
         };
-        let mut record = (*record).clone();
+        let (before, mut record) = (&record, (*record).clone());
         let record = first.run(|| {
             second.run(|| {
                 change(&mut record);
                 self.check_new_key(&record, &old, &new)?;
-                self.hooked(record)
+                self.hooked(record, Some(before))
             })
         })?;
         let (_, item) = self.shared.table.encoded(&record)?;

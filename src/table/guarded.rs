@@ -53,7 +53,8 @@ impl<'t, T: Record> IntoFuture for PutGuarded<'t, T> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let Self { table, base, record, guard, policy } = self;
-            let mut writing = Writing::new(table, record, guarded(table, guard)?, policy)?;
+            let mut writing =
+                Writing::new(table, record, base.as_ref(), guarded(table, guard)?, policy)?;
             if let Some(base) = base {
                 writing = writing.over(base)?;
             }
@@ -166,7 +167,7 @@ impl<T: Record> Table<T> {
             return Err(self.place(error).advise("use `put_guarded`"));
         }
         let policy = OnConflict::Overwrite;
-        let mut writing = Writing::new(self, record.clone(), Mode::FieldWise, policy)?;
+        let mut writing = Writing::new(self, record.clone(), base, Mode::FieldWise, policy)?;
         if let Some(base) = base {
             writing = writing.over(base.clone())?;
         }

@@ -42,7 +42,8 @@ impl<T: Record> Table<T> {
     pub async fn insert(&self, record: &T) -> Result<T, Error> {
         let key = self.key_of(record)?;
         let mode = Mode::Guarded(Guard::Item);
-        let writing = Writing::new(self, record.clone(), mode, OnConflict::Fail)?.of_nothing();
+        let writing =
+            Writing::new(self, record.clone(), None, mode, OnConflict::Fail)?.of_nothing();
         let written = writing.write().await;
         let written = written.map_err(|error| match error.kind() {
             ErrorKind::Conflict => {

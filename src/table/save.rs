@@ -159,7 +159,7 @@ impl<T: Record> Save<'_, T> {
         if tracked.is_unchanged(table)? {
             return Ok(());
         }
-        let writing = Writing::new(table, tracked.record.clone(), mode, policy)?;
+        let writing = Writing::new(table, tracked.record.clone(), tracked.stored(), mode, policy)?;
         let saved = writing.tracked(tracked.stored.as_ref())?.write().await?;
         tracked.settle(table, saved)
     }

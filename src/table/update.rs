@@ -232,7 +232,7 @@ impl<T: Record> Update<'_, T> {
 
     /// The request, and whether it comes to the same if it is done twice.
     fn single(self, key: &Key) -> Result<(Single, bool), Error> {
-        let updates = self.updates?;
+        let mut updates = self.updates?;
         if updates.is_empty() {
             let error = Error::new(ErrorKind::InvalidCondition, "an update of nothing");
             return Err(error.advise("say what is to be changed"));
@@ -240,6 +240,12 @@ impl<T: Record> Update<'_, T> {
         updates.check::<T>()?;
         if let Some(condition) = &self.condition {
             condition.check_keys(&table_keys::<T>())?;
+        }
+        if let (Some(name), Some(stamp)) = (T::UPDATED, T::updated_at(self.table.database.now())) {
+            let value = stamp.0.map_err(|why| {
+                Error::new(ErrorKind::InvalidRecord, format!("the time of the change: {why}"))
+            })?;
+            updates.stamp(name, value);
         }
         let is_repeatable = updates.is_repeatable() && T::VERSION.is_none();
         let expressions = updates.rendered(self.condition.as_ref(), T::VERSION)?;

@@ -62,14 +62,15 @@ enum Seen {
 }
 
 impl<'t, T: Record> Writing<'t, T> {
-    /// A record, of which nothing is known to be stored.
+    /// A record, of which nothing is known to be stored. `before`: the one that it takes the place of.
     pub(super) fn new(
         table: &'t Table<T>,
         record: T,
+        before: Option<&T>,
         mode: Mode,
         policy: OnConflict<T>,
     ) -> Result<Self, Error> {
-        let record = table.hooked(&record)?.unwrap_or(record);
+        let record = table.hooked(&record, before)?.unwrap_or(record);
         let stored = Seen::Unknown { version: record.version() };
         Ok(Self { stored, ..Self::of(table, table.key_of(&record)?, Some(record), mode, policy) })
     }
@@ -351,7 +352,8 @@ impl<'t, T: Record> Writing<'t, T> {
             let text = "the merge changed the record's key";
             return Err(self.placed(Error::new(ErrorKind::InvalidRecord, text)));
         }
-        let hooked = merged.as_ref().map(|record| self.table.hooked(record)).transpose()?;
+        let hooked =
+            merged.as_ref().map(|record| self.table.hooked(record, theirs.as_ref())).transpose()?;
         self.record = hooked.flatten().or(merged);
         self.base = theirs;
         Ok(())

@@ -32,6 +32,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::SystemTime;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -53,6 +54,9 @@ pub trait InstantType: Clone + Send + Sync + 'static {
     ///
     /// What is wrong with the text.
     fn from_text(text: &str) -> Result<Self, String>;
+
+    /// The instant of a clock's time; the nearest that the type has.
+    fn of_system_time(time: SystemTime) -> Self;
 }
 
 #[cfg(feature = "jiff")]
@@ -65,6 +69,11 @@ impl InstantType for jiff::Timestamp {
 
     fn from_text(text: &str) -> Result<Self, String> {
         text.parse().map_err(|error: jiff::Error| error.to_string())
+    }
+
+    fn of_system_time(time: SystemTime) -> Self {
+        let is_past = time < SystemTime::UNIX_EPOCH;
+        Self::try_from(time).unwrap_or(if is_past { Self::MIN } else { Self::MAX })
     }
 }
 
@@ -83,6 +92,18 @@ impl InstantType for chrono::DateTime<chrono::Utc> {
         chrono::DateTime::parse_from_rfc3339(text)
             .map(|instant| instant.with_timezone(&chrono::Utc))
             .map_err(|error| error.to_string())
+    }
+
+    fn of_system_time(time: SystemTime) -> Self {
+        let span = |span| chrono::TimeDelta::from_std(span).ok();
+        match time.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(after) => span(after)
+                .and_then(|after| Self::UNIX_EPOCH.checked_add_signed(after))
+                .unwrap_or(Self::MAX_UTC),
+            Err(before) => span(before.duration())
+                .and_then(|before| Self::UNIX_EPOCH.checked_sub_signed(before))
+                .unwrap_or(Self::MIN_UTC),
+        }
     }
 }
 

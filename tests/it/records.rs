@@ -6,6 +6,7 @@ mod indexes;
 mod old;
 mod projections;
 mod specs;
+mod times;
 mod validation;
 
 use std::collections::HashMap;

@@ -48,6 +48,10 @@ pub(crate) struct FieldAttrs {
     pub(crate) ttl: Option<Span>,
     /// The field counts the writes.
     pub(crate) version: Option<Span>,
+    /// The field says when the record was made.
+    pub(crate) created: Option<Span>,
+    /// The field says when the record was changed last.
+    pub(crate) updated: Option<Span>,
     /// The value in a record that is made.
     pub(crate) default: Option<MadeValue>,
 }
@@ -175,6 +179,8 @@ impl FieldAttrs {
                 "sort_key" => &mut found.sort_key,
                 "ttl" => &mut found.ttl,
                 "version" => &mut found.version,
+                "created" => &mut found.created,
+                "updated" => &mut found.updated,
                 _ => return unknown(Place::Field, meta, errors),
             };
             reject_value(option, meta, errors)?;

@@ -68,6 +68,8 @@ use syn::{DeriveInput, parse_macro_input};
 /// - `#[record(version)]`: the count of writes that makes writes of this record guarded: each raises it
 ///   by one, on the condition that it is as it was loaded. An integer of 32 or 64 bits; 0 in a record
 ///   that was never stored. With `#[serde(default)]` items without it can be read. At most once.
+/// - `#[record(created)]`, `#[record(updated)]`: when the record was made, and changed last, see below.
+///   Each at most once.
 ///
 /// # Handles of the fields
 ///
@@ -120,6 +122,19 @@ use syn::{DeriveInput, parse_macro_input};
 ///   next change of the record; after its error the item does not fit the type.
 ///
 /// Neither may change the key.
+///
+/// # Times
+///
+/// Fields of seconds since 1970 (an integer of 32 or 64 bits), of a `memory_table::Instant`, or of what
+/// `memory_table::instant` stores; an `Option` of these too. Behind `before_store`
+///
+/// - `created` becomes the present time in a record that takes the place of none that is known, and stays
+///   as it is if it is set: not 0, nor the first second of 1970, nor `None`.
+/// - `updated` becomes the present time in a record that differs from the one that it takes the place of,
+///   or takes the place of none that is known. An update by expressions sets it; increments do not.
+///
+/// The clock is the database's, see `Database::with_clock`. What others did to `updated` is no conflict
+/// under `Guard::Fields`.
 ///
 /// # Validation
 ///

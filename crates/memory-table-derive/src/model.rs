@@ -41,6 +41,10 @@ pub(crate) struct Model<'a> {
     pub(crate) ttl: Option<Key<'a>>,
     /// The attribute that counts the writes, if there is one.
     pub(crate) version: Option<Key<'a>>,
+    /// The field that says when the record was made.
+    pub(crate) created: Option<Key<'a>>,
+    /// The field that says when the record was changed last.
+    pub(crate) updated: Option<Key<'a>>,
     /// The fields that are attributes of their own.
     pub(crate) handles: Vec<Handle<'a>>,
     /// Attribute names that serde reads besides those that it writes.
@@ -98,6 +102,8 @@ impl<'a> Model<'a> {
         let sort = the_key(&fields, "sort key", |attrs| attrs.sort_key, &mut errors);
         let ttl = the_key(&fields, "ttl", |attrs| attrs.ttl, &mut errors);
         let version = the_key(&fields, "version", |attrs| attrs.version, &mut errors);
+        let created = the_key(&fields, "time of its making", |attrs| attrs.created, &mut errors);
+        let updated = the_key(&fields, "time of its change", |attrs| attrs.updated, &mut errors);
         errors.finish()?;
         Ok(Self {
             ident: &input.ident,
@@ -109,6 +115,8 @@ impl<'a> Model<'a> {
             sort,
             ttl,
             version,
+            created,
+            updated,
             handles,
             aliases: aliases(&fields),
             indexes,

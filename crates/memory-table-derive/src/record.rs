@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{DeriveInput, Path};
+use syn::{DeriveInput, Ident, Path};
 
 use crate::model::{Key, Model};
 
@@ -34,6 +34,7 @@ fn record_impl(model: &Model<'_>) -> TokenStream {
     let hooks = hooks(model);
     let expires_at = expires_at(model);
     let version = version(model);
+    let times = times(model);
     quote! {
         #[automatically_derived]
         #[allow(deprecated)]
@@ -48,6 +49,7 @@ fn record_impl(model: &Model<'_>) -> TokenStream {
             #hooks
             #expires_at
             #version
+            #times
             fn key(&self) -> #krate::KeyRef<'_> {
                 #key_ref
             }
@@ -88,11 +90,69 @@ fn version(model: &Model<'_>) -> Option<TokenStream> {
     })
 }
 
+/// When the record was made and changed, if fields say so.
+fn times(model: &Model<'_>) -> Option<TokenStream> {
+    let (created, updated) = (model.created.as_ref(), model.updated.as_ref());
+    created.or(updated)?;
+    let made = created.map(|key| {
+        let (krate, member) = placed(model, key);
+        let is_unset = quote!(#krate::derived::is_unset(&self.#member));
+        (
+            quote!(if #is_unset { self.#member = ::core::clone::Clone::clone(&before.#member); }),
+            quote!(if is_new && #is_unset { self.#member = #krate::derived::moment(now); }),
+        )
+    });
+    let changed = updated.map(|key| {
+        let (krate, member) = placed(model, key);
+        (
+            quote!(self.#member = ::core::clone::Clone::clone(&before.#member);),
+            quote!(self.#member = #krate::derived::moment(now);),
+        )
+    });
+    let (keep, set): (Vec<_>, Vec<_>) = made.into_iter().chain(changed).unzip();
+    let updated = updated.map(|key| updated_now(model, key));
+    Some(quote! {
+        const HAS_TIMES: bool = true;
+        fn keep_times(&mut self, before: &Self) {
+            #(#keep)*
+        }
+        #[allow(unused_variables)]
+        fn set_times(&mut self, now: ::std::time::SystemTime, is_new: bool) {
+            #(#set)*
+        }
+        #updated
+    })
+}
+
+/// What an update by expressions sets.
+fn updated_now(model: &Model<'_>, key: &Key<'_>) -> Option<TokenStream> {
+    let (krate, name) = (&model.krate, &key.name);
+    let handle = model.handles.iter().find(|handle| handle.name == *name)?;
+    let ty = crate::fields::value_type(handle, krate);
+    Some(quote! {
+        const UPDATED: ::core::option::Option<&'static str> = ::core::option::Option::Some(#name);
+        fn updated_at(
+            now: ::std::time::SystemTime,
+        ) -> ::core::option::Option<#krate::derived::Stamp> {
+            ::core::option::Option::Some(#krate::derived::stamp::<#ty>(now))
+        }
+    })
+}
+
+/// The crate and the field as rustc is to point at the field's type if it is no time.
+fn placed(model: &Model<'_>, key: &Key<'_>) -> (TokenStream, Ident) {
+    let place = Span::call_site().located_at(key.ty.span());
+    let mut member = key.member.clone();
+    member.set_span(place);
+    (at(place, &model.krate), member)
+}
+
 /// The methods that call the functions of `before_store` and `after_load`, and the rules of the fields.
 fn hooks(model: &Model<'_>) -> TokenStream {
     let before = before_store(model);
     let after = after_load(model);
-    let has_hooks = before.is_some() || after.is_some();
+    let has_times = model.created.is_some() || model.updated.is_some();
+    let has_hooks = before.is_some() || after.is_some() || has_times;
     quote! {
         const HAS_HOOKS: bool = #has_hooks;
         #before
@@ -253,6 +313,7 @@ mod tests {
                 const SORT_KEY: ::core::option::Option<&'static str> =
                     ::core::option::Option::Some("n");
                 const ALIASES: &'static [&'static str] = &["elo", "points"];
+                const ATTRIBUTES: &'static [&'static str] = &["theGame", "n", "rating"];
                 const HAS_HOOKS: bool = false;
                 fn key(&self) -> ::memory_table::KeyRef<'_> {
                     ::memory_table::KeyRef::composite(&self.the_game, &self.r#in)
@@ -305,6 +366,35 @@ mod tests {
             "constVERSION:::core::option::Option<&'staticstr>=::core::option::Option::Some(\"v\");",
             "::memory_table::derived::version(&self.writes)",
             "::memory_table::derived::set_version(&mutself.writes,version)",
+        ] {
+            assert!(expanded.contains(part), "{part}\n{expanded}");
+        }
+    }
+
+    #[test]
+    fn times_are_kept_and_set_by_their_fields() {
+        let input = parse_quote! {
+            #[record(table = "t")]
+            struct Team {
+                #[record(partition_key)]
+                id: u8,
+                #[record(created)]
+                made: Option<u64>,
+                #[record(updated)]
+                #[serde(rename = "c", with = "memory_table::instant")]
+                changed: jiff::Timestamp,
+            }
+        };
+        let expanded = expanded(&input).replace(' ', "");
+        for part in [
+            "constHAS_HOOKS:bool=true;",
+            "constHAS_TIMES:bool=true;",
+            "constUPDATED:::core::option::Option<&'staticstr>=::core::option::Option::Some(\"c\");",
+            "if::memory_table::derived::is_unset(&self.made){self.made=::core::clone::Clone::clone(&before.made);}",
+            "self.changed=::core::clone::Clone::clone(&before.changed);",
+            "ifis_new&&::memory_table::derived::is_unset(&self.made){self.made=::memory_table::derived::moment(now);}",
+            "self.changed=::memory_table::derived::moment(now);",
+            "::memory_table::derived::stamp::<::memory_table::Instant<jiff::Timestamp>>(now)",
         ] {
             assert!(expanded.contains(part), "{part}\n{expanded}");
         }

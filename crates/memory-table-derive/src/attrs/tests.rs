@@ -107,16 +107,24 @@ fn an_unknown_option_suggests_the_known_one() {
         ("defalt = 1", "no option `defalt` here: write `default`"),
         (
             "validate = \"f\"",
-            "no option `validate` here: write `#[record(before_store = \"..\")]` above the struct",
+            "no option `validate` here: write `#[record(validate)]` above the struct",
         ),
         (
             "counter",
-            "no option `counter` here: known are `partition_key`, `sort_key`, `ttl`, `version` and `default`",
+            "no option `counter` here: known are `partition_key`, `sort_key`, `ttl`, `version`, `created`, `updated` and `default`",
         ),
     ];
     for (option, message) in cases {
         let name = option.split([' ', '(']).next().unwrap_or_default();
         assert_eq!(on_field(&format!("#[record({option})]")), one(name, message));
+    }
+    for (option, known) in
+        [("updated_at", "updated"), ("created", "created"), ("vresion", "version")]
+    {
+        let message = format!(
+            "no option `{option}` here: write `#[record({known})]` on the field that it is"
+        );
+        assert_eq!(in_struct(option), one(option, &message));
     }
     assert_eq!(
         in_struct("hash_key = \"id\", tabel = \"a\", counter"),
@@ -131,7 +139,7 @@ fn an_unknown_option_suggests_the_known_one() {
             (
                 "counter".into(),
                 "no option `counter` here: known are `table`, `global_index`, `local_index`, \
-                 `before_store`, `after_load` and `crate`"
+                 `before_store`, `after_load`, `validate` and `crate`"
                     .into()
             ),
         ]

@@ -1,7 +1,7 @@
 //! What to write in place of a word that is no option.
 
 /// What people coming from other libraries write, and what it is called here.
-const OTHER_WORDS: [(&str, &str); 32] = [
+const OTHER_WORDS: [(&str, &str); 36] = [
     ("hash_key", "partition_key"),
     ("hash", "partition_key"),
     ("partition", "partition_key"),
@@ -33,6 +33,10 @@ const OTHER_WORDS: [(&str, &str); 32] = [
     ("garde", "validate"),
     ("post_load", "after_load"),
     ("after_read", "after_load"),
+    ("created_at", "created"),
+    ("updated_at", "updated"),
+    ("modified", "updated"),
+    ("modified_at", "updated"),
     ("fields", "include"),
 ];
 
@@ -67,7 +71,9 @@ impl Place {
                 "validate",
                 "crate",
             ],
-            Self::Field => &["partition_key", "sort_key", "ttl", "version", "default"],
+            Self::Field => {
+                &["partition_key", "sort_key", "ttl", "version", "created", "updated", "default"]
+            }
             Self::Newtype => &["crate"],
             Self::GlobalIndex => {
                 &["name", "partition_key", "sort_key", "keys_only", "include", "handle"]
@@ -92,15 +98,17 @@ pub(super) fn advice(place: Place, option: &str) -> String {
             .to_owned();
     }
     let other = OTHER_WORDS.iter().find(|(other, _)| *other == option).map(|(_, known)| *known);
-    let known = other.or_else(|| nearest(option, place.options().iter().copied()));
+    let everywhere = || [Place::Struct, Place::Field].into_iter().flat_map(Place::options).copied();
+    let exact = everywhere().find(|known| *known == option);
+    let near = || nearest(option, place.options().iter().copied());
+    let known = other.or(exact).or_else(near);
     if let Some(known) = known.filter(|known| place.options().contains(known)) {
         return format!("write `{known}`");
     }
     if SERDE_OPTIONS.contains(&option) {
         return format!("write `#[serde({option} ..)]`, records follow serde");
     }
-    let everywhere = [Place::Struct, Place::Field].into_iter().flat_map(Place::options);
-    let elsewhere = known.or_else(|| nearest(option, everywhere.copied()));
+    let elsewhere = known.or_else(|| nearest(option, everywhere()));
     match elsewhere.and_then(|known| right_place(place, known)) {
         Some(advice) => advice,
         None => format!("known are {}", listed(place.options())),
@@ -123,6 +131,10 @@ fn right_place(place: Place, known: &str) -> Option<String> {
         }
         (Place::Field, "table" | "crate" | "before_store" | "after_load") => {
             format!("write `#[record({known} = \"..\")]` above the struct")
+        }
+        (Place::Field, "validate") => "write `#[record(validate)]` above the struct".to_owned(),
+        (Place::Struct, "ttl" | "version" | "created" | "updated") => {
+            format!("write `#[record({known})]` on the field that it is")
         }
         _ => return None,
     };

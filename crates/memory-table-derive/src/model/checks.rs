@@ -124,6 +124,7 @@ pub(super) fn names(container: &SerdeAttrs, fields: &[Field<'_>], errors: &mut E
 pub(super) fn field(field: &Field<'_>, container: &SerdeAttrs, errors: &mut Errors) {
     check_ttl(field, errors);
     check_version(field, errors);
+    check_times(field, errors);
     check_directions(field, container, errors);
     if field.is_key() {
         check_key(field, errors);
@@ -231,6 +232,25 @@ fn check_ttl(field: &Field<'_>, errors: &mut Errors) {
             field.ident
         );
         errors.push(span, message);
+    }
+}
+
+/// What says when a record was made or changed is an attribute of its own.
+fn check_times(field: &Field<'_>, errors: &mut Errors) {
+    let (created, updated) = (field.record.created, field.record.updated);
+    let roles = [("created", created), ("updated", updated)];
+    let is_time = is_own_attribute(field) || (field.has_name() && field.form() == Form::Instant);
+    let has_role = field.is_key() || field.record.ttl.is_some() || field.record.version.is_some();
+    let is_both = created.is_some() && updated.is_some();
+    for (option, span) in roles.into_iter().filter_map(|(option, span)| Some((option, span?))) {
+        if !is_time || has_role || is_both {
+            let message = format!(
+                "`{}` is no attribute of a time alone: write `#[record({option})]` on a field of its \
+                 own that serde writes as seconds or by `memory_table::instant`",
+                field.ident
+            );
+            errors.push(span, message);
+        }
     }
 }
 
