@@ -8,7 +8,7 @@ use futures::{FutureExt, SinkExt, stream};
 use super::stage::{
     CHANGED, Counted, IN_DOUBT, INCREMENTED, LOADED, MISSING, OTHERS, Stage, UNREAD, counted,
 };
-use crate::{Error, Increment, ScopeError, flush_all};
+use crate::{Error, Increment, ScopeError, Tracked, flush_all};
 
 /// A call of a public function.
 pub(super) struct Call {
@@ -93,6 +93,12 @@ calls! {
     },
     "Table::merge": |s| async { s.table.merge(None, &counted(OTHERS[0], 3)).await },
     "Table::put_guarded": |s| async { s.table.put_guarded(None, &counted(OTHERS[0], 3)).await },
+    "Table::get_tracked": |s| s.table.get_tracked(UNREAD),
+    "Table::save": |s| async { s.table.save(&mut Tracked::new(counted(OTHERS[0], 3))).await },
+    "Table::delete_guarded": |s| async {
+        let Some(mut found) = s.table.get_tracked(UNREAD).await? else { return Ok(()) };
+        s.table.delete_guarded(&mut found).await
+    },
     "Table::batch_write": |s| async {
         s.table.batch_write().puts(OTHERS.map(|id| counted(id, 9))).await
     },
