@@ -8,6 +8,7 @@ mod embedded;
 mod description;
 mod failure;
 mod keys;
+mod list;
 mod reasons;
 mod schema;
 mod sdk;

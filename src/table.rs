@@ -212,6 +212,15 @@ impl<T: Record> Table<T> {
         self.database.describe(&name, &self.database.default_patience()).await
     }
 
+    /// Whether the table exists, be it that it is still being created or deleted.
+    ///
+    /// # Errors
+    ///
+    /// Why the service could not be asked.
+    pub async fn exists(&self) -> Result<bool, Error> {
+        Ok(self.describe().await?.is_some())
+    }
+
     /// The record of a key, or `None`. Eventually consistent: a write of the last second may be
     /// missing. See [`get_consistent`](Self::get_consistent).
     ///

@@ -58,12 +58,48 @@ async fn creating_by_many_at_once_creates_one() {
 async fn deleting_says_whether_there_was_a_table() {
     let teams = database().table::<Team>();
     assert!(!teams.delete_table().await.unwrap());
+    assert!(!teams.exists().await.unwrap());
     teams.create_if_missing().await.unwrap();
+    assert!(teams.exists().await.unwrap());
     assert!(teams.delete_table().await.unwrap());
+    assert!(!teams.exists().await.unwrap());
     assert!(teams.describe().await.unwrap().is_none());
     assert!(!teams.delete_table().await.unwrap());
     teams.create_if_missing().await.unwrap();
     assert!(teams.get("a").await.unwrap().is_none(), "a new one is used like any other");
+}
+
+/// As many as two pages have, and some of another prefix.
+#[tokio::test]
+async fn the_tables_of_a_prefix_are_listed_to_the_last_page() {
+    let (database, faults) = faulty(&embedded());
+    assert_eq!(database.list_tables().await.unwrap(), Vec::<String>::new());
+    let staging = database.with_prefix("staging_");
+    let name = |number: usize| format!("table_{number:03}");
+    for number in 0..120 {
+        database.table_named::<Team>(&name(number)).create_if_missing().await.unwrap();
+    }
+    staging.table::<Team>().create_if_missing().await.unwrap();
+    let before = faults.count("ListTables");
+    faults.next("ListTables", Fault::throttled());
+    let mut all: Vec<String> = (0..120).map(name).collect();
+    assert_eq!(database.with_prefix("table_").list_tables().await.unwrap(), all);
+    assert_eq!(faults.count("ListTables") - before, 3, "two pages, one of them asked for again");
+    assert_eq!(staging.list_tables().await.unwrap(), ["staging_teams"]);
+    all.insert(0, "staging_teams".to_owned());
+    assert_eq!(database.list_tables().await.unwrap(), all);
+    faults.next("ListTables", Fault::access_denied());
+    let error = database.list_tables().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AccessDenied);
+    assert!(error.to_string().contains("ListTables"), "{error}");
+}
+
+#[tokio::test]
+async fn a_table_that_is_there_is_listed() {
+    let teams = database().table::<Team>();
+    teams.create_if_missing().await.unwrap();
+    let listed = teams.database().list_tables().await.unwrap();
+    assert_eq!(listed, [teams.name().unwrap()]);
 }
 
 #[tokio::test]
