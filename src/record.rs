@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::codec::{form_of, same_items};
 use crate::derived::Stamp;
 use crate::error::BoxError;
 use crate::key::{KeyRef, KeyShape};
@@ -283,6 +284,27 @@ pub trait FromKey: Record {
     ///
     /// Why there can be none: the call fails with it, and nothing changed.
     fn from_key(key: <Self::Key as KeyShape>::Owned) -> Result<Self, BoxError>;
+}
+
+/// What a record takes the place of.
+#[derive(Debug)]
+pub(crate) enum Before<'a, T> {
+    Record(&'a T),
+    /// No record, or one that it replaces as a whole, unseen.
+    Nothing,
+    /// Nobody knows: its attributes are set in what may be there.
+    Unseen,
+}
+
+impl<'a, T> From<Option<&'a T>> for Before<'a, T> {
+    fn from(record: Option<&'a T>) -> Self {
+        record.map_or(Self::Nothing, Self::Record)
+    }
+}
+
+/// Whether two records are stored alike, be it that they cannot be: who says so is another one.
+pub(crate) fn is_same<T: Record>(one: &T, other: &T) -> bool {
+    matches!((form_of(one), form_of(other)), (Ok(one), Ok(other)) if same_items(&one.json, &other.json))
 }
 
 /// Whether an attribute is one of the record's keys.

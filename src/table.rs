@@ -42,14 +42,14 @@ pub(crate) use read::{
     cursor_keys, parts, skipped,
 };
 
-use crate::codec::{EncodedItem, encode, same_items};
+use crate::codec::{EncodedItem, encode};
 use crate::database::{Database, TableDescription, Wanting};
 use crate::error::{Error, ErrorKind};
 use crate::index::Index;
 use crate::key::{AttributeLookup, Key, KeyLookup, QueryShape};
 use crate::link::{Counters, Link};
 use crate::load;
-use crate::record::Record;
+use crate::record::{Before, Record, is_same};
 use crate::retry::Patience;
 use crate::spec::TableSpec;
 use crate::store::TableRef;
@@ -395,8 +395,8 @@ impl<T: Record> Table<T> {
     }
 
     /// What is to be stored in place of a record, if anything: as its `before_store` wants it, with its
-    /// times. `before`: the record that it takes the place of, as far as it is known.
-    pub(crate) fn hooked(&self, record: &T, before: Option<&T>) -> Result<Option<T>, Error> {
+    /// times.
+    pub(crate) fn hooked(&self, record: &T, before: Before<'_, T>) -> Result<Option<T>, Error> {
         if !T::HAS_HOOKS {
             return Ok(None);
         }
@@ -416,28 +416,32 @@ impl<T: Record> Table<T> {
             }
             _ if T::HAS_TIMES => {
                 let record = changed.unwrap_or_else(|| record.clone());
-                self.timed(record, before).map(Some)
+                Ok(Some(self.timed(record, before)))
             }
             _ => Ok(changed),
         }
     }
 
     /// The record with the time of its change, if it is one, and of its making.
-    fn timed(&self, mut record: T, before: Option<&T>) -> Result<T, Error> {
-        if let Some(before) = before {
+    fn timed(&self, mut record: T, before: Before<'_, T>) -> T {
+        if let Before::Record(before) = before {
             record.keep_times(before);
-            let (now, was) = (self.encoded(&record)?.1, self.encoded(before)?.1);
-            if same_items(&now.json, &was.json) {
-                return Ok(record);
+            let mut compared = record.clone();
+            // Its version is not the caller's to change.
+            compared.set_version(before.version());
+            if is_same(&compared, before) {
+                return record;
             }
         }
-        record.set_times(self.database.now(), before.is_none());
-        Ok(record)
+        // One with a version comes from what is stored.
+        let is_new = matches!(before, Before::Nothing) && record.version() == 0;
+        record.set_times(self.database.now(), is_new);
+        record
     }
 
     /// The key and form of what is to be stored for a record.
     pub(crate) fn stored(&self, record: &T) -> Result<(Key, EncodedItem), Error> {
-        let changed = self.hooked(record, None)?;
+        let changed = self.hooked(record, Before::Nothing)?;
         self.encoded(changed.as_ref().unwrap_or(record))
     }
 

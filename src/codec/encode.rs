@@ -54,7 +54,7 @@ pub(crate) fn encode_value<V: Serialize + ?Sized>(value: &V) -> Result<Node<'sta
 }
 
 /// A record's form, whatever its size and key.
-pub(super) fn form<T: Record>(record: &T) -> Result<EncodedItem, CodecError> {
+pub(crate) fn form<T: Record>(record: &T) -> Result<EncodedItem, CodecError> {
     let mut writer = Writer::new();
     record.serialize(ItemSerializer { writer: &mut writer })?;
     Ok(EncodedItem { json: writer.out, size: writer.size })

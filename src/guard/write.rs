@@ -58,6 +58,8 @@ pub(crate) struct Request<'a> {
     pub(crate) absence_is_sure: bool,
     /// `None`: it is to be deleted.
     pub(crate) target: Option<Target<'a>>,
+    /// What is stored is known in part: what it lacks was not seen to be absent.
+    pub(crate) is_part: bool,
     /// The record was deleted since: nothing of what is stored is to stay.
     pub(crate) replaces: bool,
     /// What is stored as the type would write it, where that may have more.
@@ -123,11 +125,11 @@ impl<'a> Request<'a> {
     fn delete<T: Record>(&self) -> Result<Outgoing, Error> {
         let expected = match (self.stored, self.mode) {
             (Stored::Item(item), Mode::Guarded(Guard::Version)) => {
-                let mut expected = seen_version::<T>(item);
+                let mut expected = self.seen_version::<T>(item);
                 lacking(&mut expected, item, T::VERSION.as_slice());
                 expected
             }
-            (Stored::Item(item), _) => whole::<T>(item),
+            (Stored::Item(item), _) => self.whole::<T>(item),
             (Stored::Absent | Stored::Unknown { .. }, _) => {
                 vec![Expected::Absent(T::PARTITION_KEY)]
             }
@@ -139,13 +141,14 @@ impl<'a> Request<'a> {
 
     /// Another item in place of one that is as it was seen: what others gave it beside that does not stay.
     fn replace<T: Record>(
+        &self,
         guard: Guard,
         item: &'a Fields<'a>,
         target: Target<'a>,
     ) -> Result<Outgoing, Error> {
         let mut expected = match guard {
-            Guard::Version => seen_version::<T>(item),
-            Guard::Item | Guard::Fields => whole::<T>(item),
+            Guard::Version => self.seen_version::<T>(item),
+            Guard::Item | Guard::Fields => self.whole::<T>(item),
         };
         if guard != Guard::Version || version_of::<T>(item).is_none() {
             let new: Vec<&str> = target.fields.iter().map(|(name, _)| &**name).collect();
@@ -153,6 +156,23 @@ impl<'a> Request<'a> {
         }
         let form = Form::Put(target.item.clone());
         Self::single::<T>(form, &Changed::default(), &there::<T>(expected), target.item.size)
+    }
+
+    /// The item is to be as it was, as far as the type knows it and as it was seen.
+    fn whole<T: Record>(&self, item: &'a Fields<'a>) -> Vec<Expected<'a>> {
+        let mut expected = seen::<T>(item, |_| true);
+        if !self.is_part {
+            lacking(&mut expected, item, T::ATTRIBUTES);
+        }
+        expected
+    }
+
+    /// The version that was seen; of an item without one everything else.
+    fn seen_version<T: Record>(&self, item: &'a Fields<'a>) -> Vec<Expected<'a>> {
+        match T::VERSION.filter(|version| field(item, version).is_some()) {
+            Some(version) => seen::<T>(item, |name| name == version),
+            None => self.whole::<T>(item),
+        }
     }
 
     /// The attributes that changed, if what the guard says is still stored.
@@ -171,14 +191,14 @@ impl<'a> Request<'a> {
             return Ok(None);
         }
         if self.replaces {
-            return Self::replace::<T>(guard, item, target).map(Some);
+            return self.replace::<T>(guard, item, target).map(Some);
         }
         // What an attempt before changed may have landed, and would stay.
         let doubtful = self.doubtful.unwrap_or_default().iter().map(|name| &**name);
         let concerned: Vec<&str> = changed.names().chain(doubtful).collect();
         let mut expected = match guard {
-            Guard::Version => seen_version::<T>(item),
-            Guard::Item => whole::<T>(item),
+            Guard::Version => self.seen_version::<T>(item),
+            Guard::Item => self.whole::<T>(item),
             Guard::Fields => {
                 seen::<T>(item, |name| concerned.contains(&name) && !is_updated::<T>(name))
             }
@@ -246,9 +266,17 @@ impl<'a> Request<'a> {
         size: usize,
     ) -> Result<Outgoing, Error> {
         let expressions = Rendered::of_write(changed, expected).map_err(|source| {
-            Error::new(ErrorKind::InvalidRecord, "the record cannot be written under its guard")
-                .advise("guard it by `Guard::Fields` or `#[record(version)]`, or write it plainly")
-                .caused_by(source)
+            let (text, advice) = match form {
+                Form::Delete(_) => (
+                    "the record cannot be deleted under its guard",
+                    "guard it by `#[record(version)]`, or use `delete`",
+                ),
+                _ => (
+                    "the record cannot be written under its guard",
+                    "guard it by `Guard::Fields` or `#[record(version)]`, or write it plainly",
+                ),
+            };
+            Error::new(ErrorKind::InvalidRecord, text).advise(advice).caused_by(source)
         })?;
         let mut names: Vec<Box<str>> = changed.names().map(Box::from).collect();
         if !matches!(form, Form::Update(_)) {
@@ -348,27 +376,12 @@ fn seen<'a, T: Record>(item: &'a Fields<'a>, of: impl Fn(&str) -> bool) -> Vec<E
     seen.map(|(name, value)| Expected::Is(name, value)).collect()
 }
 
-/// The item is to be as it was, as far as the type knows it and as it was seen.
-fn whole<'a, T: Record>(item: &'a Fields<'a>) -> Vec<Expected<'a>> {
-    let mut expected = seen::<T>(item, |_| true);
-    lacking(&mut expected, item, T::ATTRIBUTES);
-    expected
-}
-
 /// Of these attributes those that an item does not have are to be absent, each said once.
 fn lacking<'a>(expected: &mut Vec<Expected<'a>>, item: &Fields<'_>, names: &[&'a str]) {
     for name in names.iter().filter(|name| field(item, name).is_none()) {
         if !expected.iter().any(|it| matches!(it, Expected::Absent(other) if other == name)) {
             expected.push(Expected::Absent(name));
         }
-    }
-}
-
-/// The version that was seen; of an item without one everything else.
-fn seen_version<'a, T: Record>(item: &'a Fields<'a>) -> Vec<Expected<'a>> {
-    match T::VERSION.filter(|version| field(item, version).is_some()) {
-        Some(version) => seen::<T>(item, |name| name == version),
-        None => whole::<T>(item),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::expiry::Seen;
 use super::slot::{Change, Known};
 use super::turn::Turn;
 use super::{MemoryTable, Shared};
@@ -9,7 +10,7 @@ use crate::breaks::broken;
 use crate::error::{Error, ErrorKind};
 use crate::guard::{Guard, Mode};
 use crate::key::{Key, KeyLookup};
-use crate::record::{FromKey, Record};
+use crate::record::{Before, FromKey, Record};
 use crate::sums::Sums;
 
 impl<T: Record> MemoryTable<T> {
@@ -37,7 +38,8 @@ impl<T: Record> MemoryTable<T> {
         if let Some(record) = self.shared.fetch_to_go_on(&key, false).await? {
             return Ok(record);
         }
-        let record = turn.run(|| self.made(&key).and_then(|record| self.hooked(record, None)))?;
+        let record =
+            turn.run(|| self.made(&key).and_then(|record| self.hooked(record, Before::Nothing)))?;
         let (_, item) = self.shared.table.encoded(&record)?;
         let record = Arc::new(record);
         let change = Change::put(Arc::clone(&record), item.size);
@@ -176,8 +178,14 @@ impl<T: Record> MemoryTable<T> {
         let key = self.shared.table.key_of(&record)?;
         self.shared.check_open()?;
         let turn = self.turn(&key).await?;
-        let before = self.before(&key);
-        let record = turn.run(|| self.hooked(record, before.as_deref()))?;
+        let known = if T::HAS_TIMES { self.seen(&key) } else { Known::Unknown };
+        let is_set_in = mode.unwrap_or(self.shared.options.mode) == Mode::FieldWise;
+        let before = match &known {
+            Known::Record(known) => Before::Record(&**known),
+            Known::Unknown if is_set_in => Before::Unseen,
+            Known::Absent | Known::Unknown => Before::Nothing,
+        };
+        let record = turn.run(|| self.hooked(record, before))?;
         let (_, item) = self.shared.table.encoded(&record)?;
         let item = self.shared.fits_with_kept(&key, item)?;
         let change = Change { mode, ..Change::put(Arc::new(record), item.size) };
@@ -335,17 +343,15 @@ impl<T: Record> MemoryTable<T> {
     }
 
     /// The record as its `before_store` wants it stored, in place of the one before.
-    pub(super) fn hooked(&self, record: T, before: Option<&T>) -> Result<T, Error> {
+    pub(super) fn hooked(&self, record: T, before: Before<'_, T>) -> Result<T, Error> {
         Ok(self.shared.table.hooked(&record, before)?.unwrap_or(record))
     }
 
-    /// The record that a put takes the place of, as far as it is known; for its times.
-    fn before(&self, key: &Key) -> Option<Arc<T>> {
-        if !T::HAS_TIMES || self.shared.replaces_expired(key) {
-            return None;
-        }
-        let mut locked = self.shared.slots.lock(key.as_bytes());
-        locked.find(key.as_bytes())?.now.record()
+    /// What readers see of a record now, without a request.
+    fn seen(&self, key: &Key) -> Known<T> {
+        let seen =
+            self.shared.slots.lock(key.as_bytes()).find(key.as_bytes()).map(|it| Seen::of(it));
+        seen.map_or(Known::Unknown, |seen| self.shared.visible(seen))
     }
 
     /// Runs the user's function on a copy and publishes it, if it can be stored.
@@ -357,8 +363,8 @@ impl<T: Record> MemoryTable<T> {
         change: impl FnOnce(&mut T),
     ) -> Result<Arc<T>, Error> {
         let (before, mut record, replaces) = match start {
-            Start::From(record) => (Some(record), record.clone(), false),
-            Start::New { made, replaces } => (None, made, replaces),
+            Start::From(record) => (Before::Record(record), record.clone(), false),
+            Start::New { made, replaces } => (Before::Nothing, made, replaces),
         };
         // Where there is no room, that is found out before the function runs, if its record is saved.
         let mut permit = self.shared.slots.room.permit();

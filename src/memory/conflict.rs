@@ -273,8 +273,9 @@ impl<T: Record> Shared<T> {
             let text = format!("the merge changed the record's key to {made}");
             return Err(Error::new(ErrorKind::InvalidRecord, text));
         }
-        let hooked =
-            turn.run(|| self.table.hooked(&record, theirs_record.as_deref()))?.unwrap_or(record);
+        let hooked = turn
+            .run(|| self.table.hooked(&record, theirs_record.as_deref().into()))?
+            .unwrap_or(record);
         let (_, item) = self.table.encoded(&hooked)?;
         Ok((Change::put(Arc::new(hooked), item.size), theirs))
     }

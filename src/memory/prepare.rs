@@ -131,6 +131,7 @@ impl<T: Record> Shared<T> {
             absence_is_sure: self.options.consistent,
             target: target.map(|(item, fields)| guard::Target { item, fields }),
             replaces: sent.base.replaced,
+            is_part: sent.base.partial,
             written: written.as_ref(),
             unseen: &unseen,
             doubtful: doubtful.as_deref(),

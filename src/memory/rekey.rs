@@ -8,7 +8,7 @@ use super::turn::Turn;
 use super::{MemoryTable, Shared};
 use crate::error::{Error, ErrorKind};
 use crate::key::{Key, KeyLookup};
-use crate::record::Record;
+use crate::record::{Before, Record};
 
 impl<T: Record> MemoryTable<T> {
     /// Gives a record another key: the function sets it, and with the next flush the record is put
@@ -68,7 +68,7 @@ impl<T: Record> MemoryTable<T> {
             second.run(|| {
                 change(&mut record);
                 self.check_new_key(&record, &old, &new)?;
-                self.hooked(record, Some(before))
+                self.hooked(record, Before::Record(before))
             })
         })?;
         let (_, item) = self.shared.table.encoded(&record)?;

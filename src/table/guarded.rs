@@ -8,7 +8,7 @@ use super::Table;
 use super::writing::Writing;
 use crate::error::{Error, ErrorKind};
 use crate::guard::{Guard, Mode, OnConflict};
-use crate::record::Record;
+use crate::record::{Before, Record};
 
 /// A record that [`Table::put_guarded`] writes; awaiting it does.
 #[must_use = "nothing is written until it is awaited"]
@@ -54,7 +54,7 @@ impl<'t, T: Record> IntoFuture for PutGuarded<'t, T> {
         Box::pin(async move {
             let Self { table, base, record, guard, policy } = self;
             let mut writing =
-                Writing::new(table, record, base.as_ref(), guarded(table, guard)?, policy)?;
+                Writing::new(table, record, base.as_ref().into(), guarded(table, guard)?, policy)?;
             if let Some(base) = base {
                 writing = writing.over(base)?;
             }
@@ -167,7 +167,8 @@ impl<T: Record> Table<T> {
             return Err(self.place(error).advise("use `put_guarded`"));
         }
         let policy = OnConflict::Overwrite;
-        let mut writing = Writing::new(self, record.clone(), base, Mode::FieldWise, policy)?;
+        let before = base.map_or(Before::Unseen, Before::Record);
+        let mut writing = Writing::new(self, record.clone(), before, Mode::FieldWise, policy)?;
         if let Some(base) = base {
             writing = writing.over(base.clone())?;
         }

@@ -4,7 +4,7 @@ use super::Table;
 use super::writing::Writing;
 use crate::error::{Error, ErrorKind};
 use crate::guard::{Guard, Mode, OnConflict};
-use crate::record::Record;
+use crate::record::{Before, Record};
 
 impl<T: Record> Table<T> {
     /// Writes a record on the condition that there is none of its key yet, and returns it as it is stored:
@@ -42,8 +42,8 @@ impl<T: Record> Table<T> {
     pub async fn insert(&self, record: &T) -> Result<T, Error> {
         let key = self.key_of(record)?;
         let mode = Mode::Guarded(Guard::Item);
-        let writing =
-            Writing::new(self, record.clone(), None, mode, OnConflict::Fail)?.of_nothing();
+        let writing = Writing::new(self, record.clone(), Before::Nothing, mode, OnConflict::Fail)?
+            .of_nothing();
         let written = writing.write().await;
         let written = written.map_err(|error| match error.kind() {
             ErrorKind::Conflict => {

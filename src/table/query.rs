@@ -121,7 +121,9 @@ impl<T: Record, K: QueryShape, S> Query<T, K, S> {
         Query { reader, names, partition, shape: PhantomData }
     }
 
-    /// Finds records with what is stored of them, to be changed and [saved](Table::save).
+    /// Finds records with what is stored of them, to be changed and [saved](Table::save). Of what was
+    /// saved a moment ago an eventually consistent read may find what was before, and the next save meets
+    /// a conflict.
     pub fn tracked(self) -> Query<T, K, Followed>
     where
         S: Shape<T, Item = T>,

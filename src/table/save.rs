@@ -53,8 +53,9 @@ impl<T: Record> Table<T> {
     /// if nothing was changed.
     ///
     /// Afterwards the record is what is stored, with its new version, as `before_store` or a merge made
-    /// it, and with what others changed that the guard leaves to them. What its type does not know of
-    /// the item stays. If it fails, neither the record nor what is known to be stored of it changes.
+    /// it, and with what others changed that the guard leaves to them; then, or if `after_load` makes
+    /// another one of it, it is read from the item, so fields that are not stored are their defaults.
+    /// What its type does not know of the item stays. If it fails, neither the record nor what is known to be stored of it changes.
     ///
     /// If the answer is lost, it is sent again, and what it meets counts as its own if that is what was
     /// sent.
@@ -156,12 +157,13 @@ impl<T: Record> Save<'_, T> {
     async fn run(self) -> Result<(), Error> {
         let Self { table, tracked, guard, policy } = self;
         let mode = guarded(table, guard)?;
-        if tracked.is_unchanged(table)? {
+        if tracked.is_unchanged() {
             return Ok(());
         }
-        let writing = Writing::new(table, tracked.record.clone(), tracked.stored(), mode, policy)?;
+        let writing =
+            Writing::new(table, tracked.record.clone(), tracked.stored().into(), mode, policy)?;
         let saved = writing.tracked(tracked.stored.as_ref())?.write().await?;
-        tracked.settle(table, saved)
+        tracked.settle(saved)
     }
 }
 
@@ -187,7 +189,7 @@ impl<T: Record> DeleteGuarded<'_, T> {
         }
         let writing = Writing::delete(table, key, mode).tracked(tracked.stored.as_ref())?;
         let saved = writing.write().await?;
-        tracked.settle(table, saved)
+        tracked.settle(saved)
     }
 }
 

@@ -122,7 +122,9 @@ impl<T: Record, S> Scan<T, S> {
         Scan { reader: self.reader, shape: PhantomData }
     }
 
-    /// Finds records with what is stored of them, to be changed and [saved](Table::save).
+    /// Finds records with what is stored of them, to be changed and [saved](Table::save). Of what was
+    /// saved a moment ago an eventually consistent read may find what was before, and the next save meets
+    /// a conflict.
     pub fn tracked(self) -> Scan<T, Followed>
     where
         S: Shape<T, Item = T>,

@@ -3,16 +3,15 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-use super::Table;
 use super::writing::Saved;
-use crate::codec::{Decoded, Kept, same_items};
+use crate::codec::{Decoded, Kept};
 use crate::error::Error;
 use crate::load;
-use crate::record::Record;
+use crate::record::{Record, is_same};
 
-/// A record and what is stored of it, to be changed and [saved](Table::save) any number of times.
+/// A record and what is stored of it, to be changed and [saved](crate::Table::save) any number of times.
 ///
-/// [`get_tracked`](Table::get_tracked) loads one, as do the queries and scans that are
+/// [`get_tracked`](crate::Table::get_tracked) loads one, as do the queries and scans that are
 /// [`tracked`](super::Query::tracked); a [new](Self::new) one is stored nowhere yet. It is used as the
 /// record itself.
 ///
@@ -89,24 +88,26 @@ impl<T: Record> Tracked<T> {
     }
 
     /// Whether the record is still what was loaded.
-    pub(super) fn is_unchanged(&self, table: &Table<T>) -> Result<bool, Error> {
-        let Some(Snapshot { loaded, .. }) = &self.stored else { return Ok(false) };
-        let (now, loaded) = (table.encoded(&self.record)?.1, table.encoded(loaded)?.1);
-        Ok(same_items(&now.json, &loaded.json))
+    pub(super) fn is_unchanged(&self) -> bool {
+        self.stored.as_ref().is_some_and(|stored| is_same(&self.record, &stored.loaded))
     }
 
     /// Goes on from what was saved.
-    pub(super) fn settle(&mut self, table: &Table<T>, saved: Saved<T>) -> Result<(), Error> {
+    pub(super) fn settle(&mut self, saved: Saved<T>) -> Result<(), Error> {
         let (Some(record), Some(item)) = (saved.record, saved.item) else {
             self.stored = None;
             return Ok(());
         };
         let decoded = load::read_item::<T>(&saved.link, &item).map_err(|error| {
-            error.advise("the record was saved, over what others made of the item; load it anew")
+            let text = "the record was saved, and what is stored now cannot be read";
+            let unreadable = Error::new(error.kind(), text).on_table(&saved.link.table.name);
+            match error.key() {
+                Some(key) => unreadable.on_key(key).caused_by(error.clone()),
+                None => unreadable.caused_by(error),
+            }
         })?;
         *self = Self::loaded(decoded, item);
-        let (mine, stored) = (table.encoded(&record)?.1, table.encoded(&self.record)?.1);
-        if same_items(&mine.json, &stored.json) {
+        if is_same(&record, &self.record) {
             // It has the fields too that are not stored.
             self.record = record;
         }

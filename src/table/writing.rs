@@ -6,14 +6,14 @@ use super::Table;
 use super::sending::{Sending, Sent};
 use super::tracked::Snapshot;
 use crate::codec::tree::{Fields, parse_item};
-use crate::codec::{CodecError, Decoded, EncodedItem, Kept, decode, encode, same_items};
-use crate::error::{Error, ErrorKind};
-use crate::guard::{
-    Merge, Mode, OnConflict, Outgoing, Request, Stored, Target, beneath, conflict, is_own,
+use crate::codec::{
+    CodecError, Decoded, EncodedItem, Kept, decode, decode_again, encode, form_of, same_items,
 };
+use crate::error::{Error, ErrorKind};
+use crate::guard::{Merge, Mode, OnConflict, Outgoing, Request, Stored, Target, beneath, is_own};
 use crate::key::Key;
 use crate::link::Link;
-use crate::record::Record;
+use crate::record::{Before, Record};
 use crate::store::{Action, Form, Returns, Single};
 
 /// A record on its way into the table.
@@ -24,11 +24,9 @@ pub(super) struct Writing<'t, T> {
     policy: OnConflict<T>,
     /// As it was loaded, by the caller.
     base: Option<T>,
-    stored: Seen,
-    /// What is stored has beside what the type knows.
-    kept: Option<Kept>,
-    /// What is stored as the type would write it, where that may have more.
-    written: Option<Vec<u8>>,
+    start: Start,
+    /// What others stored, as it was met last, if they stored anything.
+    met: Option<Vec<u8>>,
     /// All of the item is known, as it is stored, and is to be known then.
     is_tracked: bool,
     /// `None`: it is to be deleted.
@@ -51,6 +49,21 @@ struct Attempt {
     changed: Arc<[Box<str>]>,
 }
 
+/// What the next attempt starts from.
+struct Start {
+    stored: Seen,
+    /// What is stored has beside what the type knows.
+    kept: Option<Kept>,
+    /// What is stored as the type would write it, where a write by fields may add to it.
+    written: Option<Vec<u8>>,
+}
+
+impl Start {
+    const fn of(stored: Seen) -> Self {
+        Self { stored, kept: None, written: None }
+    }
+}
+
 /// What is known of the item.
 enum Seen {
     /// Nothing, but for the version that the caller's record comes from.
@@ -66,13 +79,13 @@ impl<'t, T: Record> Writing<'t, T> {
     pub(super) fn new(
         table: &'t Table<T>,
         record: T,
-        before: Option<&T>,
+        before: Before<'_, T>,
         mode: Mode,
         policy: OnConflict<T>,
     ) -> Result<Self, Error> {
         let record = table.hooked(&record, before)?.unwrap_or(record);
-        let stored = Seen::Unknown { version: record.version() };
-        Ok(Self { stored, ..Self::of(table, table.key_of(&record)?, Some(record), mode, policy) })
+        let start = Start::of(Seen::Unknown { version: record.version() });
+        Ok(Self { start, ..Self::of(table, table.key_of(&record)?, Some(record), mode, policy) })
     }
 
     /// What is at a key is to be deleted.
@@ -93,9 +106,8 @@ impl<'t, T: Record> Writing<'t, T> {
             mode,
             policy,
             base: None,
-            stored: Seen::Absent,
-            kept: None,
-            written: None,
+            start: Start::of(Seen::Absent),
+            met: None,
             is_tracked: false,
             record,
             attempt: None,
@@ -104,13 +116,14 @@ impl<'t, T: Record> Writing<'t, T> {
 
     /// It was loaded as this record.
     pub(super) fn over(self, base: T) -> Result<Self, Error> {
-        let stored = Seen::Item(self.form_of_base(&base)?.json);
-        Ok(Self { base: Some(base), stored, ..self })
+        self.check_key(&base)?;
+        let start = Start::of(Seen::Item(form(self.table, &base, &self.key)?.json));
+        Ok(Self { base: Some(base), start, ..self })
     }
 
     /// There must be none of its key.
     pub(super) fn of_nothing(self) -> Self {
-        Self { stored: Seen::Absent, ..self }
+        Self { start: Start::of(Seen::Absent), ..self }
     }
 
     /// This is what is stored; `None` is nothing.
@@ -118,24 +131,29 @@ impl<'t, T: Record> Writing<'t, T> {
         let Some(Snapshot { item, loaded, kept }) = snapshot else {
             return Ok(Self { is_tracked: true, ..self.of_nothing() });
         };
-        let written = self.form_of_base(loaded)?;
-        let written = match kept {
-            Some(kept) => kept.restore(written).map_err(|why| self.unreadable(&why))?,
-            None => written,
-        };
-        Ok(Self {
-            base: Some(loaded.clone()),
+        self.check_key(loaded)?;
+        let start = Start {
             stored: Seen::Item(item.clone()),
             kept: kept.clone(),
-            written: Some(written.json),
-            is_tracked: true,
-            ..self
-        })
+            written: self.as_written(item),
+        };
+        Ok(Self { base: Some(loaded.clone()), start, is_tracked: true, ..self })
     }
 
-    fn form_of_base(&self, base: &T) -> Result<EncodedItem, Error> {
+    /// An item as the type would write it, without what its `after_load` makes of it: that is a change.
+    fn as_written(&self, item: &[u8]) -> Option<Vec<u8>> {
+        if !self.mode.is_by_fields() {
+            return None;
+        }
+        let Decoded { record, kept, .. } = decode_again::<T>(item).ok()?;
+        let form = form_of(&record).ok()?;
+        let written = kept.map_or(Ok(form.clone()), |kept| kept.restore(form));
+        Some(written.ok()?.json)
+    }
+
+    fn check_key(&self, base: &T) -> Result<(), Error> {
         if self.table.key_of(base)? == self.key {
-            return form(self.table, base, &self.key);
+            return Ok(());
         }
         let text = "it was loaded as a record of another key, and keys do not change";
         let error = Error::new(ErrorKind::InvalidRecord, text);
@@ -159,6 +177,7 @@ impl<'t, T: Record> Writing<'t, T> {
                 return Ok(self.saved_as_sent(theirs, link.clone()));
             }
             met += 1;
+            self.met.clone_from(&theirs);
             if met == 1 && self.is_unchanged(theirs.as_deref()) {
                 // Nobody changed it: it is stored in another form than the type writes.
                 self.rebase(theirs)?;
@@ -179,9 +198,10 @@ impl<'t, T: Record> Writing<'t, T> {
     }
 
     fn saved_already(self, link: Link) -> Saved<T> {
-        let item = match self.stored {
-            Seen::Item(item) => Some(item),
-            Seen::Absent | Seen::Unknown { .. } => None,
+        let item = match (self.met, self.start.stored) {
+            (Some(theirs), _) => Some(theirs),
+            (None, Seen::Item(item)) => Some(item),
+            (None, Seen::Absent | Seen::Unknown { .. }) => None,
         };
         Saved { record: self.record, item, link }
     }
@@ -192,16 +212,16 @@ impl<'t, T: Record> Writing<'t, T> {
 
     /// What is to be sent next; `None` if what is stored is what was to be.
     fn next(&mut self) -> Result<Option<Box<Single>>, Error> {
-        let fields = match &self.stored {
+        let fields = match &self.start.stored {
             Seen::Item(item) => Some(self.fields(item)?),
             Seen::Unknown { .. } | Seen::Absent => None,
         };
-        let stored = match (&fields, &self.stored) {
+        let stored = match (&fields, &self.start.stored) {
             (Some(fields), _) => Stored::Item(fields),
             (None, Seen::Unknown { version }) => Stored::Unknown { version: *version },
             (None, _) => Stored::Absent,
         };
-        let written = self.written.as_deref().map(|item| self.fields(item)).transpose()?;
+        let written = self.start.written.as_deref().map(|item| self.fields(item)).transpose()?;
         let mut record = self.record.clone();
         if let (Some(record), Mode::Guarded(_)) = (&mut record, self.mode) {
             record.set_version(stored.version::<T>().saturating_add(1));
@@ -218,6 +238,7 @@ impl<'t, T: Record> Writing<'t, T> {
                 .zip(item_fields.as_ref())
                 .map(|(item, fields)| Target { item, fields }),
             replaces: false,
+            is_part: false,
             written: written.as_ref(),
             unseen: &[],
             doubtful: None,
@@ -241,7 +262,7 @@ impl<'t, T: Record> Writing<'t, T> {
 
     fn target(&self, record: &T) -> Result<EncodedItem, Error> {
         let item = form(self.table, record, &self.key)?;
-        match &self.kept {
+        match &self.start.kept {
             None => Ok(item),
             Some(kept) => kept.restore(item).map_err(|why| self.unreadable(&why)),
         }
@@ -284,13 +305,12 @@ impl<'t, T: Record> Writing<'t, T> {
 
     /// What is stored is what the next attempt starts from.
     fn rebase(&mut self, theirs: Option<Vec<u8>>) -> Result<Option<T>, Error> {
-        self.written = None;
         let Some(item) = theirs else {
-            (self.stored, self.kept) = (Seen::Absent, None);
+            self.start = Start::of(Seen::Absent);
             return Ok(None);
         };
         let Decoded { record, kept, .. } = self.decoded(&item)?;
-        (self.stored, self.kept) = (Seen::Item(item), kept);
+        self.start = Start { stored: Seen::Item(item), kept, written: None };
         Ok(Some(record))
     }
 
@@ -307,22 +327,25 @@ impl<'t, T: Record> Writing<'t, T> {
     }
 
     fn refused(&self, is_there: bool) -> Error {
-        let text = match self.stored {
+        let text = match self.start.stored {
             Seen::Absent | Seen::Unknown { version: 0 } => "there is an item of this key already",
             _ if is_there => "others changed the item since it was loaded",
             _ => "others deleted the item since it was loaded",
         };
-        Error::new(ErrorKind::Conflict, text)
-            .advise("load the record and change it anew, or choose another `OnConflict`")
+        let advice = match self.record {
+            Some(_) => "load the record and change it anew, or choose another `OnConflict`",
+            None => "load the record anew, or use `delete`, which asks for nothing",
+        };
+        Error::new(ErrorKind::Conflict, text).advise(advice)
     }
 
     /// The record is written over what others stored, or of it only the attributes that it changes.
     fn overwrite(&mut self, theirs: Option<Vec<u8>>) -> Result<(), Error> {
         let beneath = self.beneath(theirs.as_deref())?;
-        let kept = self.kept.take();
+        let before = std::mem::replace(&mut self.start, Start::of(Seen::Absent));
         self.rebase(theirs)?;
         if let Some(item) = beneath {
-            (self.stored, self.kept) = (Seen::Item(item), kept);
+            self.start = Start { stored: Seen::Item(item), ..before };
         }
         Ok(())
     }
@@ -333,7 +356,7 @@ impl<'t, T: Record> Writing<'t, T> {
         let attempt = self.attempt.as_ref().filter(|_| self.mode.is_by_fields());
         let mine = attempt.and_then(|attempt| Some((attempt.item.as_deref()?, &attempt.changed)));
         let (Some((mine, changed)), Some(theirs)) = (mine, theirs) else { return Ok(None) };
-        let known = match &self.stored {
+        let known = match &self.start.stored {
             Seen::Unknown { .. } => return Ok(None),
             Seen::Absent => None,
             Seen::Item(item) => Some(self.fields(item)?),
@@ -345,15 +368,18 @@ impl<'t, T: Record> Writing<'t, T> {
 
     fn merge(&mut self, merge: &Merge<T>, theirs: Option<T>) -> Result<(), Error> {
         let merged = merge.run(self.base.as_ref(), self.record.as_ref(), theirs.as_ref());
-        let merged = merged.map_err(|source| self.placed(conflict().caused_by(source)))?;
+        let failed = |source| self.placed(self.refused(theirs.is_some())).caused_by(source);
+        let merged = merged.map_err(failed)?;
         if let Some(record) = &merged
             && self.table.key_of(record)? != self.key
         {
             let text = "the merge changed the record's key";
             return Err(self.placed(Error::new(ErrorKind::InvalidRecord, text)));
         }
-        let hooked =
-            merged.as_ref().map(|record| self.table.hooked(record, theirs.as_ref())).transpose()?;
+        let hooked = merged
+            .as_ref()
+            .map(|record| self.table.hooked(record, theirs.as_ref().into()))
+            .transpose()?;
         self.record = hooked.flatten().or(merged);
         self.base = theirs;
         Ok(())

@@ -1,6 +1,7 @@
 //! Readers for the forms in which older programs stored values, for a field each.
 //!
-//! Values are written as their types are. What was read in an old form is written back in it as long as
+//! Conditions, filters and updates by expressions know the new forms only. Values are written as their types
+//! are. What was read in an old form is written back in it as long as
 //! the value does not change, so that older programs still find it.
 //!
 //! # Example
@@ -35,8 +36,10 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer, StrDeserializer};
+use serde::de::{
+    DeserializeOwned, Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor,
+};
 
 /// A `bool` or an `Option` of one.
 #[diagnostic::on_unimplemented(
@@ -70,7 +73,9 @@ pub fn bool<'de, D: Deserializer<'de>, B: OldBool>(deserializer: D) -> Result<B,
     B::of(read).ok_or_else(|| D::Error::custom(Truth::EXPECTED))
 }
 
-/// Reads a list, a map or a struct, or its text in JSON.
+/// Reads a list, a map, a struct or an enum, or its text in JSON. Not for text itself, nor for types that
+/// take any value, such as `serde_json::Value`: of these nobody knows whether a text is JSON. Numbers in
+/// the text are read as JSON's, with the precision of `f64` if they are no integers of 64 bits.
 ///
 /// # Errors
 ///
@@ -129,12 +134,33 @@ impl<'de, T: DeserializeOwned> Visitor<'de> for ValueOrText<T> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-        serde_json::from_str(text).map_err(|why| {
+        let why = match serde_json::from_str(text) {
+            Ok(value) => return Ok(value),
+            Err(why) => why,
+        };
+        // The type itself may be stored as text, such as a variant.
+        T::deserialize(Present(StrDeserializer::<E>::new(text))).map_err(|_| {
             // Its own words would show what stands there.
             let what = if why.is_data() { "JSON of another value" } else { "no JSON" };
             let (line, column) = (why.line(), why.column());
             E::custom(format!("the text is {what}, at line {line}, column {column}"))
         })
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<T, E> {
+        T::deserialize(Present(value.into_deserializer()))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<T, E> {
+        T::deserialize(Present(value.into_deserializer()))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<T, E> {
+        T::deserialize(Present(value.into_deserializer()))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<T, E> {
+        T::deserialize(Present(value.into_deserializer()))
     }
 
     fn visit_unit<E: Error>(self) -> Result<T, E> {

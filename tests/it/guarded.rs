@@ -952,6 +952,25 @@ async fn what_others_gave_a_record_that_is_deleted_and_put_again_does_not_stay()
     }
 }
 
+/// What was merged unseen is known in part: what it lacks was never seen to be absent.
+#[tokio::test]
+async fn what_is_known_in_part_guards_the_absence_of_nothing() {
+    let (stage, _) = loaded(Guard::Item, OnConflict::Fail).await;
+    let title = Some("theirs".to_owned());
+    stage.truth.put(&Page { title, ..page("/", 1, 10) }).await.unwrap();
+    let memory = stage.memory();
+    memory.merge(page("/", 2, 10)).await.unwrap();
+    let gate = stage.faults.hold_next("UpdateItem");
+    let (flushed, ()) = tokio::join!(memory.flush(), async {
+        gate.reached().await;
+        memory.put_guarded(page("/", 3, 10)).await.unwrap();
+        gate.open();
+    });
+    assert_eq!(flushed.unwrap().failed.len(), 0);
+    assert_eq!(memory.flush().await.unwrap().conflicts.len(), 0);
+    assert_eq!(stage.truth.get("/").await.unwrap().unwrap().visits, 3);
+}
+
 /// As many bad ones in front as a batch has.
 #[tokio::test]
 async fn a_whole_batch_of_bad_records_in_front_stops_nobody_else() {

@@ -323,6 +323,111 @@ async fn an_answer_that_is_lost_is_no_conflict() {
     }
 }
 
+/// The item lacks what its type writes, which is not sent by fields and is sent otherwise.
+#[tokio::test]
+async fn an_answer_that_is_lost_is_no_conflict_for_an_item_of_an_older_form() {
+    for guard in [Guard::Item, Guard::Fields] {
+        let stage = Stage::<Map>::new().await;
+        put_item(&stage).await;
+        let mut map = loaded(&stage.table).await;
+        map.name = "plant".into();
+        stage.faults.next("UpdateItem", Fault::failed().after_applying());
+        stage.table.save(&mut map).guard(guard).await.unwrap();
+        assert_eq!(stage.faults.count("UpdateItem"), 2);
+        let item = stage.truth.get_item(KEY).await.unwrap().unwrap();
+        assert_eq!(item.contains_key("notes"), guard == Guard::Item, "{guard:?}");
+        map.name = "refinery".into();
+        stage.table.save(&mut map).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn overwriting_by_fields_leaves_what_was_not_changed_here_and_knows_it_then() {
+    let stage = Stage::<Map>::new().await;
+    put_item(&stage).await;
+    let mut map = loaded(&stage.table).await;
+    map.name = "mine".into();
+    let notes = BTreeMap::from([("start".to_owned(), BTreeMap::new())]);
+    stage.truth.put(&Map { notes: notes.clone(), ..self::map("theirs") }).await.unwrap();
+    let save = stage.table.save(&mut map).guard(Guard::Fields);
+    save.on_conflict(OnConflict::Overwrite).await.unwrap();
+    let both = stored(&stage).await;
+    assert_eq!((&*both.name, &both.notes), ("mine", &notes));
+    assert_eq!(map.notes, notes);
+    // Others set just what was to be set, and more.
+    map.name = "same".into();
+    let cheats = Set::from(["idkfa".to_owned()]);
+    stage.truth.put(&Map { cheats: cheats.clone(), ..self::map("same") }).await.unwrap();
+    let save = stage.table.save(&mut map).guard(Guard::Fields);
+    save.on_conflict(OnConflict::Overwrite).await.unwrap();
+    assert_eq!(map.cheats, cheats);
+    map.name = "next".into();
+    stage.table.save(&mut map).await.unwrap();
+}
+
+#[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[record(
+    table = "shops",
+    after_load = "Shop::slug",
+    global_index(name = "by-company", partition_key = company)
+)]
+struct Shop {
+    #[record(partition_key)]
+    id: String,
+    #[serde(default)]
+    company: String,
+    #[serde(default)]
+    slug: String,
+    #[serde(default)]
+    rating: u32,
+}
+
+impl Shop {
+    #[expect(clippy::unnecessary_wraps, reason = "a hook may fail")]
+    fn slug(&mut self) -> Result<(), String> {
+        if self.slug.is_empty() {
+            self.slug = self.id.to_lowercase();
+        }
+        Ok(())
+    }
+}
+
+/// An item that is in no index, as it lacks its key; what would be written of it is refused.
+async fn shop() -> (Stage<Shop>, Tracked<Shop>) {
+    let stage = Stage::<Shop>::new().await;
+    let put = stage.truth.database().client().put_item().table_name(stage.truth.name().unwrap());
+    put.item("id", AttributeValue::S("A".into())).send().await.unwrap();
+    let shop = stage.table.get_tracked("A").await.unwrap().unwrap();
+    (stage, shop)
+}
+
+#[tokio::test]
+async fn what_after_load_made_is_saved_with_the_next_change() {
+    for guard in [Guard::Item, Guard::Fields] {
+        let (stage, mut shop) = shop().await;
+        shop.company = "C".into();
+        stage.table.save(&mut shop).guard(guard).await.unwrap();
+        let item = stage.truth.get_item("A").await.unwrap().unwrap();
+        assert_eq!(item["slug"], AttributeValue::S("a".into()), "{guard:?}");
+        stage.table.save(&mut shop).guard(guard).await.unwrap();
+        assert_eq!(stage.faults.count("UpdateItem"), 1, "{guard:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_can_be_loaded_can_be_mended_and_deleted() {
+    let (stage, mut shop) = shop().await;
+    stage.table.save(&mut shop).await.unwrap();
+    shop.rating = 5;
+    let error = stage.table.save(&mut shop).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidRecord, "it lacks the key of the index");
+    shop.company = "C".into();
+    stage.table.save(&mut shop).await.unwrap();
+    let (stage, mut shop) = self::shop().await;
+    stage.table.delete_guarded(&mut shop).await.unwrap();
+    assert_eq!(stage.truth.get("A").await.unwrap(), None);
+}
+
 #[tokio::test]
 async fn versions_count_the_saves() {
     let stage = Stage::<Draft>::new().await;

@@ -129,9 +129,14 @@ use syn::{DeriveInput, parse_macro_input};
 /// `memory_table::instant` stores; an `Option` of these too. Behind `before_store`
 ///
 /// - `created` becomes the present time in a record that takes the place of none that is known, and stays
-///   as it is if it is set: not 0, nor the first second of 1970, nor `None`.
-/// - `updated` becomes the present time in a record that differs from the one that it takes the place of,
-///   or takes the place of none that is known. An update by expressions sets it; increments do not.
+///   as it is if it is set: not 0, nor the first second of 1970, nor `None`. So a put of a record that
+///   does not say it, over an item that was not read, counts as its making; a write of some attributes,
+///   and a record with a version, do not, nor does an item that an update by expressions or an increment
+///   makes: it has no such date.
+/// - `updated` becomes the present time, whatever it was, in a record that differs from the one that it
+///   takes the place of, or takes the place of none that is known: of a memory table when the change is
+///   made, not when it is flushed, so a later flush may set an earlier time than another writer did. An
+///   update by expressions sets it unless it says another; increments do not.
 ///
 /// The clock is the database's, see `Database::with_clock`. What others did to `updated` is no conflict
 /// under `Guard::Fields`.
@@ -140,7 +145,8 @@ use syn::{DeriveInput, parse_macro_input};
 ///
 /// With the feature `garde` of `memory-table`, and `#[derive(garde::Validate)]` on the record,
 /// `#[record(validate)]` checks it where the hooks run, behind them: what is not valid is not stored, and
-/// a stored item that is not does not fit the type. The error has every invalid field with its path.
+/// a stored item that is not does not fit the type. The error has every invalid field with its path. The
+/// service knows no rules: updates by expressions and increments can make an item invalid.
 ///
 /// # Errors
 ///

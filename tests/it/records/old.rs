@@ -109,6 +109,36 @@ fn what_is_in_neither_form_is_an_error_that_does_not_show_it() {
     }
 }
 
+#[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[record(table = "states")]
+struct State {
+    #[record(partition_key)]
+    id: u32,
+    #[serde(default, deserialize_with = "memory_table::old::json")]
+    kind: Option<Kind>,
+    #[serde(default, deserialize_with = "memory_table::old::json")]
+    level: Option<u32>,
+}
+
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+enum Kind {
+    Open,
+    Moved(String),
+}
+
+#[test]
+fn what_is_written_of_such_a_field_can_be_read_again() {
+    for (kind, level) in
+        [(Some(Kind::Open), Some(7)), (Some(Kind::Moved("x".into())), None), (None, Some(0))]
+    {
+        let state = State { id: 1, kind, level };
+        assert_eq!(Attributes::of_record(&state).unwrap().to_record::<State>().unwrap(), state);
+    }
+    let old = [("id", number("1")), ("kind", text(r#""Open""#)), ("level", text("12"))];
+    let state: State = Attributes::from_iter(old).to_record().unwrap();
+    assert_eq!(state, State { id: 1, kind: Some(Kind::Open), level: Some(12) });
+}
+
 #[tokio::test]
 async fn an_old_form_stays_until_its_value_changes() {
     let stage = Stage::<Store>::new().await;

@@ -133,6 +133,73 @@ async fn a_record_in_memory_says_when_it_was_made_and_changed() {
     assert_eq!((created.made, created.changed), (Some(500), 500));
 }
 
+/// Expired records are hidden by a clock of their own.
+#[tokio::test]
+async fn a_put_of_what_is_known_keeps_its_times_where_expired_records_are_hidden() {
+    let (stage, clock) = stage::<Page>().await;
+    let memory = stage.builder().hide_expired_by(|| 0).build().unwrap();
+    memory.put(page("one")).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    clock.set(200);
+    memory.put(page("one")).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().unchanged, 1);
+    memory.put(page("two")).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(times(&stage).await, (Some(100), 200));
+}
+
+#[tokio::test]
+async fn a_write_of_some_attributes_does_not_say_when_an_unseen_record_was_made() {
+    let (stage, clock) = stage::<Page>().await;
+    stage.truth.put(&page("one")).await.unwrap();
+    clock.set(200);
+    stage.table.merge(None, &page("two")).await.unwrap();
+    assert_eq!(times(&stage).await, (Some(100), 200));
+    let memory = stage.memory();
+    clock.set(300);
+    memory.merge(page("three")).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(times(&stage).await, (Some(100), 300));
+    clock.set(400);
+    let memory = stage.builder().field_wise().build().unwrap();
+    memory.put(page("four")).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(times(&stage).await, (Some(100), 400));
+}
+
+#[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[record(table = "counted")]
+struct Counted {
+    #[record(partition_key)]
+    id: u32,
+    text: String,
+    #[record(version)]
+    version: u32,
+    #[record(created)]
+    #[serde(default)]
+    made: u64,
+    #[record(updated)]
+    changed: u64,
+}
+
+#[tokio::test]
+async fn a_version_is_no_change_and_says_that_a_record_is_not_new() {
+    let (stage, clock) = stage::<Counted>().await;
+    let counted = |version| Counted { id: 1, text: "a".into(), version, made: 0, changed: 0 };
+    let memory = stage.memory();
+    memory.put(counted(0)).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    clock.set(200);
+    memory.put(counted(0)).await.unwrap();
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, report.unchanged), (0, 1));
+    let memory = stage.memory();
+    memory.put(counted(1)).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    let stored = stage.truth.get(1).await.unwrap().unwrap();
+    assert_eq!((stored.version, stored.made, stored.changed), (2, 0, 200));
+}
+
 /// No date is invented for a record that has none.
 #[tokio::test]
 async fn a_stored_record_that_does_not_say_when_it_was_made_is_left_at_that() {
