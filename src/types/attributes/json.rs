@@ -38,7 +38,7 @@ impl Attributes {
     /// # use serde::{Deserialize, Serialize};
     /// # #[derive(Record, Serialize, Deserialize, Clone)]
     /// # #[record(table = "players")]
-    /// # struct Player { #[record(partition_key)] name: String, teams: Set<String>, rating: f64 }
+    /// # struct Player { #[record(partition_key)] name: String, #[serde(default)] teams: Set<String>, rating: f64 }
     /// # let teams = ["Santos".to_owned(), "Brazil".to_owned()].into();
     /// let player = Player { name: "pele".into(), teams, rating: 99.5 };
     /// let json = Attributes::of_record(&player)?.to_json();
