@@ -19,8 +19,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::RequestId;
 use parking_lot::Mutex;
 
 pub use builder::DatabaseBuilder;
@@ -358,6 +361,31 @@ impl Database {
 
     pub(crate) fn contact(&self) -> &Arc<Contact> {
         &self.inner.contact
+    }
+
+    /// Asks the service about tables until it answers or patience ends.
+    async fn ask<O, E, F>(
+        &self,
+        operation: &'static str,
+        patience: &Patience,
+        call: impl Fn() -> F,
+    ) -> Result<O, Error>
+    where
+        E: std::error::Error + ProvideErrorMetadata + RequestId + Send + Sync + 'static,
+        F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
+    {
+        let mut attempts = patience.attempts();
+        loop {
+            // The SDK's futures are 20 KB; boxed, ours stay small.
+            let call = Box::pin(call());
+            match attempts.attempt(async { self.contact().heard(call.await) }).await {
+                Ok(output) => return Ok(output),
+                Err(failed) => {
+                    let waited = attempts.wait(failed).await;
+                    waited.map_err(|error| error.during(operation))?;
+                }
+            }
+        }
     }
 
     /// How long one attempt may take.

@@ -36,37 +36,17 @@ impl Database {
     /// # Ok(()) }
     /// ```
     pub async fn list_tables(&self) -> Result<Vec<String>, Error> {
-        let mut names = Vec::new();
-        let mut start = None;
+        let patience = self.default_patience();
+        let (mut names, mut start) = (Vec::new(), None);
         loop {
-            let (page, next) = self.page_of_tables(start).await?;
-            names.extend(page.into_iter().filter(|name| name.starts_with(self.prefix())));
-            start = next;
+            let call =
+                || self.single().list_tables().set_exclusive_start_table_name(start.clone()).send();
+            let page = self.ask("ListTables", &patience, call).await?;
+            let found = page.table_names.unwrap_or_default();
+            names.extend(found.into_iter().filter(|name| name.starts_with(self.prefix())));
+            start = page.last_evaluated_table_name;
             if start.is_none() {
                 return Ok(names);
-            }
-        }
-    }
-
-    /// The names behind this one, and the last of them if there are more.
-    async fn page_of_tables(
-        &self,
-        start: Option<String>,
-    ) -> Result<(Vec<String>, Option<String>), Error> {
-        let patience = self.default_patience();
-        let mut attempts = patience.attempts();
-        loop {
-            let call = self.single().list_tables().set_exclusive_start_table_name(start.clone());
-            let sent = async { self.contact().heard(Box::pin(call.send()).await) };
-            match attempts.attempt(sent).await {
-                Ok(output) => {
-                    let next = output.last_evaluated_table_name().map(str::to_owned);
-                    return Ok((output.table_names.unwrap_or_default(), next));
-                }
-                Err(failed) => {
-                    let waited = attempts.wait(failed).await;
-                    waited.map_err(|error| error.during("ListTables"))?;
-                }
             }
         }
     }

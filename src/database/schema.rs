@@ -101,28 +101,13 @@ impl Database {
         name: &Arc<str>,
         patience: &Patience,
     ) -> Result<TableDescription, Error> {
-        let mut attempts = patience.attempts();
-        loop {
-            // The SDK's futures are 20 KB; boxed, ours stay small.
-            let call = Box::pin(self.single().describe_table().table_name(&**name).send());
-            let answer = attempts.attempt(async { self.contact().heard(call.await) }).await;
-            let failed = match answer {
-                Ok(output) => {
-                    let description = output.table().and_then(TableDescription::of);
-                    return description.ok_or_else(|| {
-                        Error::new(
-                            ErrorKind::Service,
-                            "the service's description of the table is incomplete",
-                        )
-                        .during("DescribeTable")
-                        .on_table(name)
-                    });
-                }
-                Err(failed) => failed,
-            };
-            let outcome = attempts.wait(failed).await;
-            outcome.map_err(|error| error.during("DescribeTable").on_table(name))?;
-        }
+        let call = || self.single().describe_table().table_name(&**name).send();
+        let asked = self.ask("DescribeTable", patience, call).await;
+        let output = asked.map_err(|error| error.on_table(name))?;
+        output.table().and_then(TableDescription::of).ok_or_else(|| {
+            let text = "the service's description of the table is incomplete";
+            Error::new(ErrorKind::Service, text).during("DescribeTable").on_table(name)
+        })
     }
 
     /// Compares a record type with the real table, asking the service once for each table.

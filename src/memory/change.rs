@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::expiry::Seen;
 use super::slot::{Change, Known};
 use super::turn::Turn;
 use super::{MemoryTable, Shared};
@@ -178,7 +177,8 @@ impl<T: Record> MemoryTable<T> {
         let key = self.shared.table.key_of(&record)?;
         self.shared.check_open()?;
         let turn = self.turn(&key).await?;
-        let known = if T::HAS_TIMES { self.seen(&key) } else { Known::Unknown };
+        let seen = if T::HAS_TIMES { self.shared.peek(key.as_bytes()) } else { None };
+        let known = seen.map_or(Known::Unknown, |seen| self.shared.visible(seen));
         let is_set_in = mode.unwrap_or(self.shared.options.mode) == Mode::FieldWise;
         let before = match &known {
             Known::Record(known) => Before::Record(&**known),
@@ -345,13 +345,6 @@ impl<T: Record> MemoryTable<T> {
     /// The record as its `before_store` wants it stored, in place of the one before.
     pub(super) fn hooked(&self, record: T, before: Before<'_, T>) -> Result<T, Error> {
         Ok(self.shared.table.hooked(&record, before)?.unwrap_or(record))
-    }
-
-    /// What readers see of a record now, without a request.
-    fn seen(&self, key: &Key) -> Known<T> {
-        let seen =
-            self.shared.slots.lock(key.as_bytes()).find(key.as_bytes()).map(|it| Seen::of(it));
-        seen.map_or(Known::Unknown, |seen| self.shared.visible(seen))
     }
 
     /// Runs the user's function on a copy and publishes it, if it can be stored.

@@ -194,13 +194,16 @@ impl<T: Record> Shared<T> {
 
     /// What is known of a key, if anything is.
     pub(crate) fn hit(&self, key: &[u8]) -> Option<Known<T>> {
-        let mut locked = self.slots.lock(key);
-        let seen =
-            locked.find(key).filter(|slot| !slot.now.is_unknown()).map(|slot| Seen::of(slot))?;
-        drop(locked);
+        let seen = self.peek(key)?;
         self.tally.hit();
         self.touch(key);
         Some(self.visible(seen))
+    }
+
+    /// The same, unseen: it counts as no read.
+    pub(super) fn peek(&self, key: &[u8]) -> Option<Seen<T>> {
+        let mut locked = self.slots.lock(key);
+        locked.find(key).filter(|slot| !slot.now.is_unknown()).map(|slot| Seen::of(slot))
     }
 
     /// Starts loads of all keys that are neither known nor loading, and counts the records that are

@@ -147,8 +147,11 @@ impl<'t, T: Record> Writing<'t, T> {
         }
         let Decoded { record, kept, .. } = decode_again::<T>(item).ok()?;
         let form = form_of(&record).ok()?;
-        let written = kept.map_or(Ok(form.clone()), |kept| kept.restore(form));
-        Some(written.ok()?.json)
+        let written = match kept {
+            None => form,
+            Some(kept) => kept.restore(form).ok()?,
+        };
+        Some(written.json)
     }
 
     fn check_key(&self, base: &T) -> Result<(), Error> {
@@ -160,21 +163,27 @@ impl<'t, T: Record> Writing<'t, T> {
         Err(self.placed(error).advise("delete the one and put the other"))
     }
 
-    pub(super) async fn write(mut self) -> Result<Saved<T>, Error> {
+    pub(super) async fn write(self) -> Result<Saved<T>, Error> {
         let link = self.table.ready().await?;
-        let mut sending = Sending::new(&link);
+        let (record, item) = self.sent(&link).await?;
+        Ok(Saved { record, item, link })
+    }
+
+    /// The record and the item as they are stored then.
+    async fn sent(mut self, link: &Link) -> Result<(Option<T>, Option<Vec<u8>>), Error> {
+        let mut sending = Sending::new(link);
         let mut met = 0_u32;
         loop {
-            let Some(single) = self.next()? else { return Ok(self.saved_already(link.clone())) };
+            let Some(single) = self.next()? else { return Ok(self.already()) };
             let sent = sending.send(&single).await.map_err(|error| error.on_key(&self.key))?;
             let theirs = match sent {
-                Sent::Written(returned) => return Ok(self.saved_as_sent(returned, link.clone())),
+                Sent::Written(returned) => return Ok(self.sent_as(returned)),
                 Sent::Again => continue,
                 Sent::Conflict(theirs) => theirs,
             };
             if sending.is_in_doubt && self.is_own(theirs.as_deref()) {
                 // An attempt of ours whose answer was lost.
-                return Ok(self.saved_as_sent(theirs, link.clone()));
+                return Ok(self.sent_as(theirs));
             }
             met += 1;
             self.met.clone_from(&theirs);
@@ -192,18 +201,17 @@ impl<'t, T: Record> Writing<'t, T> {
         }
     }
 
-    fn saved_as_sent(self, returned: Option<Vec<u8>>, link: Link) -> Saved<T> {
-        let item = returned.or_else(|| self.attempt?.item);
-        Saved { record: self.record, item, link }
+    fn sent_as(self, returned: Option<Vec<u8>>) -> (Option<T>, Option<Vec<u8>>) {
+        (self.record, returned.or_else(|| self.attempt?.item))
     }
 
-    fn saved_already(self, link: Link) -> Saved<T> {
+    fn already(self) -> (Option<T>, Option<Vec<u8>>) {
         let item = match (self.met, self.start.stored) {
             (Some(theirs), _) => Some(theirs),
             (None, Seen::Item(item)) => Some(item),
             (None, Seen::Absent | Seen::Unknown { .. }) => None,
         };
-        Saved { record: self.record, item, link }
+        (self.record, item)
     }
 
     fn placed(&self, error: Error) -> Error {

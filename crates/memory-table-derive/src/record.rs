@@ -71,12 +71,9 @@ fn expires_at(model: &Model<'_>) -> Option<TokenStream> {
 
 /// The attribute that counts the writes, if there is one.
 fn version(model: &Model<'_>) -> Option<TokenStream> {
-    let Key { member, ty, name } = model.version.as_ref()?;
-    // As rustc points there if the type counts nothing.
-    let place = Span::call_site().located_at(ty.span());
-    let krate = at(place, &model.krate);
-    let mut member = (*member).clone();
-    member.set_span(place);
+    let key = model.version.as_ref()?;
+    let (krate, member) = placed(model, key);
+    let (name, place) = (&key.name, member.span());
     let get = quote_spanned!(place=> #krate::derived::version(&self.#member));
     let set = quote_spanned!(place=> #krate::derived::set_version(&mut self.#member, version));
     Some(quote! {
@@ -139,7 +136,7 @@ fn updated_now(model: &Model<'_>, key: &Key<'_>) -> Option<TokenStream> {
     })
 }
 
-/// The crate and the field as rustc is to point at the field's type if it is no time.
+/// The crate and the field as rustc is to point at the field's type if that is not for its role.
 fn placed(model: &Model<'_>, key: &Key<'_>) -> (TokenStream, Ident) {
     let place = Span::call_site().located_at(key.ty.span());
     let mut member = key.member.clone();
@@ -213,8 +210,9 @@ fn after_load(model: &Model<'_>) -> Option<TokenStream> {
 fn validate(model: &Model<'_>, record: &TokenStream) -> Option<TokenStream> {
     let span = model.validate?;
     // As rustc points there if it has none.
-    let krate = at(Span::call_site().located_at(span), &model.krate);
-    let validate = quote_spanned!(Span::call_site().located_at(span)=> #krate::derived::validate);
+    let place = Span::call_site().located_at(span);
+    let krate = at(place, &model.krate);
+    let validate = quote_spanned!(place=> #krate::derived::validate);
     Some(quote!(#validate(#record)?;))
 }
 
