@@ -34,11 +34,13 @@ pub(crate) use keys::{TableKeys, Wanting};
 pub(crate) use schema::SchemaCell;
 
 use crate::error::{Error, ErrorKind};
+use crate::logging::Access;
+use crate::manage::CreateIfMissing;
 use crate::record::Record;
-use crate::retry::{Patience, RetryPolicy};
+use crate::retry::{Attempts, Patience, RetryPolicy};
 use crate::spec::TableSpec;
-use crate::store::Store;
-use crate::table::{CreateIfMissing, Table};
+use crate::store::{Answered, Failure, Store};
+use crate::table::Table;
 use contact::Contact;
 
 /// What requests to the embedded database are addressed to; nobody connects to it.
@@ -114,7 +116,8 @@ impl Database {
     /// An embedded database in memory; it ends with the last clone of this value.
     ///
     /// It speaks through the SDK like any other, in this process: no server, no port, no files.
-    /// It throttles nothing and never leaves items unprocessed.
+    /// It throttles nothing and never leaves items unprocessed. Units of indexes stay as the table is made
+    /// with them, an index that is added later has none, and items stay past their time to live.
     ///
     /// # Errors
     ///
@@ -339,7 +342,7 @@ impl Database {
     /// # Errors
     ///
     /// [`ErrorKind::Configuration`] before any request if there can be no such table,
-    /// [`ErrorKind::TableMismatch`] if it exists with other keys or lacks an index,
+    /// [`ErrorKind::TableMismatch`] if it exists and differs, with all that differs,
     /// [`ErrorKind::Timeout`] if it is not active in time, or why it could not be created.
     ///
     /// # Cancel safety
@@ -348,6 +351,20 @@ impl Database {
     pub fn create_if_missing(&self, spec: TableSpec) -> CreateIfMissing {
         let name = self.full_name(&spec.name);
         CreateIfMissing::new(self.clone(), name, spec, Wanting::Spec)
+    }
+
+    /// Makes a table that no record type describes as it is wanted: creates it, or adds what it lacks.
+    /// See [`Table::ensure`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`create_if_missing`](Self::create_if_missing).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, some of it may be done; calling it again goes on.
+    pub fn ensure(&self, spec: TableSpec) -> CreateIfMissing {
+        self.create_if_missing(spec).adding()
     }
 
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
@@ -364,9 +381,9 @@ impl Database {
     }
 
     /// Asks the service about tables until it answers or patience ends.
-    async fn ask<O, E, F>(
+    pub(crate) async fn ask<O, E, F>(
         &self,
-        operation: &'static str,
+        asked: Access<'_>,
         patience: &Patience,
         call: impl Fn() -> F,
     ) -> Result<O, Error>
@@ -376,16 +393,31 @@ impl Database {
     {
         let mut attempts = patience.attempts();
         loop {
-            // The SDK's futures are 20 KB; boxed, ours stay small.
-            let call = Box::pin(call());
-            match attempts.attempt(async { self.contact().heard(call.await) }).await {
+            let access = Access { requests: attempts.sent + 1, ..asked };
+            match self.attempt(&mut attempts, access, call()).await {
                 Ok(output) => return Ok(output),
                 Err(failed) => {
                     let waited = attempts.wait(failed).await;
-                    waited.map_err(|error| error.during(operation))?;
+                    waited.map_err(|error| asked.place(error))?;
                 }
             }
         }
+    }
+
+    /// Sends one request about tables, which costs no capacity.
+    pub(crate) async fn attempt<O, E>(
+        &self,
+        attempts: &mut Attempts<'_>,
+        access: Access<'_>,
+        call: impl Future<Output = Result<O, SdkError<E, HttpResponse>>>,
+    ) -> Result<O, Failure>
+    where
+        E: std::error::Error + ProvideErrorMetadata + RequestId + Send + Sync + 'static,
+    {
+        // The SDK's futures are 20 KB; boxed, ours stay small.
+        let call = Box::pin(call);
+        let heard = async { self.contact().heard(call.await).map(Answered::free) };
+        attempts.attempt(access.sent(heard)).await.map(|answered| answered.value)
     }
 
     /// How long one attempt may take.

@@ -82,12 +82,14 @@ mod validation;
 mod codec;
 pub mod condition;
 mod store;
+mod logging;
 mod guard;
 mod sums;
 mod retry;
 mod rt;
 mod link;
 mod database;
+mod manage;
 mod load;
 mod write;
 mod table;
@@ -114,6 +116,7 @@ pub use key::{
     AttributeLookup, Binary, CompositeKey, Key, KeyAttribute, KeyError, KeyKind, KeyLookup, KeyRef,
     KeyShape, KeyValue, PartitionKey, QueryShape, SortShape,
 };
+pub use manage::{CreateIfMissing, UpdateTable};
 pub use memory::{
     CachedIndex, FeedError, Flushable, Increment, LoadReport, Loadable, MemoryTable,
     MemoryTableBuilder, PutSink, ScopeError, Stats, Unsaved, flush_all,
@@ -123,9 +126,9 @@ pub use retry::RetryPolicy;
 pub use spec::{IndexProjection, IndexSpec, KeySpec, TableSpec};
 pub use store::{Operation, Outcome};
 pub use table::{
-    BadItems, BatchGet, BatchWrite, Cached, CreateIfMissing, Cursor, DeleteGuarded, Followed,
-    Found, IndexShape, IndexTable, Page, PutGuarded, Query, Save, Scan, Selectable, Selected,
-    Shape, SortKey, Table, Tracked, Unselected, Update, Whole,
+    BadItems, BatchGet, BatchWrite, Cached, Cursor, DeleteGuarded, Followed, Found, IndexShape,
+    IndexTable, Page, PutGuarded, Query, Save, Scan, Selectable, Selected, Shape, SortKey, Table,
+    Tracked, Unselected, Update, Whole,
 };
 pub use types::{Attributes, Instant, InstantType, Number, Set, instant, old, set};
 pub use write::{Failed, FlushError, FlushReport};

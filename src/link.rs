@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::Error;
+use crate::key::Key;
+use crate::logging::Access;
 use crate::retry::Patience;
-use crate::store::{Failure, Store, TableRef};
+use crate::store::{Answered, Failure, Store, TableRef};
 
 /// What the requests of a table cost. HTTP attempts of data calls, retries included.
 #[derive(Debug, Default)]
@@ -38,44 +40,49 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Sends a read until it is answered or patience ends.
+    /// Sends a read until it is answered or patience ends. `key`: that of the item, if it is one.
     pub(crate) async fn read<T, F>(
         &self,
         operation: &'static str,
+        key: Option<&Key>,
         send: impl Fn() -> F,
     ) -> Result<T, Error>
     where
-        F: Future<Output = Result<T, Failure>>,
+        F: Future<Output = Result<Answered<T>, Failure>>,
     {
-        self.send(operation, &self.counters.read_requests, send).await
+        self.send(operation, key, &self.counters.read_requests, send).await
     }
 
-    /// Sends a write until it is answered or patience ends.
+    /// Sends a write of an item until it is answered or patience ends.
     pub(crate) async fn write<T, F>(
         &self,
         operation: &'static str,
+        key: &Key,
         send: impl Fn() -> F,
     ) -> Result<T, Error>
     where
-        F: Future<Output = Result<T, Failure>>,
+        F: Future<Output = Result<Answered<T>, Failure>>,
     {
-        self.send(operation, &self.counters.write_requests, send).await
+        self.send(operation, Some(key), &self.counters.write_requests, send).await
     }
 
     async fn send<T, F>(
         &self,
         operation: &'static str,
+        key: Option<&Key>,
         counter: &AtomicU64,
         send: impl Fn() -> F,
     ) -> Result<T, Error>
     where
-        F: Future<Output = Result<T, Failure>>,
+        F: Future<Output = Result<Answered<T>, Failure>>,
     {
         let mut attempts = self.patience.attempts();
         loop {
             Counters::add(counter, 1);
-            match attempts.attempt(send()).await {
-                Ok(answer) => return Ok(answer),
+            let first = Access::on(operation, &self.table.name);
+            let access = Access { key, requests: attempts.sent + 1, ..first };
+            match attempts.attempt(access.sent(send())).await {
+                Ok(answered) => return Ok(answered.value),
                 Err(failure) => {
                     attempts.wait(failure).await.map_err(|error| self.place(error, operation))?;
                 }

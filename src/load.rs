@@ -12,8 +12,9 @@ use crate::codec::{
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::link::{Counters, Link};
+use crate::logging::Access;
 use crate::record::Record;
-use crate::store::{Found, Page, PageRequest, Reading, Wanted};
+use crate::store::{Answered, Found, Page, PageRequest, Reading, Wanted};
 use crate::types::Attributes;
 
 /// The most items of a scan page on the embedded database, where a page without a limit selects
@@ -31,7 +32,8 @@ pub(crate) async fn get_json<T: Record>(
     consistent: bool,
 ) -> Result<Option<Vec<u8>>, Error> {
     let wanted = wanted::<T>(key);
-    let item = link.read("GetItem", || link.store.get(&link.table, &wanted, consistent)).await;
+    let item =
+        link.read("GetItem", Some(key), || link.store.get(&link.table, &wanted, consistent)).await;
     let item = item.map_err(|error| error.on_key(key))?;
     Counters::add(&link.counters.items_read, usize::from(item.is_some()));
     Ok(item)
@@ -84,9 +86,12 @@ pub(crate) async fn raw_chunk<T: Record>(
     let mut attempts = link.patience.attempts();
     while !left.is_empty() {
         Counters::add(&link.counters.read_requests, 1);
-        let answer = attempts.attempt(link.store.batch_get(&link.table, &left, consistent)).await;
+        let first = Access::on(operation, &link.table.name);
+        let access = Access { items: left.len(), requests: attempts.sent + 1, ..first };
+        let request = link.store.batch_get(&link.table, &left, consistent);
+        let answer = attempts.attempt(access.sent(request)).await;
         let failure = match answer {
-            Ok(Found { items, unprocessed }) => {
+            Ok(Answered { value: Found { items, unprocessed }, .. }) => {
                 Counters::add(&link.counters.items_read, items.len());
                 for json in &items {
                     take(json);
@@ -159,7 +164,7 @@ impl Pages {
         };
         request.limit = limit.into_iter().chain(self.most).min();
         let operation = request.reading.operation();
-        let page = link.read(operation, || link.store.page(&link.table, request)).await?;
+        let page = link.read(operation, None, || link.store.page(&link.table, request)).await?;
         Counters::add(&link.counters.items_read, page.items.len());
         match &page.next {
             Some(start) => request.start = Some(start.clone()),

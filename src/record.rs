@@ -80,6 +80,15 @@ pub trait Record: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// The table's indexes that the record knows of.
     const INDEX_SPECS: &'static [IndexSpec] = &[];
 
+    /// Units of capacity a second that the table is made with, reads of 4 KB and writes of 1 KB, unless
+    /// the call that makes it says otherwise: `#[record(read_units = 5, write_units = 10)]`. `None`: on
+    /// demand.
+    const UNITS: Option<(u64, u64)> = None;
+
+    /// The attribute by which items expire, if the record has one: `#[record(ttl)]`.
+    /// [`Table::ensure`](crate::Table::ensure) tells the service.
+    const TIME_TO_LIVE: Option<&'static str> = None;
+
     /// The attribute that guarded writes raise by one, if the record has one: `#[record(version)]`.
     const VERSION: Option<&'static str> = None;
 

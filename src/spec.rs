@@ -2,9 +2,16 @@
 
 mod check;
 
+pub(crate) use check::{check_index, check_units};
+
+use crate::database::BillingMode;
+use crate::error::{Error, ErrorKind};
 use crate::index::IndexAttribute;
 use crate::key::{KeyKind, KeyShape};
 use crate::record::Record;
+
+/// Units of capacity a second: reads and writes.
+pub(crate) type Units = (u64, u64);
 
 /// A key attribute: its name and type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,19 +68,20 @@ pub struct IndexSpec {
     partition_key: Option<KeySpec>,
     sort_key: Option<KeySpec>,
     projection: IndexProjection,
+    units: Option<Units>,
 }
 
 impl IndexSpec {
     /// A global index, which has a partition key of its own; eventually consistent always.
     pub const fn global(name: &'static str, partition_key: KeySpec) -> Self {
         let projection = IndexProjection::All;
-        Self { name, partition_key: Some(partition_key), sort_key: None, projection }
+        Self { name, partition_key: Some(partition_key), sort_key: None, projection, units: None }
     }
 
     /// A local index, which sorts the items of a partition by another attribute.
     pub const fn local(name: &'static str, sort_key: KeySpec) -> Self {
         let projection = IndexProjection::All;
-        Self { name, partition_key: None, sort_key: Some(sort_key), projection }
+        Self { name, partition_key: None, sort_key: Some(sort_key), projection, units: None }
     }
 
     /// The sort key of a global index. Default: none.
@@ -85,6 +93,15 @@ impl IndexSpec {
     /// Which attributes the index has besides the keys. Default: all.
     pub const fn projection(mut self, projection: IndexProjection) -> Self {
         self.projection = projection;
+        self
+    }
+
+    /// Units of capacity a second of a global index, reads of 4 KB and writes of 1 KB; a local one has
+    /// those of its table, as has the index of a table on demand.
+    ///
+    /// Default: those of the table.
+    pub const fn provisioned(mut self, read_units: u64, write_units: u64) -> Self {
+        self.units = Some((read_units, write_units));
         self
     }
 
@@ -111,6 +128,11 @@ impl IndexSpec {
     /// Which attributes the index has besides the keys.
     pub const fn attributes(&self) -> IndexProjection {
         self.projection
+    }
+
+    /// Units of capacity a second, reads and writes, if the index has other ones than its table.
+    pub const fn units(&self) -> Option<(u64, u64)> {
+        self.units
     }
 }
 
@@ -141,12 +163,21 @@ pub struct TableSpec {
     pub(crate) partition_key: Option<KeySpec>,
     pub(crate) sort_key: Option<KeySpec>,
     pub(crate) indexes: Vec<IndexSpec>,
+    pub(crate) billing: BillingMode,
+    pub(crate) time_to_live: Option<String>,
 }
 
 impl TableSpec {
     /// A table of this name, without the database's prefix; it needs a partition key too.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), partition_key: None, sort_key: None, indexes: Vec::new() }
+        Self {
+            name: name.into(),
+            partition_key: None,
+            sort_key: None,
+            indexes: Vec::new(),
+            billing: BillingMode::OnDemand,
+            time_to_live: None,
+        }
     }
 
     /// The table of a record type.
@@ -156,6 +187,8 @@ impl TableSpec {
             partition_key: Some(partition_key_of::<T>()),
             sort_key: sort_key_of::<T>(),
             indexes: T::INDEX_SPECS.to_vec(),
+            billing: billing_of::<T>(),
+            time_to_live: T::TIME_TO_LIVE.map(str::to_owned),
         }
     }
 
@@ -176,6 +209,49 @@ impl TableSpec {
         self.indexes.push(index);
         self
     }
+
+    /// Units of capacity a second: reads of 4 KB and writes of 1 KB. Each global index has the same on
+    /// top, unless it says otherwise. Default: none, the table is on demand.
+    pub fn provisioned(mut self, read_units: u64, write_units: u64) -> Self {
+        self.billing = BillingMode::Provisioned { read_units, write_units };
+        self
+    }
+
+    /// The attribute by which items expire, which [`Database::ensure`](crate::Database::ensure) sets.
+    /// Default: none.
+    pub fn time_to_live(mut self, attribute: impl Into<String>) -> Self {
+        self.time_to_live = Some(attribute.into());
+        self
+    }
+
+    /// In place of what it says itself. On demand no index has units.
+    pub(crate) fn set_billing(&mut self, billing: BillingMode) {
+        self.billing = billing;
+        if billing == BillingMode::OnDemand {
+            for index in &mut self.indexes {
+                index.units = None;
+            }
+        }
+    }
+
+    /// Gives an index units of its own.
+    pub(crate) fn set_index_units(&mut self, name: &str, units: Units) -> Result<(), Error> {
+        let index = self.indexes.iter_mut().find(|index| index.name == name);
+        let Some(index) = index else {
+            let text = format!("there is no index `{name}` to give units to");
+            return Err(Error::new(ErrorKind::Configuration, text).during("CreateTable"));
+        };
+        index.units = Some(units);
+        Ok(())
+    }
+}
+
+/// How the table of a record type is paid for.
+fn billing_of<T: Record>() -> BillingMode {
+    T::UNITS.map_or(BillingMode::OnDemand, |(read_units, write_units)| BillingMode::Provisioned {
+        read_units,
+        write_units,
+    })
 }
 
 /// The partition key that a record type gives its table.

@@ -24,7 +24,43 @@ pub(crate) const MAX_BATCH_GET: usize = 100;
 /// The most bytes of one request, 16 MB, less room for what is around the items.
 pub(crate) const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024 - 16 * 1024;
 
-pub(crate) type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>;
+pub(crate) type StoreFuture<'a, T> =
+    Pin<Box<dyn Future<Output = Result<Answered<T>, Failure>> + Send + 'a>>;
+
+/// An answer, and what the service charges for it.
+#[derive(Debug)]
+pub(crate) struct Answered<T> {
+    pub(crate) value: T,
+    pub(crate) charged: Charged,
+}
+
+impl<T> Answered<T> {
+    /// An answer that costs nothing.
+    pub(crate) fn free(value: T) -> Self {
+        Self { value, charged: Charged::default() }
+    }
+}
+
+/// The units of capacity that the service says that it charges, by table; none if it says nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Charged(pub(crate) Vec<TableUnits>);
+
+/// What is charged for a table.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TableUnits {
+    /// Its name, or its ARN, as the service says it.
+    pub(crate) table: String,
+    /// With all indexes.
+    pub(crate) total: f64,
+    /// The indexes that have a part in that.
+    pub(crate) indexes: Vec<(String, f64)>,
+}
+
+impl Charged {
+    pub(crate) fn total(&self) -> f64 {
+        self.0.iter().fold(0.0, |sum, table| sum + table.total)
+    }
+}
 
 /// A table as requests name it.
 #[derive(Clone, Debug)]
@@ -170,9 +206,8 @@ impl Action {
 /// The answer to a single write.
 #[derive(Debug)]
 pub(crate) enum Done {
-    /// It is done. Write units, as the service says that it charges; 0 if it does not say. The item that was
-    /// asked for, if there is one.
-    Written { capacity: f64, item: Option<Vec<u8>> },
+    /// It is done. The item that was asked for, if there is one.
+    Written { item: Option<Vec<u8>> },
     /// Its condition does not hold for what is stored, if anything is.
     Conflict { theirs: Option<Vec<u8>> },
 }
@@ -190,8 +225,6 @@ pub(crate) struct Wanted {
 pub(crate) struct Written {
     /// Those that were not applied, as indexes into the batch.
     pub(crate) unprocessed: Vec<usize>,
-    /// Write units, as the service says that it charges; 0 if it does not say.
-    pub(crate) capacity: f64,
 }
 
 /// The answer to a batch of reads.

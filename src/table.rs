@@ -2,10 +2,10 @@
 
 mod batch;
 mod batch_get;
-mod create;
 mod guarded;
 mod increment;
 mod insert;
+mod manage;
 mod query;
 mod read;
 mod scan;
@@ -18,13 +18,9 @@ mod writing;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
 
 pub use batch::BatchWrite;
 pub use batch_get::{BatchGet, Found};
-pub use create::CreateIfMissing;
-#[cfg(feature = "test-util")]
-pub(crate) use create::delete_named;
 pub use guarded::PutGuarded;
 pub use query::{IndexTable, Query, SortKey};
 pub use read::cursor::Cursor;
@@ -43,7 +39,7 @@ pub(crate) use read::{
 };
 
 use crate::codec::{EncodedItem, encode};
-use crate::database::{Database, TableDescription, Wanting};
+use crate::database::Database;
 use crate::error::{Error, ErrorKind};
 use crate::index::Index;
 use crate::key::{AttributeLookup, Key, KeyLookup, QueryShape};
@@ -51,7 +47,6 @@ use crate::link::{Counters, Link};
 use crate::load;
 use crate::record::{Before, Record, is_same};
 use crate::retry::Patience;
-use crate::spec::TableSpec;
 use crate::store::TableRef;
 use crate::types::Attributes;
 use crate::validation::invalid_fields;
@@ -63,8 +58,8 @@ pub(crate) const DEFAULT_IN_FLIGHT: usize = 16;
 /// The table of a record type: typed calls without a cache.
 ///
 /// Every call is retried for 60 s without progress. Before the first request that touches data, the
-/// real table's keys are compared with the record's, once for each table and database; where
-/// describing the table is denied, that is skipped with a warning.
+/// real table's keys and indexes are compared with the record's, asked for once for each table and
+/// database; where describing the table is denied, that is skipped with a warning.
 ///
 /// # Example
 ///
@@ -170,57 +165,6 @@ impl<T: Record> Table<T> {
         Ok(link)
     }
 
-    /// Creates the table if it does not exist and waits until it can be used.
-    ///
-    /// On demand unless [units](CreateIfMissing::provisioned) are given. An existing table is left
-    /// as it is, but its keys must be the record's, and it must have the record's indexes with the
-    /// same keys and at least their attributes.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::TableMismatch`] if it exists with other keys or lacks an index,
-    /// [`ErrorKind::Timeout`] if it is not active in time, or why it could not be created.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped, the table may be created all the same; calling it again goes on.
-    pub fn create_if_missing(&self) -> CreateIfMissing {
-        let (database, name) = (self.database.clone(), self.name.clone());
-        CreateIfMissing::new(database, name, TableSpec::of::<T>(), Wanting::Record)
-    }
-
-    /// Deletes the table with all its items and waits until it is gone; `false` if there was none.
-    ///
-    /// # Errors
-    ///
-    /// Why it could not be deleted; [`ErrorKind::Timeout`] if it is still there after five minutes.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped, the table may be deleted all the same; calling it again goes on.
-    pub async fn delete_table(&self) -> Result<bool, Error> {
-        create::delete(self, Duration::from_secs(300)).await
-    }
-
-    /// What the service says of the table; `None` if it does not exist.
-    ///
-    /// # Errors
-    ///
-    /// Why it could not be asked.
-    pub async fn describe(&self) -> Result<Option<TableDescription>, Error> {
-        let name = self.name.clone()?;
-        self.database.describe(&name, &self.database.default_patience()).await
-    }
-
-    /// Whether the table exists, be it that it is still being created or deleted.
-    ///
-    /// # Errors
-    ///
-    /// Why the service could not be asked.
-    pub async fn exists(&self) -> Result<bool, Error> {
-        Ok(self.describe().await?.is_some())
-    }
-
     /// The record of a key, or `None`. Eventually consistent: a write of the last second may be
     /// missing. See [`get_consistent`](Self::get_consistent).
     ///
@@ -315,7 +259,7 @@ impl<T: Record> Table<T> {
     pub async fn put(&self, record: &T) -> Result<(), Error> {
         let (key, item) = self.stored(record)?;
         let link = self.ready().await?;
-        let written = link.write("PutItem", || link.store.put(&link.table, &item)).await;
+        let written = link.write("PutItem", &key, || link.store.put(&link.table, &item)).await;
         written.map_err(|error| error.on_key(&key))?;
         Counters::add(&link.counters.items_written, 1);
         Ok(())
@@ -336,7 +280,8 @@ impl<T: Record> Table<T> {
         let key = self.checked_key(&key)?;
         let link = self.ready().await?;
         let wanted = load::wanted::<T>(&key);
-        let deleted = link.write("DeleteItem", || link.store.delete(&link.table, &wanted)).await;
+        let deleted =
+            link.write("DeleteItem", &key, || link.store.delete(&link.table, &wanted)).await;
         let deleted = deleted.map_err(|error| error.on_key(&key))?;
         Counters::add(&link.counters.items_deleted, usize::from(deleted.is_some()));
         let decoded = deleted.map(|json| load::read_item::<T>(&link, &json)).transpose()?;

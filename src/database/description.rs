@@ -112,7 +112,12 @@ impl fmt::Display for ProjectedAttributes {
 impl TableDescription {
     pub(crate) fn of(table: &types::TableDescription) -> Option<Self> {
         let definitions = table.attribute_definitions();
-        let global = table.global_secondary_indexes().iter();
+        // One being deleted may have lost the types of its keys.
+        let has_types = |index: &&types::GlobalSecondaryIndexDescription| {
+            index.index_status() != Some(&IndexStatus::Deleting)
+                || IndexDescription::global(index, definitions).is_some()
+        };
+        let global = table.global_secondary_indexes().iter().filter(has_types);
         let local = table.local_secondary_indexes().iter();
         let indexes = global
             .map(|index| IndexDescription::global(index, definitions))
@@ -249,13 +254,16 @@ mod tests {
     }
 
     fn table(status: types::TableStatus, index_status: IndexStatus) -> TableDescription {
+        TableDescription::of(&raw(status, index_status)).unwrap()
+    }
+
+    fn raw(status: types::TableStatus, index_status: IndexStatus) -> types::TableDescription {
         let key = KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash);
         let definition = AttributeDefinition::builder().attribute_name("id");
         let definition = definition.attribute_type(ScalarAttributeType::N).build().unwrap();
         let table = types::TableDescription::builder().table_name("stores").table_status(status);
         let table = table.key_schema(key.build().unwrap()).attribute_definitions(definition);
-        let table = table.global_secondary_indexes(index(index_status)).build();
-        TableDescription::of(&table).unwrap()
+        table.global_secondary_indexes(index(index_status)).build()
     }
 
     #[test]
@@ -265,6 +273,21 @@ mod tests {
         assert!(table(Active, IndexStatus::Updating).is_usable());
         assert!(!table(Active, IndexStatus::Creating).is_usable());
         assert!(!table(Creating, IndexStatus::Active).is_usable());
+    }
+
+    #[test]
+    fn an_index_that_is_being_deleted_may_lack_its_keys() {
+        let gone = types::GlobalSecondaryIndexDescription::builder().index_name("by-city");
+        let key = KeySchemaElement::builder().attribute_name("city").key_type(KeyType::Hash);
+        let gone = gone.key_schema(key.build().unwrap());
+        let described = |status| {
+            let index = gone.clone().index_status(status).build();
+            let mut whole = raw(types::TableStatus::Updating, IndexStatus::Active);
+            whole.global_secondary_indexes.get_or_insert_default().push(index);
+            TableDescription::of(&whole).map(|table| table.indexes.len())
+        };
+        assert_eq!(described(IndexStatus::Deleting), Some(1));
+        assert_eq!(described(IndexStatus::Active), None, "the service says nothing like that");
     }
 
     #[test]

@@ -77,42 +77,34 @@ impl TableKeys {
     }
 
     /// An error that says both sides, if a record type does not fit the real table.
-    pub(crate) fn check_record<T: Record>(&self, name: &Arc<str>) -> Result<(), Error> {
+    pub(crate) fn check_record<T: Record>(&self, name: &Arc<str>) -> Result<(), Mismatch> {
+        let wanting = Wanting::Record;
         let wanted = Pair::wanted(partition_key_of::<T>(), sort_key_of::<T>());
-        self.check_keys(name, Wanting::Record, &wanted)
+        let keys = self.keys_differ(wanting, &wanted);
+        let indexes = T::INDEX_SPECS.iter().filter_map(|index| self.index_differs(wanting, index));
+        Difference::check(name, keys.into_iter().chain(indexes))
     }
 
-    /// An error that says both sides, if a table is not as it is wanted; it may have more indexes.
+    /// An error that says both sides, if a table is not as it is wanted; it may have more indexes, and
+    /// fewer if what it lacks can be and will be added.
     pub(crate) fn check_spec(
         &self,
         name: &Arc<str>,
         wanting: Wanting,
         spec: &TableSpec,
+        adds: bool,
     ) -> Result<(), Error> {
-        if let Some(partition) = spec.partition_key {
-            self.check_keys(name, wanting, &Pair::wanted(partition, spec.sort_key))?;
-        }
-        spec.indexes.iter().try_for_each(|index| self.check_index(name, wanting, index))
+        let wanted = spec.partition_key.map(|partition| Pair::wanted(partition, spec.sort_key));
+        let keys = wanted.and_then(|wanted| self.keys_differ(wanting, &wanted));
+        let indexes = spec.indexes.iter().filter_map(|index| self.index_differs(wanting, index));
+        let differ = keys.into_iter().chain(indexes);
+        Ok(Difference::check(name, differ.filter(|found| !(adds && found.can_be_added)))?)
     }
 
-    fn check_keys(
-        &self,
-        name: &Arc<str>,
-        wanting: Wanting,
-        wanted: &Pair<'_>,
-    ) -> Result<(), Error> {
-        let real = self.keys();
-        if real == *wanted {
-            return Ok(());
-        }
-        let advice = match wanting {
-            Wanting::Record => {
-                "change `#[record(partition_key)]`, `#[record(sort_key)]`, their types or the name of the table"
-            }
-            Wanting::Spec => "change the keys or the name of the table",
-        };
-        let text = format!("the table has {real}, {wanting} has {wanted}");
-        Err(mismatch(name, text, advice))
+    /// An error that says both sides, if these indexes are not there and cannot be added.
+    pub(crate) fn check_added(&self, name: &Arc<str>, indexes: &[IndexSpec]) -> Result<(), Error> {
+        let differ = indexes.iter().filter_map(|index| self.index_differs(Wanting::Spec, index));
+        Ok(Difference::check(name, differ.filter(|found| !found.can_be_added))?)
     }
 
     /// An error that says both sides, if the real table lacks an index or has another of its name.
@@ -121,14 +113,36 @@ impl TableKeys {
         name: &Arc<str>,
         wanting: Wanting,
         index: &IndexSpec,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Mismatch> {
+        Difference::check(name, self.index_differs(wanting, index).into_iter())
+    }
+
+    fn keys_differ(&self, wanting: Wanting, wanted: &Pair<'_>) -> Option<Difference> {
+        let real = self.keys();
+        if real == *wanted {
+            return None;
+        }
+        let advice = match wanting {
+            Wanting::Record => {
+                "change `#[record(partition_key)]`, `#[record(sort_key)]`, their types or the name of the table"
+            }
+            Wanting::Spec => "change the keys or the name of the table",
+        };
+        let text = format!("the table has {real}, {wanting} has {wanted}");
+        Some(Difference { text, advice, is_lasting: true, can_be_added: false })
+    }
+
+    fn index_differs(&self, wanting: Wanting, index: &IndexSpec) -> Option<Difference> {
+        let differs = |text, advice| {
+            Some(Difference { text, advice, is_lasting: false, can_be_added: false })
+        };
         let (called, wanted) = (index.name(), self.index_keys(index));
         let kind = if index.is_local() { "local" } else { "global" };
         let Some(real) = self.indexes.iter().find(|real| real.name == called) else {
             let text = format!(
                 "the table has no index `{called}`, {wanting} has a {kind} one with {wanted}"
             );
-            return Err(mismatch(name, text, "add it to the table, or name the one that is meant"));
+            return Some(self.lacks(index, text));
         };
         let keys = Pair::real(&real.partition_key, real.sort_key.as_ref());
         if real.is_local != index.is_local() || keys != wanted {
@@ -137,16 +151,42 @@ impl TableKeys {
                 "the table's index `{called}` is {real_kind} with {keys}, that of {wanting} {kind} \
                  with {wanted}"
             );
-            return Err(mismatch(name, text, "change its keys, or name the one that is meant"));
+            return differs(text, "change its keys, or name the one that is meant");
         }
-        if let Some(lacking) = self.lacking(real, index) {
-            let has = &real.attributes;
-            let text = format!(
-                "the table's index `{called}` has {has}, that of {wanting} has {lacking} too"
-            );
-            return Err(mismatch(name, text, "write `keys_only` or `include` as the table has it"));
+        let lacking = self.lacking(real, index)?;
+        let has = &real.attributes;
+        let text =
+            format!("the table's index `{called}` has {has}, that of {wanting} has {lacking} too");
+        differs(text, "write `keys_only` or `include` as the table has it")
+    }
+
+    /// What to do about an index that is not there.
+    fn lacks(&self, index: &IndexSpec, text: String) -> Difference {
+        let keys = index.partition_key().into_iter().chain(index.sort_key_spec());
+        let real = |name: &str| self.key_attributes().find(|(real, _)| real == name);
+        let mut other = keys.filter_map(|key| {
+            real(key.name).filter(|(_, kind)| *kind != key.kind).map(|(_, kind)| (key.name, *kind))
+        });
+        if let Some((attribute, kind)) = other.next() {
+            let text = format!("{text}, and the table's keys have `{attribute}` as a {kind}");
+            let advice = "an attribute has one type in all keys of a table: change the index's";
+            return Difference { text, advice, is_lasting: false, can_be_added: false };
         }
-        Ok(())
+        let advice = if index.is_local() {
+            "a local index is made only with its table: make the table anew, or remove it"
+        } else {
+            "add it with `ensure()`, or name the one that is meant"
+        };
+        Difference { text, advice, is_lasting: false, can_be_added: !index.is_local() }
+    }
+
+    /// The attributes of all keys, those of indexes included; some of them several times.
+    fn key_attributes(&self) -> impl Iterator<Item = &(String, KeyKind)> {
+        let table = std::iter::once(&self.partition).chain(&self.sort);
+        let of_index = self.indexes.iter();
+        let of_index =
+            of_index.flat_map(|of| std::iter::once(&of.partition_key).chain(&of.sort_key));
+        table.chain(of_index)
     }
 
     fn keys(&self) -> Pair<'_> {
@@ -185,8 +225,45 @@ impl TableKeys {
     }
 }
 
-fn mismatch(name: &Arc<str>, text: String, advice: &str) -> Error {
-    Error::new(ErrorKind::TableMismatch, text)
-        .on_table(name)
-        .advise(format!("{advice}; no data was sent"))
+/// How a real table is not as it is wanted.
+struct Difference {
+    text: String,
+    advice: &'static str,
+    /// It stays so while there is the table; indexes come and go.
+    is_lasting: bool,
+    /// It is an index that can be added.
+    can_be_added: bool,
+}
+
+/// All that differs, as an error.
+pub(crate) struct Mismatch {
+    error: Error,
+    /// Keys differ, which stays so while there is the table.
+    pub(crate) is_lasting: bool,
+}
+
+impl From<Mismatch> for Error {
+    fn from(mismatch: Mismatch) -> Self {
+        mismatch.error
+    }
+}
+
+impl Difference {
+    /// One error of all.
+    fn check(name: &Arc<str>, all: impl Iterator<Item = Self>) -> Result<(), Mismatch> {
+        let (mut texts, mut advice, mut is_lasting) = (Vec::new(), Vec::new(), false);
+        for difference in all {
+            texts.push(difference.text);
+            if !advice.contains(&difference.advice) {
+                advice.push(difference.advice);
+            }
+            is_lasting |= difference.is_lasting;
+        }
+        if texts.is_empty() {
+            return Ok(());
+        }
+        let error = Error::new(ErrorKind::TableMismatch, texts.join("; ")).on_table(name);
+        let error = error.advise(format!("{}; no data was sent", advice.join("; ")));
+        Err(Mismatch { error, is_lasting })
+    }
 }

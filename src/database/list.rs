@@ -2,6 +2,7 @@
 
 use super::Database;
 use crate::error::Error;
+use crate::logging::Access;
 
 impl Database {
     /// The names of all tables that begin with the database's prefix, prefix included, in the order in
@@ -41,7 +42,7 @@ impl Database {
         loop {
             let call =
                 || self.single().list_tables().set_exclusive_start_table_name(start.clone()).send();
-            let page = self.ask("ListTables", &patience, call).await?;
+            let page = self.ask(Access::first("ListTables"), &patience, call).await?;
             let found = page.table_names.unwrap_or_default();
             names.extend(found.into_iter().filter(|name| name.starts_with(self.prefix())));
             start = page.last_evaluated_table_name;

@@ -7,14 +7,21 @@ use parking_lot::Mutex;
 
 use super::Database;
 use super::description::TableDescription;
-use super::keys::{TableKeys, Wanting};
+use super::keys::{Mismatch, TableKeys, Wanting};
 use crate::error::{Error, ErrorKind};
+use crate::logging::{Access, DATABASE};
 use crate::record::Record;
 use crate::retry::Patience;
 use crate::spec::IndexSpec;
 
 /// `None`: asking was denied, so nothing is known and nothing is compared.
 type Asked = Result<Option<Arc<TableKeys>>, Error>;
+
+/// What is known of a table's keys, and whether the service was asked only now.
+struct Known {
+    keys: Option<Arc<TableKeys>>,
+    is_new: bool,
+}
 
 /// What is known of a table's keys. All that wait for one question get its answer, also an error:
 /// were each to ask anew, the last would wait for the patience of all.
@@ -59,11 +66,11 @@ impl SchemaCell {
         }
     }
 
-    async fn get(&self, ask: impl FnOnce() -> BoxFuture<'static, Asked>) -> Asked {
+    async fn get(&self, ask: impl FnOnce() -> BoxFuture<'static, Asked>) -> Result<Known, Error> {
         let question = {
             let mut asking = self.0.lock();
             let under = match &*asking {
-                Asking::Known(keys) => return Ok(keys.clone()),
+                Asking::Known(keys) => return Ok(Known { keys: keys.clone(), is_new: false }),
                 Asking::Under(question) => question.upgrade(),
                 Asking::Unknown => None,
             };
@@ -78,7 +85,7 @@ impl SchemaCell {
         if asking.is(&question) {
             *asking = answer.clone().map_or(Asking::Unknown, Asking::Known);
         }
-        answer
+        Ok(Known { keys: answer?, is_new: true })
     }
 }
 
@@ -102,8 +109,7 @@ impl Database {
         patience: &Patience,
     ) -> Result<TableDescription, Error> {
         let call = || self.single().describe_table().table_name(&**name).send();
-        let asked = self.ask("DescribeTable", patience, call).await;
-        let output = asked.map_err(|error| error.on_table(name))?;
+        let output = self.ask(Access::on("DescribeTable", name), patience, call).await?;
         output.table().and_then(TableDescription::of).ok_or_else(|| {
             let text = "the service's description of the table is incomplete";
             Error::new(ErrorKind::Service, text).during("DescribeTable").on_table(name)
@@ -116,35 +122,41 @@ impl Database {
         name: &Arc<str>,
         patience: &Patience,
     ) -> Result<(), Error> {
-        match self.known_keys(name, patience).await? {
-            Some(keys) => keys.check_record::<T>(name),
-            None => Ok(()),
-        }
+        self.compare(name, patience, |keys| keys.check_record::<T>(name)).await
     }
 
     /// Compares an index of a record type with the real table's.
-    ///
-    /// Indexes come and go while a table is used, so one that does not fit is asked for anew.
     pub(crate) async fn check_index(
         &self,
         name: &Arc<str>,
         index: &IndexSpec,
         patience: &Patience,
     ) -> Result<(), Error> {
-        let Some(keys) = self.known_keys(name, patience).await? else {
+        self.compare(name, patience, |keys| keys.check_index(name, Wanting::Record, index)).await
+    }
+
+    /// Indexes come and go while a table is used, so what does not fit is asked for anew.
+    async fn compare(
+        &self,
+        name: &Arc<str>,
+        patience: &Patience,
+        check: impl Fn(&TableKeys) -> Result<(), Mismatch>,
+    ) -> Result<(), Error> {
+        let Known { keys: Some(keys), is_new } = self.known_keys(name, patience).await? else {
             return Ok(());
         };
-        if keys.check_index(name, Wanting::Record, index).is_ok() {
-            return Ok(());
+        match check(&keys) {
+            Err(mismatch) if !is_new && !mismatch.is_lasting => {}
+            ended => return Ok(ended?),
         }
         self.schema(name).outdated(&keys);
-        match self.known_keys(name, patience).await? {
-            Some(keys) => keys.check_index(name, Wanting::Record, index),
+        match self.known_keys(name, patience).await?.keys {
+            Some(keys) => Ok(check(&keys)?),
             None => Ok(()),
         }
     }
 
-    async fn known_keys(&self, name: &Arc<str>, patience: &Patience) -> Asked {
+    async fn known_keys(&self, name: &Arc<str>, patience: &Patience) -> Result<Known, Error> {
         let cell = self.schema(name);
         let (database, name, patience) = (self.clone(), Arc::clone(name), patience.clone());
         let ask = || async move { database.ask_keys(&name, &patience).await }.boxed();
@@ -156,6 +168,7 @@ impl Database {
             Ok(description) => Ok(Some(Arc::new(TableKeys::of(&description)))),
             Err(error) if error.kind() == ErrorKind::AccessDenied => {
                 tracing::warn!(
+                    target: DATABASE,
                     table = %name,
                     "DescribeTable is denied, so the table's keys are not compared with the record's"
                 );

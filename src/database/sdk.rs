@@ -20,8 +20,9 @@ use crate::condition::Rendered;
 use crate::error::{Error, ErrorKind};
 use crate::key::{Key, KeyValue};
 use crate::store::{
-    Action, Class, Done, Failure, Form, Found, Outcome, Page, PageRequest, Reading, Returns,
-    Single, Store, StoreFuture, TableRef, Wanted, Write, Written, short_name,
+    Action, Answered, Charged, Class, Done, Failure, Form, Found, Outcome, Page, PageRequest,
+    Reading, Returns, Single, Store, StoreFuture, TableRef, TableUnits, Wanted, Write, Written,
+    short_name,
 };
 
 /// The database through an SDK client of our own, whose retries are off: the engines retry.
@@ -148,6 +149,23 @@ fn returned(attributes: Option<&SdkItem>) -> Result<Option<Vec<u8>>, Failure> {
     item.transpose().map_err(|why| Failure { outcome: Outcome::OutcomeUnknown, ..unreadable(why) })
 }
 
+/// What the service says that it charges.
+fn charged<'c>(consumed: impl IntoIterator<Item = &'c ConsumedCapacity>) -> Charged {
+    let units = |consumed: &ConsumedCapacity| {
+        let local = consumed.local_secondary_indexes().into_iter().flatten();
+        let global = consumed.global_secondary_indexes().into_iter().flatten();
+        let indexes = local.chain(global);
+        let indexes = indexes
+            .map(|(name, charged)| (name.clone(), charged.capacity_units().unwrap_or_default()));
+        TableUnits {
+            table: consumed.table_name().unwrap_or_default().to_owned(),
+            total: consumed.capacity_units().unwrap_or_default(),
+            indexes: indexes.collect(),
+        }
+    };
+    Charged(consumed.into_iter().map(units).collect())
+}
+
 /// What single writes of all forms say in the same words, and what their answers mean.
 macro_rules! conditional {
     ($store:ident, $call:expr, $table:ident, $single:ident, $error:ident) => {{
@@ -158,7 +176,7 @@ macro_rules! conditional {
             .set_expression_attribute_names(names(expressions))
             .set_expression_attribute_values(values(expressions)?)
             .set_return_values(return_value(*returns))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let answer = call.send().await;
         let theirs = match answer.as_ref().err().and_then(SdkError::as_service_error) {
@@ -169,12 +187,13 @@ macro_rules! conditional {
         };
         match ($store.contact.heard(answer), theirs) {
             (_, Some(theirs)) => {
-                Ok(Done::Conflict { theirs: theirs.transpose().map_err(unreadable)? })
+                // What it costs is not said with the error.
+                let value = Done::Conflict { theirs: theirs.transpose().map_err(unreadable)? };
+                Ok(Answered { value, charged: Charged::default() })
             }
             (Ok(output), None) => {
-                let charged = output.consumed_capacity().and_then(ConsumedCapacity::capacity_units);
-                let item = returned(output.attributes())?;
-                Ok(Done::Written { capacity: charged.unwrap_or_default(), item })
+                let value = Done::Written { item: returned(output.attributes())? };
+                Ok(Answered { value, charged: charged(output.consumed_capacity()) })
             }
             (Err(failure), None) => Err(failure),
         }
@@ -195,10 +214,9 @@ impl Store for SdkStore {
                 requests.entry(name(write).to_owned()).or_default().push(request);
             }
             let call = self.client.batch_write_item().set_request_items(Some(requests));
-            let call = call.return_consumed_capacity(ReturnConsumedCapacity::Total);
+            let call = call.return_consumed_capacity(ReturnConsumedCapacity::Indexes);
             let output = self.contact.heard(call.send().await)?;
-            let charged = output.consumed_capacity().iter();
-            let capacity = charged.filter_map(ConsumedCapacity::capacity_units).sum();
+            let charged = charged(output.consumed_capacity());
             let returned = output.unprocessed_items.unwrap_or_default();
             let returned = returned.iter().flat_map(|(name, requests)| {
                 let table = named(tables, name);
@@ -207,7 +225,8 @@ impl Store for SdkStore {
                 requests.iter().map(move |request| (name, key(request)))
             });
             let sent = batch.iter().map(|write| (name(write), &write.at.key));
-            Ok(Written { unprocessed: places(sent, returned)?, capacity })
+            let value = Written { unprocessed: places(sent, returned)? };
+            Ok(Answered { value, charged })
         })
     }
 
@@ -249,7 +268,9 @@ impl Store for SdkStore {
                 KeysAndAttributes::builder().set_keys(Some(items)).consistent_read(consistent);
             let request = request.build().map_err(unbuildable)?;
             let call = self.client.batch_get_item().request_items(&*table.name, request);
+            let call = call.return_consumed_capacity(ReturnConsumedCapacity::Indexes);
             let output = self.contact.heard(call.send().await)?;
+            let charged = charged(output.consumed_capacity());
             let unprocessed = output.unprocessed_keys.unwrap_or_default();
             let returned = unprocessed.values().flat_map(KeysAndAttributes::keys);
             let returned = returned.map(|item| (&*table.name, key_of(table, item)));
@@ -257,7 +278,8 @@ impl Store for SdkStore {
             let unprocessed = places(sent, returned)?;
             let items = output.responses.unwrap_or_default();
             let items = items.values().flatten().map(item_to_json).collect::<Result<_, _>>();
-            Ok(Found { items: items.map_err(unreadable)?, unprocessed })
+            let value = Found { items: items.map_err(unreadable)?, unprocessed };
+            Ok(Answered { value, charged })
         })
     }
 
@@ -269,16 +291,21 @@ impl Store for SdkStore {
     ) -> StoreFuture<'a, Option<Vec<u8>>> {
         Box::pin(async move {
             let call = self.client.get_item().table_name(&*table.name).consistent_read(consistent);
+            let call = call.return_consumed_capacity(ReturnConsumedCapacity::Indexes);
             let output =
                 self.contact.heard(call.set_key(Some(sdk_item(&key.json)?)).send().await)?;
-            output.item.as_ref().map(item_to_json).transpose().map_err(unreadable)
+            let value = output.item().map(item_to_json).transpose().map_err(unreadable)?;
+            Ok(Answered { value, charged: charged(output.consumed_capacity()) })
         })
     }
 
     fn put<'a>(&'a self, table: &'a TableRef, item: &'a EncodedItem) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             let call = self.client.put_item().table_name(&*table.name);
-            self.contact.heard(call.set_item(Some(sdk_item(&item.json)?)).send().await).map(drop)
+            let call = call.return_consumed_capacity(ReturnConsumedCapacity::Indexes);
+            let call = call.set_item(Some(sdk_item(&item.json)?));
+            let output = self.contact.heard(call.send().await)?;
+            Ok(Answered { value: (), charged: charged(output.consumed_capacity()) })
         })
     }
 
@@ -290,8 +317,10 @@ impl Store for SdkStore {
         Box::pin(async move {
             let call = self.client.delete_item().table_name(&*table.name);
             let call = call.return_values(ReturnValue::AllOld).set_key(Some(sdk_item(&key.json)?));
+            let call = call.return_consumed_capacity(ReturnConsumedCapacity::Indexes);
             let output = self.contact.heard(call.send().await)?;
-            output.attributes.as_ref().map(item_to_json).transpose().map_err(unreadable)
+            let value = output.attributes().map(item_to_json).transpose().map_err(unreadable)?;
+            Ok(Answered { value, charged: charged(output.consumed_capacity()) })
         })
     }
 
@@ -313,6 +342,7 @@ macro_rules! reading {
         $call
             .table_name(&*$table.name)
             .consistent_read(*consistent)
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
             .set_limit($page.limit.and_then(|limit| i32::try_from(limit).ok()))
             .set_exclusive_start_key($page.start.as_deref().map(sdk_item).transpose()?)
             .set_index_name(index.map(str::to_owned))
@@ -330,12 +360,13 @@ macro_rules! page {
         let items = $output.items().iter().map(item_to_json).collect::<Result<_, _>>();
         let next = $output.last_evaluated_key().filter(|key| !key.is_empty()).map(item_to_json);
         let count = |count: i32| u64::try_from(count).unwrap_or(0);
-        Ok(Page {
+        let value = Page {
             items: items.map_err(unreadable)?,
             count: count($output.count()),
             scanned: count($output.scanned_count()),
             next: next.transpose().map_err(unreadable)?,
-        })
+        };
+        Ok(Answered { value, charged: charged($output.consumed_capacity()) })
     }};
 }
 
@@ -347,7 +378,7 @@ impl SdkStore {
         key: &[u8],
         token: &str,
         expressions: &Rendered,
-    ) -> Result<Done, Failure> {
+    ) -> Result<Answered<Done>, Failure> {
         let update = Update::builder()
             .table_name(&*table.name)
             .set_key(Some(sdk_item(key)?))
@@ -361,14 +392,17 @@ impl SdkStore {
             .transact_write_items()
             .transact_items(TransactWriteItem::builder().update(update).build())
             .client_request_token(token)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes);
         let output = self.contact.heard(call.send().await)?;
-        let charged = output.consumed_capacity().iter();
-        let capacity = charged.filter_map(ConsumedCapacity::capacity_units).sum();
-        Ok(Done::Written { capacity, item: None })
+        let value = Done::Written { item: None };
+        Ok(Answered { value, charged: charged(output.consumed_capacity()) })
     }
 
-    async fn query_page(&self, table: &TableRef, page: &PageRequest) -> Result<Page, Failure> {
+    async fn query_page(
+        &self,
+        table: &TableRef,
+        page: &PageRequest,
+    ) -> Result<Answered<Page>, Failure> {
         let call = reading!(self.client.query(), table, page)
             .set_key_condition_expression(page.reading.expressions.key_condition.clone())
             .scan_index_forward(!page.reading.descending);
@@ -376,7 +410,11 @@ impl SdkStore {
         page!(output)
     }
 
-    async fn scan_page(&self, table: &TableRef, page: &PageRequest) -> Result<Page, Failure> {
+    async fn scan_page(
+        &self,
+        table: &TableRef,
+        page: &PageRequest,
+    ) -> Result<Answered<Page>, Failure> {
         let mut call = reading!(self.client.scan(), table, page);
         if page.segments > 1 {
             call = call

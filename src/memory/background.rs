@@ -10,6 +10,7 @@ use super::room::Mark;
 use crate::breaks::broken;
 use crate::bugs::{Bug, has};
 use crate::error::Error;
+use crate::logging::RECORDS;
 use crate::record::Record;
 use crate::rt::{Instant, Mutex, Notify};
 use crate::write::{FlushError, FlushReport};
@@ -133,7 +134,7 @@ impl<T: Record> Shared<T> {
         }
         let news = self.background.past.lock().news(ended);
         let Some(error) = news else { return !nothing };
-        tracing::warn!(target: "memory_table", %error, "a background flush failed; what it did not save is still unsaved");
+        tracing::warn!(target: RECORDS, %error, "a background flush failed; what it did not save is still unsaved");
         if let Some(hook) = &self.options.when.hook {
             // A hook that panics must not end the flushes.
             let _panicked = catch_unwind(AssertUnwindSafe(|| hook(&error)));

@@ -13,6 +13,7 @@ use super::{MemoryTable, Shared};
 use crate::breaks::broken;
 use crate::error::{Error, ErrorKind};
 use crate::key::{Key, KeyLookup};
+use crate::logging::RECORDS;
 use crate::record::Record;
 use crate::types::Number;
 use crate::write::{FlushError, FlushReport};
@@ -274,6 +275,7 @@ impl<T: Record> Drop for Handle<T> {
         let first = first.join(", ");
         if self.0.is_flushing() {
             tracing::error!(
+                target: RECORDS,
                 table,
                 unsaved,
                 first,
@@ -281,6 +283,7 @@ impl<T: Record> Drop for Handle<T> {
             );
         } else {
             tracing::error!(
+                target: RECORDS,
                 table,
                 unsaved,
                 first,

@@ -9,6 +9,7 @@ use crate::codec::item_key;
 use crate::error::{Error, ErrorKind};
 use crate::key::{Key, KeyLookup};
 use crate::load::{distinct, read_item};
+use crate::logging;
 use crate::record::Record;
 use crate::rt::Tasks;
 use crate::table::{
@@ -228,6 +229,7 @@ impl<T: Record> Shared<T> {
             }
             result?;
         }
+        logging::loaded(&self.table.shown_name(), report.records, report.skipped);
         Ok(report)
     }
 
@@ -258,6 +260,7 @@ impl<T: Record> Shared<T> {
         if whole && self.options.absent_after_load_all {
             self.scans.completed(loading.scan);
         }
+        logging::loaded(&self.table.shown_name(), report.records, report.skipped);
         Ok(report)
     }
 

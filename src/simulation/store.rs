@@ -16,8 +16,8 @@ use crate::error::{Error, ErrorKind};
 use crate::key::{Key, KeyRef};
 use crate::rt;
 use crate::store::{
-    Action, Class, Done, Failure, Form, Found, Outcome, Page, PageRequest, Returns, Single, Store,
-    StoreFuture, TableRef, Wanted, Write, Written,
+    Action, Answered, Charged, Class, Done, Failure, Form, Found, Outcome, Page, PageRequest,
+    Returns, Single, Store, StoreFuture, TableRef, TableUnits, Wanted, Write, Written,
 };
 
 /// Where a record is: its table and its key.
@@ -107,7 +107,7 @@ impl State {
             Action::Delete(_) => self.set(table, key, None),
             Action::Single(single) => return self.apply_single(table, key, single),
         }
-        Done::Written { capacity: 1.0, item: None }
+        Done::Written { item: None }
     }
 
     /// What is stored behind the place where a page begins, as much as it may have.
@@ -188,14 +188,14 @@ impl State {
             Form::Update(json) => Some(updated(&single.expressions, json, &stored)),
             Form::Add { key: json, token } => {
                 if !self.tokens.insert(Arc::clone(token)) {
-                    return Done::Written { capacity: 0.0, item: None };
+                    return Done::Written { item: None };
                 }
                 Some(updated(&single.expressions, json, &stored))
             }
         };
         let returned = item.as_ref().filter(|_| single.returns == Returns::New).cloned();
         self.set(table, key, item);
-        Done::Written { capacity: 1.0, item: returned }
+        Done::Written { item: returned }
     }
 }
 
@@ -370,7 +370,7 @@ impl SimStore {
         if writes.iter().any(|(at, action)| self.0.lock().is_poisonous(at, action)) {
             return Err(failure(Class::Refused, Outcome::NotWritten, "an item is poisonous"));
         }
-        let mut done = Done::Written { capacity: 0.0, item: None };
+        let mut done = Done::Written { item: None };
         {
             let mut state = self.0.lock();
             for (place, ((table, key), action)) in writes.iter().enumerate() {
@@ -449,6 +449,12 @@ impl SimStore {
     }
 }
 
+/// An answer for which a unit is charged.
+fn charged<T>(table: &TableRef, value: T) -> Answered<T> {
+    let units = TableUnits { table: table.name.to_string(), total: 1.0, indexes: Vec::new() };
+    Answered { value, charged: Charged(vec![units]) }
+}
+
 impl Store for SimStore {
     fn batch_write<'a>(
         &'a self,
@@ -463,7 +469,7 @@ impl Store for SimStore {
             }
             let writes = batch.iter().map(|write| (at(write), write.action.clone())).collect();
             let (unprocessed, _) = self.write("BatchWriteItem", writes).await?;
-            Ok(Written { unprocessed, capacity: 1.0 })
+            Ok(charged(&tables[0], Written { unprocessed }))
         })
     }
 
@@ -480,7 +486,8 @@ impl Store for SimStore {
             let key = crate::codec::item_key(json, table.partition_key, table.sort_key);
             let at = (Arc::clone(&table.name), key.expect("a key"));
             let action = Action::Single(Box::new(single.clone()));
-            self.write(single.form.name(), vec![(at, action)]).await.map(|(_, done)| done)
+            let (_, done) = self.write(single.form.name(), vec![(at, action)]).await?;
+            Ok(charged(table, done))
         })
     }
 
@@ -490,7 +497,7 @@ impl Store for SimStore {
         keys: &'a [Wanted],
         _consistent: bool,
     ) -> StoreFuture<'a, Found> {
-        Box::pin(self.read("BatchGetItem", table, keys))
+        Box::pin(async move { Ok(charged(table, self.read("BatchGetItem", table, keys).await?)) })
     }
 
     fn get<'a>(
@@ -501,7 +508,7 @@ impl Store for SimStore {
     ) -> StoreFuture<'a, Option<Vec<u8>>> {
         Box::pin(async move {
             let found = self.read("GetItem", table, std::slice::from_ref(key)).await?;
-            Ok(found.items.into_iter().next())
+            Ok(charged(table, found.items.into_iter().next()))
         })
     }
 
@@ -509,7 +516,8 @@ impl Store for SimStore {
         Box::pin(async move {
             let key = crate::codec::item_key(&item.json, table.partition_key, table.sort_key);
             let at = (Arc::clone(&table.name), key.expect("a key"));
-            self.write("PutItem", vec![(at, Action::Put(item.clone()))]).await.map(drop)
+            self.write("PutItem", vec![(at, Action::Put(item.clone()))]).await?;
+            Ok(charged(table, ()))
         })
     }
 
@@ -522,7 +530,8 @@ impl Store for SimStore {
             let at = (Arc::clone(&table.name), key.key.clone());
             let before = self.0.lock().item(&table.name, &key.key);
             let delete = Action::Delete(key.json.clone());
-            self.write("DeleteItem", vec![(at, delete)]).await.map(|_| before)
+            self.write("DeleteItem", vec![(at, delete)]).await?;
+            Ok(charged(table, before))
         })
     }
 
@@ -537,7 +546,7 @@ impl Store for SimStore {
             }
             let page = self.0.lock().page(table, page);
             rt::sleep(fate.after).await;
-            fate.failure_after().map_or(Ok(page), Err)
+            fate.failure_after().map_or(Ok(charged(table, page)), Err)
         })
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{IndexSpec, KeySpec, TableSpec};
+use super::{IndexSpec, KeySpec, TableSpec, Units};
+use crate::database::BillingMode;
 use crate::error::{Error, ErrorKind};
 use crate::key::KeyKind;
 
@@ -22,6 +23,9 @@ impl TableSpec {
             return Err(impossible("the table has no partition key").advise(advice));
         };
         check_pair("the table", partition, self.sort_key)?;
+        if let BillingMode::Provisioned { read_units, write_units } = self.billing {
+            check_units("the table", (read_units, write_units))?;
+        }
         self.check_indexes(partition)?;
         self.check_kinds(partition)?;
         Ok(partition)
@@ -41,10 +45,25 @@ impl TableSpec {
             }
             let partition = index.partition_key().unwrap_or(partition);
             check_pair(&format!("index `{name}`"), partition, index.sort_key_spec())?;
+            self.check_index_units(index)?;
         }
         let local = self.indexes.iter().filter(|index| index.is_local()).count();
         check_count("local", local, MAX_LOCAL)?;
         check_count("global", self.indexes.len() - local, MAX_GLOBAL)
+    }
+
+    fn check_index_units(&self, index: &IndexSpec) -> Result<(), Error> {
+        let (name, Some(units)) = (index.name(), index.units()) else { return Ok(()) };
+        check_units(&format!("index `{name}`"), units)?;
+        if index.is_local() {
+            let text = format!("the index `{name}` is local: it has the table's units");
+            return Err(impossible(text).advise("give it none"));
+        }
+        if self.billing == BillingMode::OnDemand {
+            let text = format!("the table is on demand, so its index `{name}` has no units");
+            return Err(impossible(text).advise("give the table units with `provisioned`"));
+        }
+        Ok(())
     }
 
     /// An attribute has one type, in whichever keys it is.
@@ -68,6 +87,29 @@ impl TableSpec {
         let table = std::iter::once(partition).chain(self.sort_key);
         table.chain(self.indexes.iter().flat_map(of_index))
     }
+}
+
+/// Refuses an index that no table can be given later.
+pub(crate) fn check_index(index: IndexSpec) -> Result<(), Error> {
+    let name = index.name();
+    check_name(name)?;
+    let Some(partition) = index.partition_key() else {
+        let text = format!("the index `{name}` is local, and is made only with its table");
+        return Err(impossible(text).advise("make it global, or the table anew"));
+    };
+    let whose = format!("index `{name}`");
+    check_pair(&whose, partition, index.sort_key_spec())?;
+    index.units().map_or(Ok(()), |units| check_units(&whose, units))
+}
+
+/// Refuses no capacity at all.
+pub(crate) fn check_units(whose: &str, (read_units, write_units): Units) -> Result<(), Error> {
+    if read_units > 0 && write_units > 0 {
+        return Ok(());
+    }
+    let text =
+        format!("{whose} has {read_units} read units and {write_units} write units a second");
+    Err(impossible(text).advise("give it 1 of each at least, or the table none, on demand"))
 }
 
 fn check_pair(whose: &str, partition: KeySpec, sort: Option<KeySpec>) -> Result<(), Error> {

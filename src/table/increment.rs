@@ -57,7 +57,7 @@ impl<T: Record> Table<T> {
         }
         let single = single::<T>(&key, &sums, &Tokens::default().next()).map_err(placed)?;
         let link = self.ready().await?;
-        let mut sending = Sending::new(&link);
+        let mut sending = Sending::new(&link, &key);
         loop {
             let sent = sending.send(&single).await;
             match sent.map_err(|error| sending.unsure(error, "increment").on_key(&key))? {

@@ -15,6 +15,7 @@ use crate::condition::{Condition, Rendered, invalid};
 use crate::error::{Error, ErrorKind};
 use crate::link::Link;
 use crate::load::Pages;
+use crate::logging::RECORDS;
 use crate::record::Record;
 use crate::spec::{IndexProjection, IndexSpec};
 use crate::store::Reading;
@@ -371,7 +372,7 @@ fn without_bad<I>(item: Result<I, Error>) -> Option<Result<I, Error>> {
 
 /// Says in the log what was left out.
 pub(crate) fn skipped(error: &Error) {
-    tracing::warn!(target: "memory_table", %error, "an item was skipped");
+    tracing::warn!(target: RECORDS, %error, "an item was skipped");
 }
 
 /// A page before it is decided what becomes of bad items.

@@ -2,14 +2,17 @@
 
 use crate::error::{Error, ErrorKind};
 use crate::guard::conflict;
+use crate::key::Key;
 use crate::link::{Counters, Link};
+use crate::logging::Access;
 use crate::retry::Attempts;
-use crate::store::{Class, Done, Failure, Outcome, Single};
+use crate::store::{Answered, Class, Done, Failure, Outcome, Single};
 use crate::sums::Began;
 
 /// The attempts of a write.
 pub(super) struct Sending<'l> {
     link: &'l Link,
+    key: &'l Key,
     attempts: Attempts<'l>,
     pub(super) began: Began,
     /// An answer is missing.
@@ -28,9 +31,9 @@ pub(super) enum Sent {
 }
 
 impl<'l> Sending<'l> {
-    pub(super) fn new(link: &'l Link) -> Self {
+    pub(super) fn new(link: &'l Link, key: &'l Key) -> Self {
         let attempts = link.patience.attempts();
-        Self { link, attempts, began: Began::now(), is_in_doubt: false, is_once: false }
+        Self { link, key, attempts, began: Began::now(), is_in_doubt: false, is_once: false }
     }
 
     /// Not sent again once it may be done.
@@ -41,13 +44,14 @@ impl<'l> Sending<'l> {
     pub(super) async fn send(&mut self, single: &Single) -> Result<Sent, Error> {
         let link = self.link;
         Counters::add(&link.counters.write_requests, 1);
-        let sent = link.store.write_single(&link.table, single);
+        let access = self.access(single);
+        let sent = access.sent(link.store.write_single(&link.table, single));
         match self.attempts.attempt(sent).await {
-            Ok(Done::Written { item, .. }) => {
+            Ok(Answered { value: Done::Written { item }, .. }) => {
                 Counters::add(&link.counters.items_written, 1);
                 Ok(Sent::Written(item))
             }
-            Ok(Done::Conflict { theirs }) => Ok(Sent::Conflict(theirs)),
+            Ok(Answered { value: Done::Conflict { theirs }, .. }) => Ok(Sent::Conflict(theirs)),
             Err(failure) => {
                 self.is_in_doubt |= failure.outcome == Outcome::OutcomeUnknown;
                 if self.is_once && self.is_in_doubt {
@@ -59,6 +63,11 @@ impl<'l> Sending<'l> {
                 Ok(Sent::Again)
             }
         }
+    }
+
+    fn access(&self, single: &Single) -> Access<'l> {
+        let requests = self.attempts.sent + 1;
+        Access { requests, ..Access::single(single, self.key, &self.link.table) }
     }
 
     /// The error that ended it, where an answer is missing: it may be done.

@@ -214,7 +214,7 @@ impl<T: Record> Update<'_, T> {
         let placed = |error: Error| table.place(error.during("update").on_key(&key));
         let (single, is_repeatable) = self.single(&key).map_err(placed)?;
         let link = table.ready().await?;
-        let sending = Sending::new(&link);
+        let sending = Sending::new(&link, &key);
         let mut sending = if is_repeatable { sending } else { sending.once() };
         loop {
             let sent = sending.send(&single).await;

@@ -171,7 +171,8 @@ impl<'t, T: Record> Writing<'t, T> {
 
     /// The record and the item as they are stored then.
     async fn sent(mut self, link: &Link) -> Result<(Option<T>, Option<Vec<u8>>), Error> {
-        let mut sending = Sending::new(link);
+        let key = self.key.clone();
+        let mut sending = Sending::new(link, &key);
         let mut met = 0_u32;
         loop {
             let Some(single) = self.next()? else { return Ok(self.already()) };

@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::database::Database;
 use crate::error::Error;
-use crate::table::delete_named;
-
-/// For how long a table may be in the making or in the deleting.
-const DELETE_LIMIT: Duration = Duration::from_secs(300);
+use crate::manage;
 
 /// A prefix of table names that no other test has, and the clean-up of its tables.
 ///
@@ -82,7 +79,8 @@ impl UniquePrefix {
     pub async fn clean_up(&self) -> Result<Vec<String>, Error> {
         let names = self.tables().await?;
         for name in &names {
-            delete_named(&self.database, &Arc::from(name.as_str()), DELETE_LIMIT).await?;
+            manage::delete(&self.database, &Arc::from(name.as_str()), manage::DEFAULT_TIMEOUT)
+                .await?;
         }
         self.settled.store(true, Ordering::Relaxed);
         Ok(names)

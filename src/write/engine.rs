@@ -21,9 +21,11 @@ use crate::error::{Error, ErrorKind};
 use crate::guard::Resolution;
 use crate::key::Key;
 use crate::link::{Counters, Link};
+use crate::logging::{self, Access};
 use crate::rt::Instant;
 use crate::store::{
-    Action, Class, Done, Failure, Operation, Outcome, Store, TableKey, TableRef, Write, Written,
+    Action, Answered, Charged, Class, Done, Failure, Operation, Outcome, Store, TableKey, TableRef,
+    Write, Written,
 };
 
 pub(super) const OPERATION: &str = "BatchWriteItem";
@@ -38,13 +40,14 @@ pub(crate) async fn run(
 ) -> FlushReport {
     let named = |source: &Source<'_>| Arc::clone(&source.link.table.name);
     let changes = Sources::new(sources.iter().map(|source| (named(source), source.changes)));
+    let tables: Arc<[TableRef]> = sources.iter().map(|source| source.link.table.clone()).collect();
     let mut counts = vec![0_usize; sources.len()];
     for at in &keys {
         counts[at.table] += 1;
     }
     let mut engine = Engine {
         links: sources.iter().map(|source| source.link).collect(),
-        tables: sources.iter().map(|source| source.link.table.clone()).collect::<Vec<_>>().into(),
+        tables: Arc::clone(&tables),
         states: counts.into_iter().map(State::of).collect(),
         window: Window::new(limits.requests_in_flight),
         plan: Plan::default(),
@@ -64,7 +67,9 @@ pub(crate) async fn run(
         }
         left = later;
     }
-    engine.report.finish()
+    let report = engine.report.finish();
+    logging::saved(&tables, &report);
+    report
 }
 
 /// As [`run`], for one table.
@@ -131,17 +136,26 @@ struct Answer {
 }
 
 enum Reply {
-    Batch(Written),
-    Single(Done),
+    Batch(Answered<Written>),
+    Single(Answered<Done>),
 }
 
 /// Sends a batch, or the only write of a request that goes alone.
 async fn send(store: &dyn Store, tables: &[TableRef], batch: &[Write]) -> Result<Reply, Failure> {
     match batch {
         [Write { at, action: Action::Single(single) }] => {
-            store.write_single(&tables[at.table], single).await.map(Reply::Single)
+            let table = &tables[at.table];
+            let access = Access::single(single, &at.key, table);
+            access.sent(store.write_single(table, single)).await.map(Reply::Single)
         }
-        _ => store.batch_write(tables, batch).await.map(Reply::Batch),
+        _ => {
+            let access = |part: &[Write]| Access {
+                items: part.len(),
+                ..Access::on(OPERATION, &tables[part[0].at.table].name)
+            };
+            let parts: Vec<Access<'_>> = by_table(batch).map(access).collect();
+            logging::sent(&parts, store.batch_write(tables, batch)).await.map(Reply::Batch)
+        }
     }
 }
 
@@ -231,18 +245,14 @@ impl<'e> Engine<'e> {
             self.states[part[0].at.table].requests -= 1;
         }
         match result {
-            Ok(Reply::Batch(written)) => {
-                self.report.done.consumed_capacity += written.capacity;
-                self.window.answered(batch.len(), written.unprocessed.len());
+            Ok(Reply::Batch(Answered { value: written, charged })) => {
+                self.answered(&batch, &charged, written.unprocessed.len());
                 self.take_written(&batch, &written.unprocessed);
             }
-            Ok(Reply::Single(done)) => {
-                self.window.answered(1, 0);
+            Ok(Reply::Single(Answered { value: done, charged })) => {
+                self.answered(&batch, &charged, 0);
                 match done {
-                    Done::Written { capacity, .. } => {
-                        self.report.done.consumed_capacity += capacity;
-                        self.take_written(&batch, &[]);
-                    }
+                    Done::Written { .. } => self.take_written(&batch, &[]),
                     Done::Conflict { theirs } => self.take_conflict(&batch, theirs),
                 }
             }
@@ -252,6 +262,12 @@ impl<'e> Engine<'e> {
             // What came back of a table that was stopped meanwhile.
             self.give_up(part[0].at.table);
         }
+    }
+
+    /// A request was answered: what it cost, and how much of it was left.
+    fn answered(&mut self, batch: &[Write], charged: &Charged, unprocessed: usize) {
+        self.report.done.consumed_capacity += charged.total();
+        self.window.answered(batch.len(), unprocessed);
     }
 
     fn take_failure(&mut self, batch: &[Write], failure: &Failure, on_trial: bool) {
@@ -364,6 +380,7 @@ impl<'e> Engine<'e> {
     fn part_again(&mut self, part: &[Write], failure: &Failure) {
         let Some(link) = part.first().map(|write| self.link(&write.at)) else { return };
         tracing::debug!(
+            target: logging::DATABASE,
             table = %link.table.name, items = part.len(), error = %failure.error, "sending again"
         );
         let mut again = Vec::new();

@@ -7,6 +7,7 @@ use syn::spanned::Spanned;
 use syn::{Attribute, Expr, LitStr, Path, Token, Type, parse_quote, token};
 
 pub(crate) use index::IndexAttrs;
+pub(crate) use units::UnitsAttrs;
 pub(crate) use words::nearest;
 
 use crate::errors::Errors;
@@ -14,6 +15,7 @@ use crate::serde_attrs::skip_to_comma;
 use words::{Place, advice};
 
 mod index;
+mod units;
 mod words;
 
 /// The longest name that DynamoDB gives a table.
@@ -28,6 +30,8 @@ pub(crate) struct ContainerAttrs {
     pub(crate) table: Option<LitStr>,
     /// The table's indexes, in the order written.
     pub(crate) indexes: Vec<IndexAttrs>,
+    /// The capacity that the table is made with.
+    pub(crate) units: UnitsAttrs,
     /// The function that checks a record before it is stored.
     pub(crate) before_store: Option<Path>,
     /// The function that checks a record after it was loaded.
@@ -107,6 +111,7 @@ impl ContainerAttrs {
                 check_table_name(&table, errors);
                 set_once(&mut self.table, table, meta, errors);
             }
+            _ if UnitsAttrs::has(option) => self.units.parse_option(meta, errors)?,
             "global_index" | "local_index" => self.indexes.push(IndexAttrs::parse(meta, errors)?),
             "before_store" | "after_load" => {
                 let example = format!("{option} = \"Self::check\"");

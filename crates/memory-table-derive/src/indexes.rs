@@ -36,7 +36,8 @@ fn spec(index: &Index<'_>, krate: &Path) -> TokenStream {
         }
     };
     let projection = projection.map(|attributes| quote!(.projection(#attributes)));
-    quote!(#keys #projection)
+    let units = index.units.map(|(read, write)| quote!(.provisioned(#read, #write)));
+    quote!(#keys #projection #units)
 }
 
 /// The key, at the place of the field's type, as rustc points there if it cannot be one.
@@ -118,7 +119,16 @@ mod tests {
             #[record(
                 table = "stores",
                 crate = "mt",
-                global_index(name = "by-city", partition_key = city, sort_key = opened, keys_only),
+                read_units = 3,
+                write_units = 4,
+                global_index(
+                    name = "by-city",
+                    partition_key = city,
+                    sort_key = opened,
+                    keys_only,
+                    read_units = 1,
+                    write_units = 2,
+                ),
                 local_index(name = "ByRating", sort_key = rating, include(city), handle = best),
             )]
             pub struct Store {
@@ -138,7 +148,8 @@ mod tests {
             const INDEX_SPECS: &'static [mt::IndexSpec] = &[
                 mt::IndexSpec::global("by-city", mt::KeySpec::of::<String>("town"))
                     .sort_key(mt::KeySpec::of::<mt::Instant<Timestamp> >("opened"))
-                    .projection(mt::IndexProjection::KeysOnly),
+                    .projection(mt::IndexProjection::KeysOnly)
+                    .provisioned(1u64, 2u64),
                 mt::IndexSpec::local("ByRating", mt::KeySpec::of::<f64>("rating"))
                     .projection(mt::IndexProjection::Include(&["town"]))
             ];

@@ -50,6 +50,9 @@ use syn::{DeriveInput, parse_macro_input};
 ///
 /// - `#[record(table = "players")]`: the table's name or ARN. Required.
 /// - `#[record(global_index(..), local_index(..))]`: the table's indexes, see below. Default: none.
+/// - `#[record(read_units = 5, write_units = 10)]`: the capacity that the table is made with, in units
+///   a second: reads of 4 KB and writes of 1 KB. A `global_index(..)` can have its own in the same
+///   words; by default it has those of the table. Default: none, the table is on demand.
 /// - `#[record(before_store = "path", after_load = "path")]`: functions that are called with each
 ///   record, see below. Default: none.
 /// - `#[record(validate)]`: each record is validated by the rules of `garde` on its fields, see below.
@@ -63,8 +66,8 @@ use syn::{DeriveInput, parse_macro_input};
 /// - `#[record(sort_key)]`: the sort key, if the table has one.
 /// - `#[record(default = 1500.0)]`: the value in a record that is made, see below.
 /// - `#[record(ttl)]`: when the record expires, in seconds since 1970: an integer of 32 or 64 bits,
-///   or an `Option` of one. It is the attribute for the table's time to live, and what
-///   `hide_expired` of a memory table goes by. At most once.
+///   or an `Option` of one. `Table::ensure` sets the table's time to live to it, and `hide_expired`
+///   of a memory table goes by it. At most once.
 /// - `#[record(version)]`: the count of writes that makes writes of this record guarded: each raises it
 ///   by one, on the condition that it is as it was loaded. An integer of 32 or 64 bits; 0 in a record
 ///   that was never stored. With `#[serde(default)]` items without it can be read. At most once.

@@ -51,6 +51,8 @@ pub(crate) struct Model<'a> {
     pub(crate) aliases: Vec<String>,
     /// The table's indexes.
     pub(crate) indexes: Vec<Index<'a>>,
+    /// Units of capacity that the table is made with: reads and writes.
+    pub(crate) units: Option<(u64, u64)>,
     /// What a record is made of where there is none.
     pub(crate) made: Made<'a>,
     /// The function that checks a record before it is stored.
@@ -98,6 +100,7 @@ impl<'a> Model<'a> {
         }
         let handles = handles(&fields);
         let indexes = indexes::read(&container, &fields, &handles, &mut errors);
+        let units = container.units.both(&mut errors);
         let partition = the_key(&fields, "partition key", |attrs| attrs.partition_key, &mut errors);
         let sort = the_key(&fields, "sort key", |attrs| attrs.sort_key, &mut errors);
         let ttl = the_key(&fields, "ttl", |attrs| attrs.ttl, &mut errors);
@@ -120,6 +123,7 @@ impl<'a> Model<'a> {
             handles,
             aliases: aliases(&fields),
             indexes,
+            units,
             made: Made::of(&fields, &serde),
             before_store: container.before_store,
             after_load: container.after_load,

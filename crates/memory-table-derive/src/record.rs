@@ -31,6 +31,12 @@ fn record_impl(model: &Model<'_>) -> TokenStream {
     let key_type = key_type(model);
     let key_ref = key_ref(model);
     let specs = crate::indexes::specs(model);
+    let units = model.units.map(|(read, write)| {
+        quote! {
+            const UNITS: ::core::option::Option<(u64, u64)> =
+                ::core::option::Option::Some((#read, #write));
+        }
+    });
     let hooks = hooks(model);
     let expires_at = expires_at(model);
     let version = version(model);
@@ -46,6 +52,7 @@ fn record_impl(model: &Model<'_>) -> TokenStream {
             const ALIASES: &'static [&'static str] = &[#(#aliases),*];
             const ATTRIBUTES: &'static [&'static str] = &[#(#attributes),*];
             #specs
+            #units
             #hooks
             #expires_at
             #version
@@ -59,10 +66,12 @@ fn record_impl(model: &Model<'_>) -> TokenStream {
 
 /// When the record expires, if a field says so.
 fn expires_at(model: &Model<'_>) -> Option<TokenStream> {
-    let Key { member, ty, .. } = model.ttl.as_ref()?;
+    let Key { member, ty, name } = model.ttl.as_ref()?;
     let krate = &model.krate;
     let seconds = quote_spanned!(ty.span()=> #krate::derived::seconds);
     Some(quote! {
+        const TIME_TO_LIVE: ::core::option::Option<&'static str> =
+            ::core::option::Option::Some(#name);
         fn expires_at(&self) -> ::core::option::Option<i64> {
             #seconds(&self.#member)
         }

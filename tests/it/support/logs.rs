@@ -1,5 +1,6 @@
 //! The events that the crate logs, for tests of them.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex};
 
@@ -8,30 +9,47 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Level, Metadata, Subscriber};
 
-/// The events of this thread while it lives, each as its level and its fields as text.
+/// The events of this thread while it lives, each as its level and its target and fields as text.
 pub struct Logs {
-    lines: Arc<Mutex<Vec<(Level, String)>>>,
+    listener: Arc<Listener>,
     _guard: DefaultGuard,
+}
+
+#[derive(Default)]
+struct Listener {
+    lines: Mutex<Vec<(Level, String)>>,
+    /// By number, from 1.
+    spans: Mutex<BTreeMap<u64, String>>,
 }
 
 impl Logs {
     /// Listens to this thread.
     pub fn listen() -> Self {
-        let lines = Arc::default();
-        let guard = tracing::subscriber::set_default(Listener(Arc::clone(&lines)));
-        Self { lines, _guard: guard }
+        let listener = Arc::default();
+        let guard = tracing::subscriber::set_default(Arc::clone(&listener));
+        Self { listener, _guard: guard }
     }
 
     /// The events of this crate of a level, so far.
     pub fn of(&self, level: Level) -> Vec<String> {
-        let lines = self.lines.lock().expect("nothing panics under the lock");
+        let lines = self.listener.lines.lock().expect("nothing panics under the lock");
         lines.iter().filter(|(at, _)| *at == level).map(|(_, line)| line.clone()).collect()
+    }
+
+    /// The spans of this crate, so far, with what was recorded in them.
+    pub fn spans(&self) -> Vec<String> {
+        let spans = self.listener.spans.lock().expect("nothing panics under the lock");
+        spans.values().cloned().collect()
     }
 }
 
-struct Listener(Arc<Mutex<Vec<(Level, String)>>>);
-
 struct Line(String);
+
+impl Line {
+    fn of(metadata: &Metadata<'_>) -> Self {
+        Self(format!("target={} ", metadata.target()))
+    }
+}
 
 impl Visit for Line {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
@@ -45,19 +63,29 @@ impl Subscriber for Listener {
         metadata.target().starts_with("memory_table")
     }
 
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        let mut line = Line::of(span.metadata());
+        span.record(&mut line);
+        let mut spans = self.spans.lock().expect("nothing panics under the lock");
+        let number = spans.len() as u64 + 1;
+        spans.insert(number, line.0);
+        Id::from_u64(number)
     }
 
-    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record(&self, span: &Id, values: &Record<'_>) {
+        let mut line = Line(String::new());
+        values.record(&mut line);
+        let mut spans = self.spans.lock().expect("nothing panics under the lock");
+        spans.entry(span.into_u64()).or_default().push_str(&line.0);
+    }
 
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        let mut line = Line(String::new());
+        let mut line = Line::of(event.metadata());
         event.record(&mut line);
         let line = (*event.metadata().level(), line.0);
-        self.0.lock().expect("nothing panics under the lock").push(line);
+        self.lines.lock().expect("nothing panics under the lock").push(line);
     }
 
     fn enter(&self, _: &Id) {}

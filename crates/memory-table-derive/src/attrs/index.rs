@@ -7,6 +7,7 @@ use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
 use syn::{Ident, LitStr, Token, token};
 
+use super::units::UnitsAttrs;
 use super::words::Place;
 use super::{path_text, set_once, text, unknown};
 use crate::errors::Errors;
@@ -30,6 +31,8 @@ pub(crate) struct IndexAttrs {
     pub(crate) include: Option<Fields>,
     /// The name of the handle.
     pub(crate) handle: Option<Ident>,
+    /// The capacity of a global index.
+    pub(crate) units: UnitsAttrs,
 }
 
 /// The fields of `include(..)`, and where it stands.
@@ -51,6 +54,7 @@ impl IndexAttrs {
             keys_only: None,
             include: None,
             handle: None,
+            units: UnitsAttrs::default(),
         };
         if !meta.input.peek(token::Paren) {
             let key = if is_local { "sort_key" } else { "partition_key" };
@@ -77,6 +81,9 @@ impl IndexAttrs {
             "include" => {
                 set_once(&mut self.include, Fields::parse(meta)?, meta, errors);
                 return Ok(());
+            }
+            units if UnitsAttrs::has(units) && !self.is_local => {
+                return self.units.parse_option(meta, errors);
             }
             "partition_key" if !self.is_local => &mut self.partition_key,
             "sort_key" => &mut self.sort_key,

@@ -139,7 +139,7 @@ fn an_unknown_option_suggests_the_known_one() {
             (
                 "counter".into(),
                 "no option `counter` here: known are `table`, `global_index`, `local_index`, \
-                 `before_store`, `after_load`, `validate` and `crate`"
+                 `read_units`, `write_units`, `before_store`, `after_load`, `validate` and `crate`"
                     .into()
             ),
         ]

@@ -1,7 +1,9 @@
 //! What to write in place of a word that is no option.
 
+use super::units::UnitsAttrs;
+
 /// What people coming from other libraries write, and what it is called here.
-const OTHER_WORDS: [(&str, &str); 36] = [
+const OTHER_WORDS: [(&str, &str); 44] = [
     ("hash_key", "partition_key"),
     ("hash", "partition_key"),
     ("partition", "partition_key"),
@@ -38,6 +40,14 @@ const OTHER_WORDS: [(&str, &str); 36] = [
     ("modified", "updated"),
     ("modified_at", "updated"),
     ("fields", "include"),
+    ("read_capacity", "read_units"),
+    ("read_capacity_units", "read_units"),
+    ("read_throughput", "read_units"),
+    ("rcu", "read_units"),
+    ("write_capacity", "write_units"),
+    ("write_capacity_units", "write_units"),
+    ("write_throughput", "write_units"),
+    ("wcu", "write_units"),
 ];
 
 /// Options that serde has, so that records need none of their own.
@@ -66,6 +76,8 @@ impl Place {
                 "table",
                 "global_index",
                 "local_index",
+                "read_units",
+                "write_units",
                 "before_store",
                 "after_load",
                 "validate",
@@ -75,9 +87,16 @@ impl Place {
                 &["partition_key", "sort_key", "ttl", "version", "created", "updated", "default"]
             }
             Self::Newtype => &["crate"],
-            Self::GlobalIndex => {
-                &["name", "partition_key", "sort_key", "keys_only", "include", "handle"]
-            }
+            Self::GlobalIndex => &[
+                "name",
+                "partition_key",
+                "sort_key",
+                "keys_only",
+                "include",
+                "handle",
+                "read_units",
+                "write_units",
+            ],
             Self::LocalIndex => &["name", "sort_key", "keys_only", "include", "handle"],
             Self::Projection => &["of", "crate"],
         }
@@ -92,6 +111,10 @@ impl Place {
 pub(super) fn advice(place: Place, option: &str) -> String {
     if place == Place::LocalIndex && option == "partition_key" {
         return "remove it, as a local index has the table's, or write `global_index`".to_owned();
+    }
+    if place == Place::LocalIndex && UnitsAttrs::has(option) {
+        return "remove it, as a local index has the table's units, or write `global_index`"
+            .to_owned();
     }
     if place.is_index() && PROJECTIONS.contains(&option) {
         return "write `keys_only` or `include(field, ..)`, or nothing for all attributes"
@@ -131,6 +154,9 @@ fn right_place(place: Place, known: &str) -> Option<String> {
         }
         (Place::Field, "table" | "crate" | "before_store" | "after_load") => {
             format!("write `#[record({known} = \"..\")]` above the struct")
+        }
+        (Place::Field, "read_units" | "write_units") => {
+            format!("write `#[record({known} = 5)]` above the struct")
         }
         (Place::Field, "validate") => "write `#[record(validate)]` above the struct".to_owned(),
         (Place::Struct, "ttl" | "version" | "created" | "updated") => {

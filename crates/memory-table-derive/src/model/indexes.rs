@@ -31,6 +31,8 @@ pub(crate) struct Index<'a> {
     pub(crate) sort: Option<Handle<'a>>,
     /// What it has besides the keys.
     pub(crate) attributes: Attributes,
+    /// Units of capacity: reads and writes.
+    pub(crate) units: Option<(u64, u64)>,
 }
 
 /// What an index has besides the keys.
@@ -67,7 +69,22 @@ pub(super) fn read<'a>(
     let read = |index| reader.index(index);
     let indexes: Vec<_> = container.indexes.iter().filter_map(read).collect();
     check_names(&container.indexes, &indexes, errors);
+    if is_complete {
+        check_units(container, errors);
+    }
     indexes
+}
+
+/// On demand no index has units.
+fn check_units(container: &ContainerAttrs, errors: &mut Errors) {
+    if container.units.span.is_some() {
+        return;
+    }
+    for span in container.indexes.iter().filter_map(|index| index.units.span) {
+        let text = "the table has no units, so its indexes have none: write `read_units = .., \
+                    write_units = ..` beside `table` too";
+        errors.push(span, text);
+    }
 }
 
 impl<'r, 'a> Reader<'r, 'a> {
@@ -86,6 +103,7 @@ impl<'r, 'a> Reader<'r, 'a> {
         let partition = self.partition(attrs);
         let sort = self.sort(attrs);
         let attributes = self.attributes(attrs);
+        let units = attrs.units.both(self.errors);
         let (name, partition, sort) = (name?, partition?, sort.ok()?);
         let same = sort.as_ref().filter(|sort| sort.member == partition.member);
         if let (Some(sort), Some(field)) = (same, &attrs.sort_key) {
@@ -98,7 +116,7 @@ impl<'r, 'a> Reader<'r, 'a> {
         }
         let handle = self.handle(attrs, &name)?;
         let is_local = attrs.is_local;
-        Some(Index { name, handle, is_local, partition, sort, attributes: attributes? })
+        Some(Index { name, handle, is_local, partition, sort, attributes: attributes?, units })
     }
 
     fn absent(&mut self, attrs: &IndexAttrs, text: &str) {

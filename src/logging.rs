@@ -1,0 +1,161 @@
+//! What the log says: one event for each request that is answered, in a span of its own; and what
+//! becomes of records.
+//!
+//! Fields have the names of OpenTelemetry's conventions where these have one.
+//! <https://opentelemetry.io/docs/specs/semconv/database/dynamodb/>
+
+use std::sync::Arc;
+
+use tracing::field::Empty;
+use tracing::{Instrument, Level, Span};
+
+use crate::error::Error;
+use crate::key::Key;
+use crate::store::{Answered, Charged, Failure, Single, TableRef, TableUnits, short_name};
+use crate::write::FlushReport;
+
+/// What spans and events of the database come under.
+pub(crate) const DATABASE: &str = "memory_table::database";
+/// What events of records come under: loaded, flushed, skipped, lost.
+pub(crate) const RECORDS: &str = "memory_table::records";
+
+/// The part that a request has on one table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Access<'a> {
+    /// What DynamoDB calls it.
+    pub(crate) operation: &'static str,
+    /// The table, by its full name, if it is of one.
+    pub(crate) table: Option<&'a Arc<str>>,
+    /// The key, if it is of one item.
+    pub(crate) key: Option<&'a Key>,
+    /// How many items are asked for or sent, if that is known before.
+    pub(crate) items: usize,
+    /// How many requests it took, this one included.
+    pub(crate) requests: u64,
+    /// Whether it has a condition.
+    pub(crate) guarded: bool,
+}
+
+impl<'a> Access<'a> {
+    /// The first request of an operation.
+    pub(crate) const fn first(operation: &'static str) -> Self {
+        Self { operation, table: None, key: None, items: 0, requests: 1, guarded: false }
+    }
+
+    /// The first request of an operation on a table.
+    pub(crate) const fn on(operation: &'static str, table: &'a Arc<str>) -> Self {
+        let first = Self::first(operation);
+        Self { table: Some(table), ..first }
+    }
+
+    /// The first request of a single write.
+    pub(crate) const fn single(single: &Single, key: &'a Key, table: &'a TableRef) -> Self {
+        let guarded = single.expressions.condition.is_some();
+        let first = Self::on(single.form.name(), &table.name);
+        Self { key: Some(key), items: 1, guarded, ..first }
+    }
+
+    /// Adds to an error where it happened.
+    pub(crate) fn place(&self, error: Error) -> Error {
+        let error = error.during(self.operation);
+        match self.table {
+            Some(table) => error.on_table(table),
+            None => error,
+        }
+    }
+
+    /// Sends the request and says how it ended.
+    pub(crate) async fn sent<T>(
+        &self,
+        request: impl Future<Output = Result<Answered<T>, Failure>>,
+    ) -> Result<Answered<T>, Failure> {
+        sent(std::slice::from_ref(self), request).await
+    }
+
+    /// It was answered, at this price.
+    fn answered(&self, charged: &Charged) {
+        let table = self.table.map(|table| short_name(table));
+        let is_ours = |units: &&TableUnits| Some(short_name(&units.table)) == table;
+        let ours = charged.0.iter().filter(is_ours);
+        // Not `sum`, which is -0.0 of nothing.
+        let capacity = ours.fold(0.0, |sum, units| sum + units.total);
+        tracing::event!(
+            target: DATABASE,
+            Level::DEBUG,
+            db.system.name = "aws.dynamodb",
+            db.operation.name = self.operation,
+            db.collection.name = self.table.map(|table| &**table),
+            db.operation.batch.size = (self.items > 1).then_some(self.items),
+            key = self.key.map(tracing::field::display),
+            guarded = self.guarded,
+            requests = self.requests,
+            capacity,
+            "answered",
+        );
+    }
+}
+
+/// Sends a request that may be of several tables and says how it ended.
+pub(crate) async fn sent<T>(
+    parts: &[Access<'_>],
+    request: impl Future<Output = Result<Answered<T>, Failure>>,
+) -> Result<Answered<T>, Failure> {
+    let span = span(parts);
+    let result = request.instrument(span.clone()).await;
+    let _inside = span.enter();
+    match &result {
+        Ok(answered) => parts.iter().for_each(|part| part.answered(&answered.charged)),
+        Err(failure) => {
+            span.record("error.type", error_type(&failure.error));
+        }
+    }
+    result
+}
+
+fn span(parts: &[Access<'_>]) -> Span {
+    let operation = parts.first().map(|part| part.operation);
+    let items: usize = parts.iter().map(|part| part.items).sum();
+    let table = match parts {
+        [only] => only.table.map(|table| &**table),
+        _ => None,
+    };
+    tracing::span!(
+        target: DATABASE,
+        Level::DEBUG,
+        "request",
+        otel.kind = "client",
+        otel.name = operation,
+        db.system.name = "aws.dynamodb",
+        db.operation.name = operation,
+        db.collection.name = table,
+        db.operation.batch.size = (items > 1).then_some(items),
+        error.type = Empty,
+    )
+}
+
+/// What a flush, or a batch of writes, came to.
+pub(crate) fn saved(tables: &[TableRef], report: &FlushReport) {
+    let names = || tables.iter().map(|table| &*table.name).collect::<Vec<_>>().join(", ");
+    tracing::event!(
+        target: RECORDS,
+        Level::DEBUG,
+        tables = names(),
+        written = report.written,
+        deleted = report.deleted,
+        unsaved = report.failed.len() + report.parked.len(),
+        conflicts = report.conflicts.len(),
+        requests = report.requests,
+        capacity = report.consumed_capacity,
+        "saved",
+    );
+}
+
+/// What was loaded into a memory table at once.
+pub(crate) fn loaded(table: &str, records: u64, skipped: u64) {
+    tracing::event!(target: RECORDS, Level::DEBUG, table, records, skipped, "loaded");
+}
+
+/// The service's code, or what kind of failure it is.
+fn error_type(error: &Error) -> String {
+    error.code().map_or_else(|| format!("{:?}", error.kind()), str::to_owned)
+}

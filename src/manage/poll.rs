@@ -1,0 +1,99 @@
+//! Looking again and again, until a time is over.
+
+use std::error::Error as StdError;
+use std::iter::successors;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::error::{Error, ErrorKind};
+use crate::store::Failure;
+
+/// How often a table's state is asked for at first, and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// How long tables are waited for. The service mostly takes less than a minute.
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// The code of several limits.
+const LIMIT: &str = "LimitExceededException";
+
+/// Looks at a table, further and further apart.
+pub(super) struct Poll<'a> {
+    operation: &'static str,
+    table: &'a Arc<str>,
+    /// What it is not yet.
+    state: &'static str,
+    began: Instant,
+    timeout: Duration,
+    pause: Duration,
+    /// Why the service does not take the request yet.
+    busy: Option<Error>,
+}
+
+impl<'a> Poll<'a> {
+    pub(super) fn new(
+        operation: &'static str,
+        table: &'a Arc<str>,
+        state: &'static str,
+        timeout: Duration,
+    ) -> Self {
+        let began = Instant::now();
+        Self { operation, table, state, began, timeout, pause: PAUSES.0, busy: None }
+    }
+
+    /// The service is busy with this table, or with as many as it takes at once: said if the time
+    /// ends before it is not.
+    pub(super) fn busy(&mut self, failed: Failure) {
+        self.busy = Some(failed.error);
+    }
+
+    /// Waits until the next look.
+    ///
+    /// # Errors
+    ///
+    /// The time is over.
+    pub(super) async fn pause(&mut self) -> Result<(), Error> {
+        let after = self.began.elapsed();
+        if after >= self.timeout {
+            return Err(self.timed_out(after));
+        }
+        tokio::time::sleep(self.pause.min(self.timeout.saturating_sub(after))).await;
+        self.pause = (self.pause * 2).min(PAUSES.1);
+        Ok(())
+    }
+
+    fn timed_out(&mut self, after: Duration) -> Error {
+        let text = format!("the table is not {} after {} s", self.state, after.as_secs());
+        let error = Error::new(ErrorKind::Timeout, text).during(self.operation);
+        let error = error.on_table(self.table).advise("wait and call again; it goes on");
+        match self.busy.take() {
+            Some(busy) => error.caused_by(busy),
+            None => error,
+        }
+    }
+}
+
+/// Whether it is to be sent again later: the table is being made, changed or deleted, or as many
+/// tables as the account may have so at once are.
+///
+/// See [`is_of_a_day`] for what does not end soon.
+pub(super) fn is_busy(error: &Error) -> bool {
+    let code = error.code();
+    code == Some("ResourceInUseException") || code == Some(LIMIT) && !is_of_a_day(error)
+}
+
+/// Whether it was done as often as it may be in a day: lowering units, changing the billing. It has
+/// the code of the limit of tables under way, and its message says `day`.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html>
+pub(super) fn is_of_a_day(error: &Error) -> bool {
+    let says_so = |cause: &(dyn StdError + 'static)| cause.to_string().contains(" day");
+    let mut causes = successors(error.source(), |&cause| cause.source());
+    error.code() == Some(LIMIT) && causes.any(says_so)
+}
+
+/// The error where [`is_of_a_day`] holds.
+pub(super) fn of_a_day(cause: Error) -> Error {
+    let text = "it was done as often as the service allows in a day";
+    Error::new(ErrorKind::Service, text).advise("call again tomorrow").caused_by(cause)
+}
