@@ -15,6 +15,7 @@ mod sdk;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -31,7 +32,7 @@ pub use description::{
     BillingMode, IndexDescription, ProjectedAttributes, TableDescription, TableStatus,
 };
 pub(crate) use keys::{TableKeys, Wanting};
-pub(crate) use schema::SchemaCell;
+pub(crate) use schema::{Look, SchemaCell};
 
 use crate::error::{Error, ErrorKind};
 use crate::logging::Access;
@@ -394,7 +395,7 @@ impl Database {
         let mut attempts = patience.attempts();
         loop {
             let access = Access { requests: attempts.sent + 1, ..asked };
-            match self.attempt(&mut attempts, access, call()).await {
+            match self.attempt(&mut attempts, access, Box::pin(call())).await {
                 Ok(output) => return Ok(output),
                 Err(failed) => {
                     let waited = attempts.wait(failed).await;
@@ -404,18 +405,17 @@ impl Database {
         }
     }
 
-    /// Sends one request about tables, which costs no capacity.
+    /// Sends one request about tables, which costs no capacity. The SDK's futures are 20 KB: boxed, ours
+    /// stay small.
     pub(crate) async fn attempt<O, E>(
         &self,
         attempts: &mut Attempts<'_>,
         access: Access<'_>,
-        call: impl Future<Output = Result<O, SdkError<E, HttpResponse>>>,
+        call: Pin<Box<impl Future<Output = Result<O, SdkError<E, HttpResponse>>>>>,
     ) -> Result<O, Failure>
     where
         E: std::error::Error + ProvideErrorMetadata + RequestId + Send + Sync + 'static,
     {
-        // The SDK's futures are 20 KB; boxed, ours stay small.
-        let call = Box::pin(call);
         let heard = async { self.contact().heard(call.await).map(Answered::free) };
         attempts.attempt(access.sent(heard)).await.map(|answered| answered.value)
     }

@@ -80,6 +80,7 @@ mod record;
 mod types;
 mod validation;
 mod codec;
+mod capacity;
 pub mod condition;
 mod store;
 mod logging;
@@ -104,6 +105,7 @@ pub use memory_table_derive::{KeyAttribute, Projection, Record};
 /// For code of your own that builds `AttributeValue`s for the raw client; its SDK is this one.
 pub use serde_dynamo;
 
+pub use capacity::{ConsumedCapacity, Consumption};
 pub use condition::{AttributeType, Condition, Field, attribute};
 pub use database::{
     BillingMode, Database, DatabaseBuilder, IndexDescription, ProjectedAttributes,

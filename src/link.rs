@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::capacity::Spent;
 use crate::error::Error;
 use crate::key::Key;
 use crate::logging::Access;
@@ -17,6 +18,7 @@ pub(crate) struct Counters {
     pub(crate) items_read: AtomicU64,
     pub(crate) items_written: AtomicU64,
     pub(crate) items_deleted: AtomicU64,
+    pub(crate) spent: Spent,
 }
 
 impl Counters {
@@ -50,7 +52,9 @@ impl Link {
     where
         F: Future<Output = Result<Answered<T>, Failure>>,
     {
-        self.send(operation, key, &self.counters.read_requests, send).await
+        let answered = self.send(operation, key, &self.counters.read_requests, send).await?;
+        self.counters.spent.read(answered.charged.of(&self.table));
+        Ok(answered.value)
     }
 
     /// Sends a write of an item until it is answered or patience ends.
@@ -63,7 +67,10 @@ impl Link {
     where
         F: Future<Output = Result<Answered<T>, Failure>>,
     {
-        self.send(operation, Some(key), &self.counters.write_requests, send).await
+        let counter = &self.counters.write_requests;
+        let answered = self.send(operation, Some(key), counter, send).await?;
+        self.counters.spent.written(answered.charged.of(&self.table));
+        Ok(answered.value)
     }
 
     async fn send<T, F>(
@@ -72,7 +79,7 @@ impl Link {
         key: Option<&Key>,
         counter: &AtomicU64,
         send: impl Fn() -> F,
-    ) -> Result<T, Error>
+    ) -> Result<Answered<T>, Error>
     where
         F: Future<Output = Result<Answered<T>, Failure>>,
     {
@@ -82,7 +89,7 @@ impl Link {
             let first = Access::on(operation, &self.table.name);
             let access = Access { key, requests: attempts.sent + 1, ..first };
             match attempts.attempt(access.sent(send())).await {
-                Ok(answered) => return Ok(answered.value),
+                Ok(answered) => return Ok(answered),
                 Err(failure) => {
                     attempts.wait(failure).await.map_err(|error| self.place(error, operation))?;
                 }

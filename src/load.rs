@@ -91,7 +91,8 @@ pub(crate) async fn raw_chunk<T: Record>(
         let request = link.store.batch_get(&link.table, &left, consistent);
         let answer = attempts.attempt(access.sent(request)).await;
         let failure = match answer {
-            Ok(Answered { value: Found { items, unprocessed }, .. }) => {
+            Ok(Answered { value: Found { items, unprocessed }, charged }) => {
+                link.counters.spent.read(charged.of(&link.table));
                 Counters::add(&link.counters.items_read, items.len());
                 for json in &items {
                     take(json);

@@ -11,13 +11,16 @@ use tracing::{Instrument, Level, Span};
 
 use crate::error::Error;
 use crate::key::Key;
-use crate::store::{Answered, Charged, Failure, Single, TableRef, TableUnits, short_name};
+use crate::store::{Answered, Failure, Single, TableRef};
 use crate::write::FlushReport;
 
 /// What spans and events of the database come under.
 pub(crate) const DATABASE: &str = "memory_table::database";
 /// What events of records come under: loaded, flushed, skipped, lost.
 pub(crate) const RECORDS: &str = "memory_table::records";
+
+/// What OpenTelemetry calls DynamoDB.
+const SYSTEM: &str = "aws.dynamodb";
 
 /// The part that a request has on one table.
 #[derive(Clone, Copy, Debug)]
@@ -73,16 +76,11 @@ impl<'a> Access<'a> {
     }
 
     /// It was answered, at this price.
-    fn answered(&self, charged: &Charged) {
-        let table = self.table.map(|table| short_name(table));
-        let is_ours = |units: &&TableUnits| Some(short_name(&units.table)) == table;
-        let ours = charged.0.iter().filter(is_ours);
-        // Not `sum`, which is -0.0 of nothing.
-        let capacity = ours.fold(0.0, |sum, units| sum + units.total);
+    fn answered(&self, capacity: f64) {
         tracing::event!(
             target: DATABASE,
             Level::DEBUG,
-            db.system.name = "aws.dynamodb",
+            db.system.name = SYSTEM,
             db.operation.name = self.operation,
             db.collection.name = self.table.map(|table| &**table),
             db.operation.batch.size = (self.items > 1).then_some(self.items),
@@ -91,6 +89,24 @@ impl<'a> Access<'a> {
             requests = self.requests,
             capacity,
             "answered",
+        );
+    }
+
+    /// It was refused, throttled, or not answered; perhaps it is sent again.
+    fn failed(&self, error: &Error) {
+        tracing::event!(
+            target: DATABASE,
+            Level::DEBUG,
+            db.system.name = SYSTEM,
+            db.operation.name = self.operation,
+            db.collection.name = self.table.map(|table| &**table),
+            db.operation.batch.size = (self.items > 1).then_some(self.items),
+            key = self.key.map(tracing::field::display),
+            guarded = self.guarded,
+            requests = self.requests,
+            error.type = error_type(error),
+            %error,
+            "failed",
         );
     }
 }
@@ -104,9 +120,18 @@ pub(crate) async fn sent<T>(
     let result = request.instrument(span.clone()).await;
     let _inside = span.enter();
     match &result {
-        Ok(answered) => parts.iter().for_each(|part| part.answered(&answered.charged)),
+        Ok(answered) => {
+            let names = parts.iter().map(|part| part.table.map(|table| &**table));
+            for (part, units) in parts.iter().zip(answered.charged.shares(names)) {
+                part.answered(units.map_or(0.0, |units| units.total));
+            }
+        }
         Err(failure) => {
+            for part in parts {
+                part.failed(&failure.error);
+            }
             span.record("error.type", error_type(&failure.error));
+            span.record("otel.status_code", "ERROR");
         }
     }
     result
@@ -115,20 +140,20 @@ pub(crate) async fn sent<T>(
 fn span(parts: &[Access<'_>]) -> Span {
     let operation = parts.first().map(|part| part.operation);
     let items: usize = parts.iter().map(|part| part.items).sum();
-    let table = match parts {
-        [only] => only.table.map(|table| &**table),
-        _ => None,
-    };
+    let names = || parts.iter().filter_map(|part| part.table.map(|table| &**table));
+    let one = |name| if parts.len() == 1 { name } else { None };
     tracing::span!(
         target: DATABASE,
         Level::DEBUG,
         "request",
         otel.kind = "client",
         otel.name = operation,
-        db.system.name = "aws.dynamodb",
+        otel.status_code = Empty,
+        db.system.name = SYSTEM,
         db.operation.name = operation,
-        db.collection.name = table,
+        db.collection.name = one(names().next()),
         db.operation.batch.size = (items > 1).then_some(items),
+        aws.dynamodb.table_names = names().collect::<Vec<_>>().join(","),
         error.type = Empty,
     )
 }

@@ -53,6 +53,7 @@ pub use stats::Stats;
 pub use together::{Flushable, flush_all};
 
 use crate::breaks::broken;
+use crate::capacity::Consumption;
 use crate::error::{Error, ErrorKind};
 use crate::guard::{Guard, Mode, OnConflict};
 use crate::key::Key;
@@ -560,6 +561,13 @@ impl<T: Record> MemoryTable<T> {
     /// unknown outcome, and the next flush on any runtime goes on.
     pub async fn flush(&self) -> Result<FlushReport, FlushError> {
         self.shared.told(self.shared.flush(self.shared.slots.newest()).await)
+    }
+
+    /// Units of capacity that the service charged for its reads and writes since the memory table was
+    /// made, by the table and its indexes.
+    #[must_use]
+    pub fn consumption(&self) -> Consumption {
+        self.shared.counters.spent.so_far()
     }
 
     /// Counts since the memory table was made.

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::database::contact::{Contact, FIRST_LIMIT, FIRST_PATIENCE};
 use crate::error::{Error, ErrorKind};
-use crate::logging::DATABASE;
 use crate::rt::{Instant, timeout_at};
 use crate::store::{Class, Failure, Outcome};
 
@@ -135,7 +134,6 @@ impl Attempts<'_> {
         }
         let delay = self.patience.policy.delay(self.retry, &mut self.random);
         self.retry = self.retry.saturating_add(1);
-        tracing::debug!(target: DATABASE, attempt = self.sent, error = %failure.error, "retrying");
         // The last attempt is made when patience ends, not before.
         crate::rt::sleep(delay.min(left)).await;
         Ok(())

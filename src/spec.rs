@@ -2,7 +2,7 @@
 
 mod check;
 
-pub(crate) use check::{check_index, check_units};
+pub(crate) use check::{check_indexes, check_units};
 
 use crate::database::BillingMode;
 use crate::error::{Error, ErrorKind};
@@ -103,6 +103,11 @@ impl IndexSpec {
     pub const fn provisioned(mut self, read_units: u64, write_units: u64) -> Self {
         self.units = Some((read_units, write_units));
         self
+    }
+
+    /// As the index of a table on demand has it.
+    pub(crate) const fn on_demand(&mut self) {
+        self.units = None;
     }
 
     /// The index's name.
@@ -228,9 +233,7 @@ impl TableSpec {
     pub(crate) fn set_billing(&mut self, billing: BillingMode) {
         self.billing = billing;
         if billing == BillingMode::OnDemand {
-            for index in &mut self.indexes {
-                index.units = None;
-            }
+            self.indexes.iter_mut().for_each(IndexSpec::on_demand);
         }
     }
 

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::capacity::Charged;
 use crate::codec::EncodedItem;
 use crate::condition::Rendered;
 use crate::error::Error;
@@ -38,27 +39,6 @@ impl<T> Answered<T> {
     /// An answer that costs nothing.
     pub(crate) fn free(value: T) -> Self {
         Self { value, charged: Charged::default() }
-    }
-}
-
-/// The units of capacity that the service says that it charges, by table; none if it says nothing.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Charged(pub(crate) Vec<TableUnits>);
-
-/// What is charged for a table.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct TableUnits {
-    /// Its name, or its ARN, as the service says it.
-    pub(crate) table: String,
-    /// With all indexes.
-    pub(crate) total: f64,
-    /// The indexes that have a part in that.
-    pub(crate) indexes: Vec<(String, f64)>,
-}
-
-impl Charged {
-    pub(crate) fn total(&self) -> f64 {
-        self.0.iter().fold(0.0, |sum, table| sum + table.total)
     }
 }
 

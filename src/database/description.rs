@@ -65,6 +65,8 @@ pub struct TableDescription {
     pub size_bytes: u64,
     /// Its ARN, if the service said it.
     pub arn: Option<String>,
+    /// What tells it from a table of the same name that was deleted, if the service said it.
+    pub id: Option<String>,
 }
 
 /// What DescribeTable says of an index.
@@ -138,6 +140,7 @@ impl TableDescription {
             item_count: count(table.item_count()),
             size_bytes: count(table.table_size_bytes()),
             arn: table.table_arn().map(str::to_owned),
+            id: table.table_id().map(str::to_owned),
         })
     }
 
@@ -192,16 +195,19 @@ fn key(
     key_type: &KeyType,
     definitions: &[AttributeDefinition],
 ) -> Option<KeyOf> {
-    let element = schema.iter().find(|element| element.key_type() == key_type)?;
-    let name = element.attribute_name();
+    let mut elements = schema.iter().filter(|element| element.key_type() == key_type);
+    let name = elements.next()?.attribute_name();
     let definition = definitions.iter().find(|other| other.attribute_name() == name)?;
+    // A key of several attributes, which global indexes can have, is like none of one.
+    let more = elements.map(KeySchemaElement::attribute_name);
+    let name = std::iter::once(name).chain(more).collect::<Vec<_>>().join("`, `");
     let kind = match definition.attribute_type() {
         ScalarAttributeType::S => KeyKind::String,
         ScalarAttributeType::N => KeyKind::Number,
         ScalarAttributeType::B => KeyKind::Binary,
         _ => return None,
     };
-    Some((name.to_owned(), kind))
+    Some((name, kind))
 }
 
 fn attributes(projection: Option<&Projection>) -> Option<ProjectedAttributes> {

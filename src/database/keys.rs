@@ -14,6 +14,7 @@ use crate::spec::{IndexProjection, IndexSpec, KeySpec, TableSpec, partition_key_
 pub(crate) enum Wanting {
     Record,
     Spec,
+    Call,
 }
 
 impl fmt::Display for Wanting {
@@ -21,6 +22,7 @@ impl fmt::Display for Wanting {
         f.write_str(match self {
             Self::Record => "the record",
             Self::Spec => "the `TableSpec`",
+            Self::Call => "the call",
         })
     }
 }
@@ -101,9 +103,14 @@ impl TableKeys {
         Ok(Difference::check(name, differ.filter(|found| !(adds && found.can_be_added)))?)
     }
 
+    /// As they are without some indexes.
+    pub(crate) fn forget(&mut self, indexes: &[String]) {
+        self.indexes.retain(|index| !indexes.contains(&index.name));
+    }
+
     /// An error that says both sides, if these indexes are not there and cannot be added.
     pub(crate) fn check_added(&self, name: &Arc<str>, indexes: &[IndexSpec]) -> Result<(), Error> {
-        let differ = indexes.iter().filter_map(|index| self.index_differs(Wanting::Spec, index));
+        let differ = indexes.iter().filter_map(|index| self.index_differs(Wanting::Call, index));
         Ok(Difference::check(name, differ.filter(|found| !found.can_be_added))?)
     }
 
@@ -126,7 +133,7 @@ impl TableKeys {
             Wanting::Record => {
                 "change `#[record(partition_key)]`, `#[record(sort_key)]`, their types or the name of the table"
             }
-            Wanting::Spec => "change the keys or the name of the table",
+            Wanting::Spec | Wanting::Call => "change the keys or the name of the table",
         };
         let text = format!("the table has {real}, {wanting} has {wanted}");
         Some(Difference { text, advice, is_lasting: true, can_be_added: false })

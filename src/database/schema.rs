@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aws_sdk_dynamodb::types::{self, TableStatus};
 use futures::future::{BoxFuture, FutureExt as _, Shared, WeakShared};
 use parking_lot::Mutex;
 
@@ -13,6 +14,8 @@ use crate::logging::{Access, DATABASE};
 use crate::record::Record;
 use crate::retry::Patience;
 use crate::spec::IndexSpec;
+
+const DESCRIBE: &str = "DescribeTable";
 
 /// `None`: asking was denied, so nothing is known and nothing is compared.
 type Asked = Result<Option<Arc<TableKeys>>, Error>;
@@ -89,30 +92,45 @@ impl SchemaCell {
     }
 }
 
+/// Whether a table is there.
+pub(crate) enum Look {
+    /// As the service says it.
+    Gone(Error),
+    /// It is being deleted, and may have lost its keys by then.
+    Going {
+        description: Option<TableDescription>,
+    },
+    There(TableDescription),
+}
+
 impl Database {
-    /// Describes a table; `None` if it does not exist.
+    /// Describes a table; `None` if it does not exist, or is so far deleted that it has no keys.
     pub(crate) async fn describe(
         &self,
         name: &Arc<str>,
         patience: &Patience,
     ) -> Result<Option<TableDescription>, Error> {
-        match self.describe_existing(name, patience).await {
-            Ok(description) => Ok(Some(description)),
-            Err(error) if error.kind() == ErrorKind::TableNotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        Ok(match self.look(name, patience).await? {
+            Look::There(description) => Some(description),
+            Look::Going { description, .. } => description,
+            Look::Gone(_) => None,
+        })
     }
 
-    async fn describe_existing(
-        &self,
-        name: &Arc<str>,
-        patience: &Patience,
-    ) -> Result<TableDescription, Error> {
+    /// Looks whether a table is there.
+    pub(crate) async fn look(&self, name: &Arc<str>, patience: &Patience) -> Result<Look, Error> {
         let call = || self.single().describe_table().table_name(&**name).send();
-        let output = self.ask(Access::on("DescribeTable", name), patience, call).await?;
-        output.table().and_then(TableDescription::of).ok_or_else(|| {
+        let output = match self.ask(Access::on(DESCRIBE, name), patience, call).await {
+            Err(error) if error.kind() == ErrorKind::TableNotFound => return Ok(Look::Gone(error)),
+            output => output?,
+        };
+        let (table, description) = (output.table(), output.table().and_then(TableDescription::of));
+        if table.and_then(types::TableDescription::table_status) == Some(&TableStatus::Deleting) {
+            return Ok(Look::Going { description });
+        }
+        description.map(Look::There).ok_or_else(|| {
             let text = "the service's description of the table is incomplete";
-            Error::new(ErrorKind::Service, text).during("DescribeTable").on_table(name)
+            Error::new(ErrorKind::Service, text).during(DESCRIBE).on_table(name)
         })
     }
 
@@ -164,8 +182,14 @@ impl Database {
     }
 
     async fn ask_keys(&self, name: &Arc<str>, patience: &Patience) -> Asked {
-        match self.describe_existing(name, patience).await {
-            Ok(description) => Ok(Some(Arc::new(TableKeys::of(&description)))),
+        match self.look(name, patience).await {
+            Ok(Look::There(description)) => Ok(Some(Arc::new(TableKeys::of(&description)))),
+            Ok(Look::Gone(error)) => Err(error),
+            Ok(Look::Going { .. }) => {
+                let error = Error::new(ErrorKind::TableNotFound, "the table is being deleted");
+                let advice = "call `create_if_missing`, which waits for that and makes it anew";
+                Err(error.during(DESCRIBE).on_table(name).advise(advice))
+            }
             Err(error) if error.kind() == ErrorKind::AccessDenied => {
                 tracing::warn!(
                     target: DATABASE,

@@ -9,20 +9,20 @@ use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, ConsumedCapacity, DeleteRequest, KeysAndAttributes, PutRequest,
-    ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure, Select,
-    TransactWriteItem, Update, WriteRequest,
+    self, AttributeValue, DeleteRequest, KeysAndAttributes, PutRequest, ReturnConsumedCapacity,
+    ReturnValue, ReturnValuesOnConditionCheckFailure, Select, TransactWriteItem, Update,
+    WriteRequest,
 };
 
 use super::contact::Contact;
+use crate::capacity::{Charged, ConsumedCapacity};
 use crate::codec::{CodecError, EncodedItem, item_to_json, json_to_item};
 use crate::condition::Rendered;
 use crate::error::{Error, ErrorKind};
 use crate::key::{Key, KeyValue};
 use crate::store::{
-    Action, Answered, Charged, Class, Done, Failure, Form, Found, Outcome, Page, PageRequest,
-    Reading, Returns, Single, Store, StoreFuture, TableRef, TableUnits, Wanted, Write, Written,
-    short_name,
+    Action, Answered, Class, Done, Failure, Form, Found, Outcome, Page, PageRequest, Reading,
+    Returns, Single, Store, StoreFuture, TableRef, Wanted, Write, Written, short_name,
 };
 
 /// The database through an SDK client of our own, whose retries are off: the engines retry.
@@ -150,18 +150,16 @@ fn returned(attributes: Option<&SdkItem>) -> Result<Option<Vec<u8>>, Failure> {
 }
 
 /// What the service says that it charges.
-fn charged<'c>(consumed: impl IntoIterator<Item = &'c ConsumedCapacity>) -> Charged {
-    let units = |consumed: &ConsumedCapacity| {
+fn charged<'c>(consumed: impl IntoIterator<Item = &'c types::ConsumedCapacity>) -> Charged {
+    let units = |consumed: &types::ConsumedCapacity| {
         let local = consumed.local_secondary_indexes().into_iter().flatten();
         let global = consumed.global_secondary_indexes().into_iter().flatten();
-        let indexes = local.chain(global);
-        let indexes = indexes
+        let indexes = local
+            .chain(global)
             .map(|(name, charged)| (name.clone(), charged.capacity_units().unwrap_or_default()));
-        TableUnits {
-            table: consumed.table_name().unwrap_or_default().to_owned(),
-            total: consumed.capacity_units().unwrap_or_default(),
-            indexes: indexes.collect(),
-        }
+        let total = consumed.capacity_units().unwrap_or_default();
+        let units = ConsumedCapacity { total, indexes: indexes.collect() };
+        (consumed.table_name().unwrap_or_default().to_owned(), units)
     };
     Charged(consumed.into_iter().map(units).collect())
 }

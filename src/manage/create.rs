@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::poll::{DEFAULT_TIMEOUT, Poll, is_busy};
+use super::poll::{DEFAULT_TIMEOUT, Poll, is_busy, within};
 use super::steps::{Changes, carry_out};
 use super::{request, time_to_live};
-use crate::database::{BillingMode, Database, TableDescription, TableKeys, TableStatus, Wanting};
+use crate::database::{BillingMode, Database, Look, TableDescription, TableKeys, Wanting};
 use crate::error::Error;
 use crate::logging::Access;
-use crate::spec::TableSpec;
+use crate::spec::{IndexSpec, TableSpec};
 
 const OPERATION: &str = "CreateTable";
+const ACTIVE: &str = "active";
 
 /// Options of [`Table::create_if_missing`](crate::Table::create_if_missing),
 /// [`Table::ensure`](crate::Table::ensure) and those of [`Database`]; awaiting it creates the table.
@@ -118,11 +119,14 @@ impl CreateIfMissing {
         let name = self.name.clone()?;
         let spec = self.wanted().map_err(|error| error.on_table(&name))?;
         let began = Instant::now();
-        let found = self.created(&name, &spec).await?;
-        if self.adds {
-            self.add(&name, &spec, found, began).await?;
-        }
-        Ok(())
+        within((OPERATION, &name, ACTIVE), self.timeout, async {
+            let found = self.created(&name, &spec).await?;
+            if self.adds {
+                self.add(&name, &spec, found, began).await?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// The table as the record or the caller has it, and these options say it.
@@ -141,20 +145,21 @@ impl CreateIfMissing {
     /// The table, once it can be used.
     async fn created(&self, name: &Arc<str>, spec: &TableSpec) -> Result<TableDescription, Error> {
         let patience = self.database.default_patience();
-        let mut poll = Poll::new(OPERATION, name, "active", self.timeout);
+        let mut poll = Poll::new(OPERATION, name, ACTIVE, self.timeout);
         loop {
-            match self.database.describe(name, &patience).await? {
-                None => self.create(name, spec, &mut poll).await?,
-                Some(found) if found.status != TableStatus::Deleting => {
+            match self.database.look(name, &patience).await? {
+                Look::Gone(_) => self.create(name, spec, &mut poll).await?,
+                Look::There(found) => {
                     let keys = TableKeys::of(&found);
-                    keys.check_spec(name, self.wanting, spec, self.adds)?;
+                    let checked = keys.check_spec(name, self.wanting, spec, self.adds);
+                    checked.map_err(|error| error.during(OPERATION))?;
                     if found.is_usable() {
                         self.database.schema(name).set(keys);
                         return Ok(found);
                     }
                 }
                 // A table being deleted is waited for, then created anew.
-                Some(_) => {}
+                Look::Going { .. } => {}
             }
             poll.pause().await?;
         }
@@ -171,8 +176,11 @@ impl CreateIfMissing {
         loop {
             let request = request::create(self.database.single().create_table(), name, spec)?;
             let access = Access { requests: attempts.sent + 1, ..Access::on(OPERATION, name) };
-            match self.database.attempt(&mut attempts, access, request.send()).await {
-                Ok(_) => return Ok(()),
+            match self.database.attempt(&mut attempts, access, Box::pin(request.send())).await {
+                Ok(_) => {
+                    poll.taken();
+                    return Ok(());
+                }
                 // Someone else was faster, which is as good; or it is not yet this table's turn.
                 Err(failed) if is_busy(&failed.error) => {
                     poll.busy(failed);
@@ -194,7 +202,12 @@ impl CreateIfMissing {
     ) -> Result<(), Error> {
         let is_there = |name: &str| found.indexes.iter().any(|index| index.name == name);
         let lacking = spec.indexes.iter().filter(|index| !is_there(index.name()));
-        let changes = Changes { create: lacking.copied().collect(), ..Changes::default() };
+        let mut create: Vec<IndexSpec> = lacking.copied().collect();
+        if found.billing == BillingMode::OnDemand {
+            // How the table is paid for is left as it is.
+            create.iter_mut().for_each(IndexSpec::on_demand);
+        }
+        let changes = Changes { create, ..Changes::default() };
         let left = || self.timeout.saturating_sub(began.elapsed());
         if !changes.create.is_empty() {
             carry_out(&self.database, name, &changes, left()).await?;

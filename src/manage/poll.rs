@@ -8,14 +8,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind};
-use crate::store::Failure;
+use crate::store::{Class, Failure};
 
 /// How often a table's state is asked for at first, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// How long tables are waited for. The service mostly takes less than a minute.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// The code of several limits.
+/// The code of several limits. That of the number of tables has it too, and is waited for in vain.
 const LIMIT: &str = "LimitExceededException";
 
 /// Looks at a table, further and further apart.
@@ -48,6 +48,11 @@ impl<'a> Poll<'a> {
         self.busy = Some(failed.error);
     }
 
+    /// The service took a request.
+    pub(super) fn taken(&mut self) {
+        self.busy = None;
+    }
+
     /// Waits until the next look.
     ///
     /// # Errors
@@ -64,14 +69,31 @@ impl<'a> Poll<'a> {
     }
 
     fn timed_out(&mut self, after: Duration) -> Error {
-        let text = format!("the table is not {} after {} s", self.state, after.as_secs());
-        let error = Error::new(ErrorKind::Timeout, text).during(self.operation);
-        let error = error.on_table(self.table).advise("wait and call again; it goes on");
+        let Self { operation, table, state, .. } = *self;
+        let error = timed_out(operation, table, state, after);
         match self.busy.take() {
             Some(busy) => error.caused_by(busy),
             None => error,
         }
     }
+}
+
+/// Runs what looks at a table, and ends it if it hangs or is refused for longer than its time: beyond
+/// that of its [`Poll`], which knows why.
+pub(super) async fn within<R>(
+    (operation, table, state): (&'static str, &Arc<str>, &'static str),
+    timeout: Duration,
+    run: impl Future<Output = Result<R, Error>>,
+) -> Result<R, Error> {
+    let longest = timeout.saturating_add(PAUSES.1);
+    let ended = tokio::time::timeout(longest, run).await;
+    ended.unwrap_or_else(|_| Err(timed_out(operation, table, state, longest)))
+}
+
+fn timed_out(operation: &'static str, table: &Arc<str>, state: &str, after: Duration) -> Error {
+    let text = format!("the table is not {state} after {} s", after.as_secs());
+    let error = Error::new(ErrorKind::Timeout, text).during(operation).on_table(table);
+    error.advise("wait and call again; it goes on")
 }
 
 /// Whether it is to be sent again later: the table is being made, changed or deleted, or as many
@@ -81,6 +103,12 @@ impl<'a> Poll<'a> {
 pub(super) fn is_busy(error: &Error) -> bool {
     let code = error.code();
     code == Some("ResourceInUseException") || code == Some(LIMIT) && !is_of_a_day(error)
+}
+
+/// Whether the service refused it on its own account, as it does where it is so already: an index that
+/// there is, or that there is none of.
+pub(super) fn is_refusal(failed: &Failure) -> bool {
+    failed.class == Class::Refused || failed.error.kind() == ErrorKind::TableNotFound
 }
 
 /// Whether it was done as often as it may be in a day: lowering units, changing the billing. It has
@@ -95,5 +123,7 @@ pub(super) fn is_of_a_day(error: &Error) -> bool {
 /// The error where [`is_of_a_day`] holds.
 pub(super) fn of_a_day(cause: Error) -> Error {
     let text = "it was done as often as the service allows in a day";
-    Error::new(ErrorKind::Service, text).advise("call again tomorrow").caused_by(cause)
+    Error::new(ErrorKind::Service, text)
+        .advise("call again when the day has passed, or as the cause says")
+        .caused_by(cause)
 }

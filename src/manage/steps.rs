@@ -3,16 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::poll::{Poll, is_busy, is_of_a_day, of_a_day};
+use super::poll::{Poll, is_busy, is_of_a_day, is_refusal, of_a_day, within};
 use super::request;
 use crate::database::{
-    BillingMode, Database, IndexDescription, TableDescription, TableKeys, TableStatus,
+    BillingMode, Database, IndexDescription, Look, TableDescription, TableKeys, TableStatus,
 };
 use crate::error::{Error, ErrorKind};
 use crate::logging::Access;
+use crate::retry::{Attempts, Patience};
 use crate::spec::{IndexSpec, Units};
 
 pub(super) const OPERATION: &str = "UpdateTable";
+const CHANGED: &str = "changed";
+/// How often DescribeTable, which is eventually consistent, is asked for capacity that was taken.
+const LATE_LOOKS: u32 = 5;
 
 /// What a table shall be, as far as it is to change.
 #[derive(Clone, Debug, Default)]
@@ -77,12 +81,15 @@ impl Changes {
     }
 
     fn units_of(&self, index: &str) -> Option<Units> {
-        self.index_units.iter().find(|(name, _)| name == index).map(|(_, units)| *units)
+        // What is said last holds.
+        self.index_units.iter().rfind(|(name, _)| name == index).map(|(_, units)| *units)
     }
 
     /// An error if this table cannot become so.
     fn check(&self, name: &Arc<str>, table: &TableDescription) -> Result<(), Error> {
-        TableKeys::of(table).check_added(name, &self.create)?;
+        let mut left = TableKeys::of(table);
+        left.forget(&self.delete);
+        left.check_added(name, &self.create).map_err(|error| error.during(OPERATION))?;
         let impossible = |text: String| {
             Error::new(ErrorKind::Configuration, text).during(OPERATION).on_table(name)
         };
@@ -97,10 +104,15 @@ impl Changes {
                 let text = format!("the index `{index}` is local: it has the table's units");
                 return Err(impossible(text));
             }
-            if billing == BillingMode::OnDemand {
-                let text = format!("the table is on demand, so its index `{index}` has no units");
-                return Err(impossible(text).advise("give the table units with `provisioned`"));
-            }
+        }
+        let made = self.create.iter().filter(|index| index.units().is_some());
+        let with_units = self.index_units.iter().map(|(index, _)| index.as_str());
+        let mut with_units = with_units.chain(made.map(|index| -> &str { index.name() }));
+        if billing == BillingMode::OnDemand
+            && let Some(index) = with_units.next()
+        {
+            let text = format!("the table is on demand, so its index `{index}` has no units");
+            return Err(impossible(text).advise("give the table units with `provisioned`"));
         }
         let local = |name: &&String| {
             table.indexes.iter().any(|index| index.is_local && index.name == **name)
@@ -122,47 +134,107 @@ pub(super) async fn carry_out(
     changes: &Changes,
     timeout: Duration,
 ) -> Result<TableDescription, Error> {
-    let patience = database.default_patience();
-    let mut attempts = patience.attempts();
-    let mut poll = Poll::new(OPERATION, name, "changed", timeout);
-    let mut sent = Vec::new();
-    loop {
-        let Some(table) = database.describe(name, &patience).await? else {
-            let error = Error::new(ErrorKind::TableNotFound, "the table does not exist");
-            return Err(error.during(OPERATION).on_table(name).advise("create it first"));
-        };
-        changes.check(name, &table)?;
-        match changes.next(&table).filter(|step| !is_done(step, &sent)) {
-            _ if !is_settled(&table) => {}
-            None => {
-                database.schema(name).set(TableKeys::of(&table));
-                return Ok(table);
-            }
-            // Taken, and not to be seen yet.
-            Some(step) if sent.contains(&step) => {}
-            Some(step) => {
-                let call = request::update(database.single().update_table(), name, &step)?;
-                let access = Access { requests: attempts.sent + 1, ..Access::on(OPERATION, name) };
-                match database.attempt(&mut attempts, access, call.send()).await {
-                    Ok(_) => {
-                        attempts.progressed();
-                        sent.push(step);
-                    }
-                    Err(failed) if is_busy(&failed.error) => {
-                        attempts.progressed();
-                        poll.busy(failed);
-                    }
-                    Err(failed) if is_of_a_day(&failed.error) => {
-                        return Err(access.place(of_a_day(failed.error)));
-                    }
-                    // After an answer that was lost it may be done: look first.
-                    Err(failed) => {
-                        attempts.wait(failed).await.map_err(|error| access.place(error))?;
+    let poll = Poll::new(OPERATION, name, CHANGED, timeout);
+    let run = Run { database, name, changes, poll, sent: Vec::new(), looks: 0, refused: None };
+    within((OPERATION, name, CHANGED), timeout, run.until_done()).await
+}
+
+/// A table while it is changed.
+struct Run<'a> {
+    database: &'a Database,
+    name: &'a Arc<str>,
+    changes: &'a Changes,
+    poll: Poll<'a>,
+    /// The steps that the service took.
+    sent: Vec<Step>,
+    /// How often the table was seen with nothing under way since the last of them.
+    looks: u32,
+    /// A step that was refused, which is an error unless it was done meanwhile.
+    refused: Option<(Step, Error)>,
+}
+
+impl Run<'_> {
+    async fn until_done(mut self) -> Result<TableDescription, Error> {
+        let patience = self.database.default_patience();
+        // From the first time on that a step is sent.
+        let mut attempts = None;
+        loop {
+            let table = self.found(&patience).await?;
+            if is_settled(&table) {
+                self.changes.check(self.name, &table)?;
+                let next = self.changes.next(&table).filter(|step| !self.is_done(step));
+                let Some(step) = next else {
+                    self.database.schema(self.name).set(TableKeys::of(&table));
+                    return Ok(table);
+                };
+                match self.refused.take() {
+                    Some((refused, error)) if refused == step => return Err(error),
+                    _ => {}
+                }
+                self.looks += 1;
+                if !self.sent.contains(&step) {
+                    let tried = attempts.get_or_insert_with(|| patience.attempts());
+                    if self.send(step, tried).await? {
+                        attempts = None;
                     }
                 }
             }
+            self.poll.pause().await?;
         }
-        poll.pause().await?;
+    }
+
+    async fn found(&self, patience: &Patience) -> Result<TableDescription, Error> {
+        match self.database.look(self.name, patience).await? {
+            Look::There(table) => Ok(table),
+            Look::Gone(error) => Err(error.during(OPERATION)),
+            Look::Going { .. } => {
+                let error = Error::new(ErrorKind::TableNotFound, "the table is being deleted");
+                Err(error.during(OPERATION).on_table(self.name))
+            }
+        }
+    }
+
+    /// Sends a step; whether it need not be sent again. If it failed, it may be done all the same, by
+    /// an attempt whose answer was lost or by another process: look first.
+    async fn send(&mut self, step: Step, attempts: &mut Attempts<'_>) -> Result<bool, Error> {
+        let call = request::update(self.database.single().update_table(), self.name, &step)?;
+        let access = Access { requests: attempts.sent + 1, ..Access::on(OPERATION, self.name) };
+        match self.database.attempt(attempts, access, Box::pin(call.send())).await {
+            Ok(_) => {
+                self.poll.taken();
+                self.sent.push(step);
+                self.looks = 0;
+                Ok(true)
+            }
+            Err(failed) if is_busy(&failed.error) => {
+                self.poll.busy(failed);
+                Ok(true)
+            }
+            Err(failed) if is_of_a_day(&failed.error) => Err(access.place(of_a_day(failed.error))),
+            Err(failed) if is_refusal(&failed) => {
+                self.refused = Some((step, access.place(failed.error)));
+                Ok(true)
+            }
+            Err(failed) => {
+                attempts.wait(failed).await.map_err(|error| access.place(error))?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Capacity that the service took is done even if it is not seen: the embedded database does
+    /// nothing with units of indexes, and others may have changed it again.
+    fn is_done(&self, step: &Step) -> bool {
+        let Step::Capacity { billing, indexes } = step else { return false };
+        let is_seen_late = !self.database.is_embedded() && self.looks < LATE_LOOKS;
+        let covers = |taken: &Step| match taken {
+            Step::Capacity { billing: taken, indexes: of_indexes } => {
+                (billing.is_none() || billing == taken)
+                    && indexes.iter().all(|index| of_indexes.contains(index))
+            }
+            Step::Delete(_) | Step::Create { .. } => false,
+        };
+        !is_seen_late && self.sent.iter().any(covers)
     }
 }
 
@@ -170,16 +242,4 @@ pub(super) async fn carry_out(
 fn is_settled(table: &TableDescription) -> bool {
     table.status == TableStatus::Active
         && table.indexes.iter().all(|index| index.status == TableStatus::Active)
-}
-
-/// Units of indexes were taken by the service once. Some servers do nothing with them, so they are
-/// not waited for.
-fn is_done(step: &Step, sent: &[Step]) -> bool {
-    matches!(step, Step::Capacity { billing: None, .. })
-        && sent.iter().any(|sent| match (sent, step) {
-            (Step::Capacity { indexes: sent, .. }, Step::Capacity { indexes, .. }) => {
-                indexes.iter().all(|index| sent.contains(index))
-            }
-            _ => false,
-        })
 }

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{TimeToLiveSpecification, TimeToLiveStatus};
 
-use super::poll::{Poll, is_busy};
+use super::poll::{Poll, is_busy, is_refusal, within};
 use crate::database::Database;
 use crate::error::{Error, ErrorKind};
 use crate::logging::Access;
 
 const OPERATION: &str = "UpdateTimeToLive";
+const CHANGED: &str = "changed";
 const DESCRIBE: &str = "DescribeTimeToLive";
 
 /// What the service says of it. Switching it on or off takes up to an hour.
@@ -54,36 +55,65 @@ pub(super) async fn set(
     wanted: Option<&str>,
     timeout: Duration,
 ) -> Result<(), Error> {
+    within((OPERATION, name, CHANGED), timeout, run(database, name, wanted, timeout)).await
+}
+
+async fn run(
+    database: &Database,
+    name: &Arc<str>,
+    wanted: Option<&str>,
+    timeout: Duration,
+) -> Result<(), Error> {
     let patience = database.default_patience();
     let mut attempts = patience.attempts();
-    let mut poll = Poll::new(OPERATION, name, "changed", timeout);
+    let mut poll = Poll::new(OPERATION, name, CHANGED, timeout);
+    let mut refused = None;
     loop {
-        let (attribute, enabled) = match (state(database, name).await?, wanted) {
-            (State::Off | State::Ending, None) => return Ok(()),
-            (State::On(real), Some(wanted)) if real == wanted => return Ok(()),
-            (State::On(real), Some(wanted)) => return Err(other(name, &real, wanted)),
-            (State::Ending, Some(_)) => return Err(ending(name)),
-            (State::On(real), None) => (real, false),
-            (State::Off, Some(wanted)) => (wanted.to_owned(), true),
+        let Some(spec) = missing(name, state(database, name).await?, wanted)? else {
+            return Ok(());
         };
-        let spec = TimeToLiveSpecification::builder().attribute_name(attribute).enabled(enabled);
-        let spec = spec.build().map_err(|error| {
-            let text = "the time to live cannot be set so";
-            Error::new(ErrorKind::Configuration, text).on_table(name).caused_by(error)
-        })?;
+        if let Some(error) = refused {
+            return Err(error);
+        }
         let call = database.single().update_time_to_live().table_name(&**name);
         let call = call.time_to_live_specification(spec).send();
         let access = Access { requests: attempts.sent + 1, ..Access::on(OPERATION, name) };
-        match database.attempt(&mut attempts, access, call).await {
+        match database.attempt(&mut attempts, access, Box::pin(call)).await {
             Ok(_) => return Ok(()),
             Err(failed) if is_busy(&failed.error) => {
+                attempts.progressed();
                 poll.busy(failed);
                 poll.pause().await?;
             }
-            // After an answer that was lost it may be set: look first.
+            // Unless it is so by now, by another process or by an attempt whose answer was lost.
+            Err(failed) if is_refusal(&failed) => {
+                refused = Some(access.place(failed.error));
+                poll.pause().await?;
+            }
             Err(failed) => attempts.wait(failed).await.map_err(|error| access.place(error))?,
         }
     }
+}
+
+/// What is to be set, if it is not so.
+fn missing(
+    name: &Arc<str>,
+    state: State,
+    wanted: Option<&str>,
+) -> Result<Option<TimeToLiveSpecification>, Error> {
+    let (attribute, enabled) = match (state, wanted) {
+        (State::Off | State::Ending, None) => return Ok(None),
+        (State::On(real), Some(wanted)) if real == wanted => return Ok(None),
+        (State::On(real), Some(wanted)) => return Err(other(name, &real, wanted)),
+        (State::Ending, Some(_)) => return Err(ending(name)),
+        (State::On(real), None) => (real, false),
+        (State::Off, Some(wanted)) => (wanted.to_owned(), true),
+    };
+    let spec = TimeToLiveSpecification::builder().attribute_name(attribute).enabled(enabled);
+    spec.build().map(Some).map_err(|error| {
+        let text = "the time to live cannot be set so";
+        Error::new(ErrorKind::Configuration, text).on_table(name).caused_by(error)
+    })
 }
 
 fn other(name: &Arc<str>, real: &str, wanted: &str) -> Error {

@@ -12,7 +12,7 @@ use super::steps::{Changes, OPERATION, carry_out};
 use super::time_to_live;
 use crate::database::{BillingMode, Database, TableDescription};
 use crate::error::{Error, ErrorKind};
-use crate::spec::{IndexSpec, check_index, check_units};
+use crate::spec::{IndexSpec, check_indexes, check_units};
 
 /// Changes of a table, see [`Table::update_table`](crate::Table::update_table); awaiting it carries
 /// them out.
@@ -115,7 +115,7 @@ impl UpdateTable {
         self
     }
 
-    /// Items do not expire.
+    /// Items do not expire. The service refuses it within about an hour of switching it on.
     pub fn no_time_to_live(mut self) -> Self {
         self.expiry = Some(Expiry::Never);
         self
@@ -152,16 +152,18 @@ impl UpdateTable {
         for (index, units) in index_units {
             check_units(&format!("index `{index}`"), *units)?;
         }
-        for index in create {
-            check_index(*index)?;
-            let name = index.name();
-            if delete.iter().any(|deleted| deleted == name) {
-                let text = format!("the index `{name}` is to be made and to be deleted");
-                let advice = "delete it first, and make it by another call";
-                return Err(Error::new(ErrorKind::Configuration, text).advise(advice));
+        check_indexes(create)?;
+        let made = create.iter().map(|index| -> &str { index.name() });
+        let mut kept = made.chain(index_units.iter().map(|(index, _)| index.as_str()));
+        match kept.find(|name| delete.iter().any(|deleted| deleted == name)) {
+            Some(name) => {
+                let text =
+                    format!("the index `{name}` is to be deleted, and to be made or changed");
+                let advice = "delete it first, and do the other by another call";
+                Err(Error::new(ErrorKind::Configuration, text).advise(advice))
             }
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

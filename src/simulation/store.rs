@@ -10,14 +10,15 @@ use tokio::time::Instant;
 use super::account::at;
 use super::expressions::{Item, holds, meets, updated};
 use super::fate::{Fate, Fates, Fault};
+use crate::capacity::Charged;
 use crate::codec::EncodedItem;
 use crate::codec::tree::{Node, field, parse_item, write_fields};
 use crate::error::{Error, ErrorKind};
 use crate::key::{Key, KeyRef};
 use crate::rt;
 use crate::store::{
-    Action, Answered, Charged, Class, Done, Failure, Form, Found, Outcome, Page, PageRequest,
-    Returns, Single, Store, StoreFuture, TableRef, TableUnits, Wanted, Write, Written,
+    Action, Answered, Class, Done, Failure, Form, Found, Outcome, Page, PageRequest, Returns,
+    Single, Store, StoreFuture, TableRef, Wanted, Write, Written,
 };
 
 /// Where a record is: its table and its key.
@@ -451,8 +452,7 @@ impl SimStore {
 
 /// An answer for which a unit is charged.
 fn charged<T>(table: &TableRef, value: T) -> Answered<T> {
-    let units = TableUnits { table: table.name.to_string(), total: 1.0, indexes: Vec::new() };
-    Answered { value, charged: Charged(vec![units]) }
+    Answered { value, charged: Charged::one(table, 1.0) }
 }
 
 impl Store for SimStore {

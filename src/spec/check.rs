@@ -27,18 +27,15 @@ impl TableSpec {
             check_units("the table", (read_units, write_units))?;
         }
         self.check_indexes(partition)?;
-        self.check_kinds(partition)?;
+        check_kinds(self.key_attributes(partition))?;
         Ok(partition)
     }
 
     fn check_indexes(&self, partition: KeySpec) -> Result<(), Error> {
-        let mut names = HashSet::new();
+        check_differ(&self.indexes)?;
         for index in &self.indexes {
             let name = index.name();
             check_name(name)?;
-            if !names.insert(name) {
-                return Err(impossible(format!("two indexes are named `{name}`")));
-            }
             if index.is_local() && self.sort_key.is_none() {
                 let text = format!("the index `{name}` is local, and the table has no sort key");
                 return Err(impossible(text).advise("add a sort key, or make the index global"));
@@ -66,31 +63,48 @@ impl TableSpec {
         Ok(())
     }
 
-    /// An attribute has one type, in whichever keys it is.
-    fn check_kinds(&self, partition: KeySpec) -> Result<(), Error> {
-        let mut kinds: HashMap<&str, KeyKind> = HashMap::new();
-        for key in self.key_attributes(partition) {
-            let first = *kinds.entry(key.name).or_insert(key.kind);
-            if first != key.kind {
-                let (name, kind) = (key.name, key.kind);
-                let text = format!("the key attribute `{name}` is a {first} and a {kind}");
-                return Err(impossible(text).advise("give it one type in all keys"));
-            }
-        }
-        Ok(())
-    }
-
     /// The attributes of all keys, those of indexes included; some of them several times.
     pub(crate) fn key_attributes(&self, partition: KeySpec) -> impl Iterator<Item = KeySpec> {
-        let of_index =
-            |index: &IndexSpec| index.partition_key().into_iter().chain(index.sort_key_spec());
         let table = std::iter::once(partition).chain(self.sort_key);
-        table.chain(self.indexes.iter().flat_map(of_index))
+        table.chain(self.indexes.iter().flat_map(key_attributes))
     }
 }
 
-/// Refuses an index that no table can be given later.
-pub(crate) fn check_index(index: IndexSpec) -> Result<(), Error> {
+/// Refuses indexes that no table can be given later.
+pub(crate) fn check_indexes(indexes: &[IndexSpec]) -> Result<(), Error> {
+    check_differ(indexes)?;
+    let keys = indexes.iter().flat_map(key_attributes);
+    check_kinds(keys)?;
+    indexes.iter().try_for_each(check_index)
+}
+
+fn check_differ(indexes: &[IndexSpec]) -> Result<(), Error> {
+    let mut names = HashSet::new();
+    match indexes.iter().find(|index| !names.insert(index.name())) {
+        Some(index) => Err(impossible(format!("two indexes are named `{}`", index.name()))),
+        None => Ok(()),
+    }
+}
+
+/// An attribute has one type, in whichever keys it is.
+fn check_kinds(keys: impl Iterator<Item = KeySpec>) -> Result<(), Error> {
+    let mut kinds: HashMap<&str, KeyKind> = HashMap::new();
+    for key in keys {
+        let first = *kinds.entry(key.name).or_insert(key.kind);
+        if first != key.kind {
+            let (name, kind) = (key.name, key.kind);
+            let text = format!("the key attribute `{name}` is a {first} and a {kind}");
+            return Err(impossible(text).advise("give it one type in all keys"));
+        }
+    }
+    Ok(())
+}
+
+fn key_attributes(index: &IndexSpec) -> impl Iterator<Item = KeySpec> + use<> {
+    index.partition_key().into_iter().chain(index.sort_key_spec())
+}
+
+fn check_index(index: &IndexSpec) -> Result<(), Error> {
     let name = index.name();
     check_name(name)?;
     let Some(partition) = index.partition_key() else {

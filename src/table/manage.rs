@@ -1,7 +1,8 @@
 //! A table as a whole: making, changing, describing, deleting it.
 
 use super::Table;
-use crate::database::{TableDescription, Wanting};
+use crate::capacity::Consumption;
+use crate::database::{Look, TableDescription, Wanting};
 use crate::error::Error;
 use crate::manage::{self, CreateIfMissing, DEFAULT_TIMEOUT, UpdateTable};
 use crate::record::Record;
@@ -123,12 +124,21 @@ impl<T: Record> Table<T> {
         manage::time_to_live(&self.database, &self.name.clone()?).await
     }
 
+    /// Units of capacity that the service charged for reads and writes by this value and its clones, by
+    /// the table and its indexes.
+    #[must_use]
+    pub fn consumption(&self) -> Consumption {
+        self.counters.spent.so_far()
+    }
+
     /// Whether the table exists, be it that it is still being created or deleted.
     ///
     /// # Errors
     ///
     /// Why the service could not be asked.
     pub async fn exists(&self) -> Result<bool, Error> {
-        Ok(self.describe().await?.is_some())
+        let name = self.name.clone()?;
+        let look = self.database.look(&name, &self.database.default_patience()).await?;
+        Ok(!matches!(look, Look::Gone(_)))
     }
 }

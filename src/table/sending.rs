@@ -47,7 +47,8 @@ impl<'l> Sending<'l> {
         let access = self.access(single);
         let sent = access.sent(link.store.write_single(&link.table, single));
         match self.attempts.attempt(sent).await {
-            Ok(Answered { value: Done::Written { item }, .. }) => {
+            Ok(Answered { value: Done::Written { item }, charged }) => {
+                link.counters.spent.written(charged.of(&link.table));
                 Counters::add(&link.counters.items_written, 1);
                 Ok(Sent::Written(item))
             }

@@ -17,6 +17,7 @@ use super::window::Window;
 use super::{Limits, Met, Settled};
 use crate::breaks::broken;
 use crate::bugs::{Bug, has};
+use crate::capacity::Charged;
 use crate::error::{Error, ErrorKind};
 use crate::guard::Resolution;
 use crate::key::Key;
@@ -24,8 +25,8 @@ use crate::link::{Counters, Link};
 use crate::logging::{self, Access};
 use crate::rt::Instant;
 use crate::store::{
-    Action, Answered, Charged, Class, Done, Failure, Operation, Outcome, Store, TableKey, TableRef,
-    Write, Written,
+    Action, Answered, Class, Done, Failure, Operation, Outcome, Store, TableKey, TableRef, Write,
+    Written,
 };
 
 pub(super) const OPERATION: &str = "BatchWriteItem";
@@ -141,16 +142,24 @@ enum Reply {
 }
 
 /// Sends a batch, or the only write of a request that goes alone.
-async fn send(store: &dyn Store, tables: &[TableRef], batch: &[Write]) -> Result<Reply, Failure> {
+///
+/// `requests`: how often what was sent most often of it was sent.
+async fn send(
+    store: &dyn Store,
+    tables: &[TableRef],
+    batch: &[Write],
+    requests: u64,
+) -> Result<Reply, Failure> {
     match batch {
         [Write { at, action: Action::Single(single) }] => {
             let table = &tables[at.table];
-            let access = Access::single(single, &at.key, table);
+            let access = Access { requests, ..Access::single(single, &at.key, table) };
             access.sent(store.write_single(table, single)).await.map(Reply::Single)
         }
         _ => {
             let access = |part: &[Write]| Access {
                 items: part.len(),
+                requests,
                 ..Access::on(OPERATION, &tables[part[0].at.table].name)
             };
             let parts: Vec<Access<'_>> = by_table(batch).map(access).collect();
@@ -223,6 +232,7 @@ impl<'e> Engine<'e> {
         let tables = &self.tables;
         let sizes = batch.iter().map(|write| (&write.at, bytes(write, &tables[write.at.table])));
         self.report.sending(sizes);
+        let requests = batch.iter().map(|write| self.report.attempts(&write.at)).max().unwrap_or(1);
         for part in by_table(&batch) {
             let at = &part[0].at;
             self.states[at.table].requests += 1;
@@ -230,7 +240,7 @@ impl<'e> Engine<'e> {
         }
         let (store, tables) = (&self.links[first].store, Arc::clone(&self.tables));
         Some(Box::pin(async move {
-            let result = send(&**store, &tables, &batch).await;
+            let result = send(&**store, &tables, &batch, requests).await;
             Answer { batch, on_trial, result }
         }))
     }
@@ -266,7 +276,14 @@ impl<'e> Engine<'e> {
 
     /// A request was answered: what it cost, and how much of it was left.
     fn answered(&mut self, batch: &[Write], charged: &Charged, unprocessed: usize) {
-        self.report.done.consumed_capacity += charged.total();
+        let links: Vec<&Link> = by_table(batch).map(|part| self.link(&part[0].at)).collect();
+        let names = links.iter().map(|link| Some(&*link.table.name));
+        for (link, units) in links.iter().zip(charged.shares(names)) {
+            link.counters.spent.written(units);
+            if let Some(units) = units {
+                self.report.done.charged(&link.table.name, units);
+            }
+        }
         self.window.answered(batch.len(), unprocessed);
     }
 

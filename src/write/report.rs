@@ -1,11 +1,12 @@
 //! What a flush did, exactly.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::capacity::ConsumedCapacity;
 use crate::error::{Error, ErrorKind};
 use crate::guard::{Conflict, Resolution};
 use crate::key::Key;
@@ -76,6 +77,8 @@ pub struct FlushReport {
     /// Write units that the service charged, those of indexes included; 0 if it does not say.
     /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>
     pub consumed_capacity: f64,
+    /// The same by the full names of the tables, and by their indexes.
+    pub capacity_by_table: BTreeMap<Arc<str>, ConsumedCapacity>,
     /// How long it took.
     pub elapsed: Duration,
     /// Why flushes in the background failed since the last report. What they did not save was
@@ -105,7 +108,9 @@ impl FlushReport {
             retries,
             unprocessed,
             bytes,
-            consumed_capacity,
+            // With those by table.
+            consumed_capacity: _,
+            capacity_by_table,
             elapsed,
             background,
         } = other;
@@ -119,9 +124,17 @@ impl FlushReport {
         self.retries += retries;
         self.unprocessed += unprocessed;
         self.bytes += bytes;
-        self.consumed_capacity += consumed_capacity;
+        for (table, units) in &capacity_by_table {
+            self.charged(table, units);
+        }
         self.elapsed = self.elapsed.max(elapsed);
         self.background.extend(background);
+    }
+
+    /// A request was charged so much for a table.
+    pub(super) fn charged(&mut self, table: &Arc<str>, units: &ConsumedCapacity) {
+        self.consumed_capacity += units.total;
+        self.capacity_by_table.entry(Arc::clone(table)).or_default().add(units);
     }
 
     /// The records that were not saved: failed and parked.

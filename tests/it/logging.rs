@@ -1,10 +1,10 @@
 //! What the log says of accesses to the database, and of records.
 
-use memory_table::{MemoryTable, Tracked};
+use memory_table::{MemoryTable, Tracked, flush_all};
 use tracing::Level;
 
 use crate::support::logs::Logs;
-use crate::support::{Fault, Player, Stage, at, player, players};
+use crate::support::{Fault, Player, Stage, Team, at, player, players, quick_builder};
 
 const DATABASE: &str = "memory_table::database";
 const RECORDS: &str = "memory_table::records";
@@ -73,14 +73,58 @@ async fn each_access_is_one_event_with_its_table_key_requests_and_capacity() {
 }
 
 #[tokio::test]
+async fn a_table_that_is_made_and_a_count_that_is_raised_are_logged() {
+    let database = crate::support::database();
+    let mut log = Reading::begin();
+    database.table::<Team>().create_if_missing().await.unwrap();
+    let lines = log.since(DATABASE, "answered");
+    let made = lines.iter().filter(|line| line.contains("db.operation.name=\"CreateTable\""));
+    assert_eq!(made.count(), 1, "{lines:?}");
+    database.table::<Team>().increment("red", Team::FIELDS.points, 1).await.unwrap();
+    log.one(&["db.operation.name=\"TransactWriteItems\"", "key=\"red\" "]);
+}
+
+#[tokio::test]
+async fn a_request_of_two_tables_is_an_event_of_each_with_its_own_capacity() {
+    let stage = Stage::<Player>::new().await;
+    stage.truth.database().table::<Team>().create_if_missing().await.unwrap();
+    let teams = quick_builder(stage.table.database().table::<Team>()).build().unwrap();
+    let memory: MemoryTable<Player> = stage.memory();
+    for one in players(2) {
+        memory.put(one).await.unwrap();
+    }
+    teams.put(Team { team: "red".into(), points: 1 }).await.unwrap();
+    stage.faults.next("BatchWriteItem", Fault::throttled());
+    let mut log = Reading::begin();
+    assert_eq!(flush_all(&[&memory, &teams]).await.unwrap().written, 3);
+    let lines = log.since(DATABASE, "answered");
+    let lines: Vec<_> = lines.iter().filter(|line| line.contains("\"BatchWriteItem\"")).collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    for (name, units) in [(stage.truth.name().unwrap(), 2), (teams.table().name().unwrap(), 1)] {
+        let name = format!("db.collection.name=\"{name}\"");
+        let line = lines.iter().find(|line| line.contains(&name)).expect("an event of each");
+        assert!(line.contains(&format!("capacity={units}.0 ")), "{line}");
+        assert!(line.contains("requests=2 "), "{line}");
+    }
+    let names = log.logs.spans().into_iter().find(|span| span.contains("\"BatchWriteItem\""));
+    let names = names.expect("a span");
+    assert!(names.contains("aws.dynamodb.table_names=") && names.contains("teams"), "{names}");
+    assert!(!names.contains("db.collection.name"), "it is of two: {names}");
+}
+
+#[tokio::test]
 async fn what_is_sent_again_is_logged_with_why() {
     let stage = Stage::<Player>::new().await;
     let mut log = Reading::begin();
     stage.faults.next("PutItem", Fault::throttled());
     stage.table.put(&player("ada", 1.0)).await.unwrap();
-    let retries = log.since(DATABASE, "retrying");
-    assert_eq!(retries.len(), 1, "{retries:?}");
-    assert!(retries[0].contains("ProvisionedThroughputExceededException"), "{retries:?}");
+    let failed = log.since(DATABASE, "failed");
+    assert_eq!(failed.len(), 1, "{failed:?}");
+    let table = format!("db.collection.name=\"{}\"", stage.truth.name().unwrap());
+    let why = "error.type=\"ProvisionedThroughputExceededException\"";
+    for part in [why, &table, "\"PutItem\"", "\"ada\")", "requests=1 "] {
+        assert!(failed[0].contains(part), "{part}: {failed:?}");
+    }
     stage.faults.next("BatchWriteItem", Fault::unprocessed());
     let memory = stage.memory();
     memory.put(player("bob", 1.0)).await.unwrap();
@@ -114,6 +158,7 @@ async fn requests_are_in_spans_with_the_names_of_open_telemetry() {
         "{}",
         spans[0]
     );
+    assert!(spans[0].contains("otel.status_code=\"ERROR\""), "{}", spans[0]);
     assert!(!spans[1].contains("error.type"), "{}", spans[1]);
 }
 

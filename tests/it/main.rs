@@ -10,6 +10,7 @@ mod capacity;
 mod codes;
 mod codec_agreement;
 mod conditions;
+mod consumption;
 mod embedded;
 mod endings;
 mod etl;

@@ -1,6 +1,7 @@
 //! Making, changing and deleting tables.
 
 mod difference;
+mod states;
 mod trouble;
 
 use memory_table::{
@@ -91,6 +92,7 @@ async fn what_the_call_says_of_units_goes_before_the_record() {
 async fn units_that_cannot_be_are_refused_without_a_request() {
     let (database, faults) = faulty(&database());
     let stores = database.table::<Store>();
+    let by_town = IndexSpec::global("by-town", KeySpec::new("city", KeyKind::Number));
     let text = |of_table: IndexSpec| TableSpec::new("stores").partition_key(ID).index(of_table);
     let errors = [
         (stores.create_if_missing().provisioned(0, 1).await.unwrap_err(), "0 read units"),
@@ -113,6 +115,18 @@ async fn units_that_cannot_be_are_refused_without_a_request() {
         (
             stores.update_table().create_index(BY_CITY).delete_index("by-city").await.unwrap_err(),
             "to be deleted",
+        ),
+        (
+            stores.update_table().index_units("by-a", 1, 1).delete_index("by-a").await.unwrap_err(),
+            "to be deleted",
+        ),
+        (
+            stores.update_table().create_index(BY_CITY).create_index(BY_CITY).await.unwrap_err(),
+            "two indexes are named `by-city`",
+        ),
+        (
+            stores.update_table().create_index(BY_CITY).create_index(by_town).await.unwrap_err(),
+            "`city` is a string (S) and a number (N)",
         ),
     ];
     for (error, text) in errors {
@@ -141,6 +155,10 @@ async fn throughput_and_billing_are_changed_and_only_if_they_differ() {
     }
     let back = stores.update_table().provisioned(2, 2).index_units("by-city", 9, 8).await.unwrap();
     assert_eq!((back.billing, faults.count("UpdateTable")), (units(2, 2), 3));
+    if !database.is_embedded() {
+        assert_eq!(index_units(&back, "by-city"), Some((9, 8)));
+        assert_eq!(index_units(&back, "by-rating"), Some((2, 2)), "those of the table");
+    }
 }
 
 /// The embedded database has units of indexes from the table's making on, and does not change them.

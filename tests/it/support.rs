@@ -1,5 +1,6 @@
 //! What the tests share.
 
+pub mod control;
 pub mod logs;
 pub mod random;
 mod records;

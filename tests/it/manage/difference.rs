@@ -88,6 +88,13 @@ async fn what_no_table_can_be_given_later_is_a_difference() {
     let stores = database.table::<Store>();
     let error = stores.update_table().create_index(other_type).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TableMismatch);
+    assert!(error.to_string().contains("`by-at`, the call has a global one"), "{error}");
+    let by_town = IndexSpec::global("by-town", KeySpec::new("town", KeyKind::String));
+    let error = stores.update_table().create_index(by_town.provisioned(1, 1)).await.unwrap_err();
+    assert!(error.to_string().contains("on demand, so its index `by-town`"), "{error}");
+    let instead = stores.update_table().delete_index("by-city").create_index(other_type);
+    instead.await.unwrap();
+    stores.update_table().delete_index("by-at").create_index(BY_CITY).await.unwrap();
     let error = stores.update_table().index_units("by-at", 1, 1).await.unwrap_err();
     assert!(error.to_string().contains("the table has no index `by-at`"), "{error}");
     let error = stores.update_table().index_units("by-city", 1, 1).await.unwrap_err();

@@ -118,6 +118,10 @@ async fn what_the_service_refuses_is_said() {
     let stores = database.table::<Store>();
     let error = stores.update_table().on_demand().await.unwrap_err();
     assert_eq!((error.kind(), error.operation()), (ErrorKind::TableNotFound, Some("UpdateTable")));
+    assert_eq!(error.code(), Some("ResourceNotFoundException"), "as the service says it");
+    faults.next("DeleteTable", Fault::access_denied());
+    let error = stores.delete_table().await.unwrap_err();
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::AccessDenied, Some("DeleteTable")));
     stores.create_if_missing().await.unwrap();
     for call in ["UpdateTable", "UpdateTimeToLive", "DescribeTimeToLive"] {
         faults.next(call, Fault::access_denied());
