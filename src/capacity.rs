@@ -15,7 +15,7 @@ use crate::store::{TableRef, short_name};
 /// # Example
 ///
 /// ```
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), memory_table::Error> {
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # use memory_table::{Database, Record};
 /// # use serde::{Deserialize, Serialize};
 /// #[derive(Record, Serialize, Deserialize, Clone)]
@@ -82,24 +82,30 @@ impl Charged {
         Self(vec![(table.name.to_string(), units)])
     }
 
-    /// The parts of tables, of those that are named twice the first time only.
-    pub(crate) fn shares<'n>(
-        &self,
-        tables: impl IntoIterator<Item = Option<&'n str>>,
-    ) -> impl Iterator<Item = Option<&ConsumedCapacity>> {
-        let mut seen = Vec::new();
-        tables.into_iter().map(move |table| {
+    /// The parts of the tables of a request, of one that is named twice the first time only.
+    pub(crate) fn shares(&self, tables: &[Option<&str>]) -> Vec<Option<ConsumedCapacity>> {
+        let is_alone = tables.len() == 1;
+        let share = |(place, table): (usize, Option<&str>)| {
             let table = short_name(table?);
-            let (name, units) = self.0.iter().find(|(name, _)| short_name(name) == table)?;
-            let is_first = !seen.contains(&name);
-            seen.push(name);
-            is_first.then_some(units)
-        })
+            let before = tables.iter().take(place).flatten();
+            if before.into_iter().any(|before| short_name(before) == table) {
+                return None;
+            }
+            let mut sum = None;
+            for (name, units) in &self.0 {
+                // Where there is one table only, some servers do not name it.
+                if short_name(name) == table || is_alone && name.is_empty() {
+                    sum.get_or_insert_with(ConsumedCapacity::default).add(units);
+                }
+            }
+            sum
+        };
+        tables.iter().copied().enumerate().map(share).collect()
     }
 
-    /// The part of a table.
-    pub(crate) fn of(&self, table: &TableRef) -> Option<&ConsumedCapacity> {
-        self.shares([Some(&*table.name)]).next().flatten()
+    /// The part of the table of a request.
+    pub(crate) fn of(&self, table: &TableRef) -> Option<ConsumedCapacity> {
+        self.shares(&[Some(&table.name)]).pop().flatten()
     }
 }
 
@@ -122,5 +128,36 @@ impl Spent {
 
     pub(crate) fn so_far(&self) -> Consumption {
         self.0.lock().clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn charged(parts: &[(&str, f64)]) -> Charged {
+        let units = |total| ConsumedCapacity { total, indexes: BTreeMap::new() };
+        Charged(parts.iter().map(|(name, total)| ((*name).to_owned(), units(*total))).collect())
+    }
+
+    fn shares(parts: &[(&str, f64)], tables: &[Option<&str>]) -> Vec<Option<f64>> {
+        let shares = charged(parts).shares(tables).into_iter();
+        shares.map(|share| share.map(|units| units.total)).collect()
+    }
+
+    #[test]
+    fn each_table_has_its_part_once_by_whatever_name() {
+        let arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/players";
+        let parts = [("teams", 2.0), (arn, 3.0)];
+        assert_eq!(shares(&parts, &[Some("players"), Some("teams")]), [Some(3.0), Some(2.0)]);
+        assert_eq!(shares(&parts, &[Some("players"), Some(arn)]), [Some(3.0), None]);
+        assert_eq!(shares(&parts, &[Some("stores"), None]), [None, None]);
+        assert_eq!(shares(&[("teams", 2.0), ("teams", 1.0)], &[Some("teams")]), [Some(3.0)]);
+    }
+
+    #[test]
+    fn what_is_charged_without_a_name_is_that_of_the_only_table() {
+        assert_eq!(shares(&[("", 2.0)], &[Some("teams")]), [Some(2.0)]);
+        assert_eq!(shares(&[("", 2.0)], &[Some("teams"), Some("players")]), [None, None]);
     }
 }

@@ -417,7 +417,7 @@ impl Database {
         E: std::error::Error + ProvideErrorMetadata + RequestId + Send + Sync + 'static,
     {
         let heard = async { self.contact().heard(call.await).map(Answered::free) };
-        attempts.attempt(access.sent(heard)).await.map(|answered| answered.value)
+        access.sent(attempts.attempt(heard)).await.map(|answered| answered.value)
     }
 
     /// How long one attempt may take.

@@ -53,7 +53,7 @@ impl Link {
         F: Future<Output = Result<Answered<T>, Failure>>,
     {
         let answered = self.send(operation, key, &self.counters.read_requests, send).await?;
-        self.counters.spent.read(answered.charged.of(&self.table));
+        self.counters.spent.read(answered.charged.of(&self.table).as_ref());
         Ok(answered.value)
     }
 
@@ -69,7 +69,7 @@ impl Link {
     {
         let counter = &self.counters.write_requests;
         let answered = self.send(operation, Some(key), counter, send).await?;
-        self.counters.spent.written(answered.charged.of(&self.table));
+        self.counters.spent.written(answered.charged.of(&self.table).as_ref());
         Ok(answered.value)
     }
 
@@ -88,7 +88,7 @@ impl Link {
             Counters::add(counter, 1);
             let first = Access::on(operation, &self.table.name);
             let access = Access { key, requests: attempts.sent + 1, ..first };
-            match attempts.attempt(access.sent(send())).await {
+            match access.sent(attempts.attempt(send())).await {
                 Ok(answered) => return Ok(answered),
                 Err(failure) => {
                     attempts.wait(failure).await.map_err(|error| self.place(error, operation))?;

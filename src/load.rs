@@ -89,10 +89,10 @@ pub(crate) async fn raw_chunk<T: Record>(
         let first = Access::on(operation, &link.table.name);
         let access = Access { items: left.len(), requests: attempts.sent + 1, ..first };
         let request = link.store.batch_get(&link.table, &left, consistent);
-        let answer = attempts.attempt(access.sent(request)).await;
+        let answer = access.sent(attempts.attempt(request)).await;
         let failure = match answer {
             Ok(Answered { value: Found { items, unprocessed }, charged }) => {
-                link.counters.spent.read(charged.of(&link.table));
+                link.counters.spent.read(charged.of(&link.table).as_ref());
                 Counters::add(&link.counters.items_read, items.len());
                 for json in &items {
                     take(json);

@@ -122,7 +122,8 @@ pub(crate) async fn sent<T>(
     match &result {
         Ok(answered) => {
             let names = parts.iter().map(|part| part.table.map(|table| &**table));
-            for (part, units) in parts.iter().zip(answered.charged.shares(names)) {
+            let shares = answered.charged.shares(&names.collect::<Vec<_>>());
+            for (part, units) in parts.iter().zip(shares) {
                 part.answered(units.map_or(0.0, |units| units.total));
             }
         }

@@ -119,14 +119,15 @@ impl CreateIfMissing {
         let name = self.name.clone()?;
         let spec = self.wanted().map_err(|error| error.on_table(&name))?;
         let began = Instant::now();
-        within((OPERATION, &name, ACTIVE), self.timeout, async {
+        // Boxed, as it is large.
+        let run = Box::pin(async {
             let found = self.created(&name, &spec).await?;
             if self.adds {
                 self.add(&name, &spec, found, began).await?;
             }
             Ok(())
-        })
-        .await
+        });
+        within((OPERATION, &name, ACTIVE), self.timeout, run).await
     }
 
     /// The table as the record or the caller has it, and these options say it.
@@ -144,10 +145,9 @@ impl CreateIfMissing {
 
     /// The table, once it can be used.
     async fn created(&self, name: &Arc<str>, spec: &TableSpec) -> Result<TableDescription, Error> {
-        let patience = self.database.default_patience();
         let mut poll = Poll::new(OPERATION, name, ACTIVE, self.timeout);
         loop {
-            match self.database.look(name, &patience).await? {
+            match self.database.look(name, &poll.patience(&self.database)).await? {
                 Look::Gone(_) => self.create(name, spec, &mut poll).await?,
                 Look::There(found) => {
                     let keys = TableKeys::of(&found);
@@ -171,7 +171,7 @@ impl CreateIfMissing {
         spec: &TableSpec,
         poll: &mut Poll<'_>,
     ) -> Result<(), Error> {
-        let patience = self.database.default_patience();
+        let patience = poll.patience(&self.database);
         let mut attempts = patience.attempts();
         loop {
             let request = request::create(self.database.single().create_table(), name, spec)?;
@@ -183,7 +183,7 @@ impl CreateIfMissing {
                 }
                 // Someone else was faster, which is as good; or it is not yet this table's turn.
                 Err(failed) if is_busy(&failed.error) => {
-                    poll.busy(failed);
+                    poll.failed(&failed);
                     return Ok(());
                 }
                 Err(failed) => {

@@ -30,9 +30,8 @@ async fn run(database: &Database, name: &Arc<str>, timeout: Duration) -> Result<
     let Accepted::Deleting(id) = accepted else {
         return Ok(accepted == Accepted::Gone);
     };
-    let patience = database.default_patience();
     loop {
-        match database.look(name, &patience).await? {
+        match database.look(name, &poll.patience(database)).await? {
             Look::Gone(_) => break,
             // Another one of this name, which somebody made meanwhile.
             Look::There(table) if id.is_some() && table.id.is_some() && table.id != id => break,
@@ -61,7 +60,7 @@ async fn accepted(
     name: &Arc<str>,
     poll: &mut Poll<'_>,
 ) -> Result<Accepted, Error> {
-    let patience = database.default_patience();
+    let patience = poll.patience(database);
     let mut attempts = patience.attempts();
     // It was seen, or an attempt whose answer is missing may have deleted it.
     let mut was_there = false;
@@ -81,7 +80,7 @@ async fn accepted(
             Err(failed) if is_busy(&failed.error) => {
                 was_there |= failed.error.code() == Some("ResourceInUseException");
                 attempts.progressed();
-                poll.busy(failed);
+                poll.failed(&failed);
                 poll.pause().await?;
             }
             Err(failed) => {

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::database::Database;
 use crate::error::{Error, ErrorKind};
+use crate::retry::Patience;
 use crate::store::{Class, Failure};
 
 /// How often a table's state is asked for at first, and at most.
@@ -18,6 +20,9 @@ pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
 /// The code of several limits. That of the number of tables has it too, and is waited for in vain.
 const LIMIT: &str = "LimitExceededException";
 
+/// How often a table is looked at, which is eventually consistent, after a request was refused.
+const REFUSED_LOOKS: u32 = 3;
+
 /// Looks at a table, further and further apart.
 pub(super) struct Poll<'a> {
     operation: &'static str,
@@ -27,8 +32,8 @@ pub(super) struct Poll<'a> {
     began: Instant,
     timeout: Duration,
     pause: Duration,
-    /// Why the service does not take the request yet.
-    busy: Option<Error>,
+    /// Why the last request failed.
+    cause: Option<Error>,
 }
 
 impl<'a> Poll<'a> {
@@ -39,18 +44,24 @@ impl<'a> Poll<'a> {
         timeout: Duration,
     ) -> Self {
         let began = Instant::now();
-        Self { operation, table, state, began, timeout, pause: PAUSES.0, busy: None }
+        Self { operation, table, state, began, timeout, pause: PAUSES.0, cause: None }
     }
 
-    /// The service is busy with this table, or with as many as it takes at once: said if the time
-    /// ends before it is not.
-    pub(super) fn busy(&mut self, failed: Failure) {
-        self.busy = Some(failed.error);
+    /// A request failed: why is said if the time ends before another one is taken.
+    pub(super) fn failed(&mut self, failed: &Failure) {
+        self.cause = Some(failed.error.clone());
     }
 
     /// The service took a request.
     pub(super) fn taken(&mut self) {
-        self.busy = None;
+        self.cause = None;
+    }
+
+    /// The patience of requests, which ends with the time.
+    pub(super) fn patience(&self, database: &Database) -> Patience {
+        let patience = database.default_patience();
+        let left = self.timeout.saturating_sub(self.began.elapsed());
+        Patience { patience: patience.patience.min(left), ..patience }
     }
 
     /// Waits until the next look.
@@ -71,15 +82,15 @@ impl<'a> Poll<'a> {
     fn timed_out(&mut self, after: Duration) -> Error {
         let Self { operation, table, state, .. } = *self;
         let error = timed_out(operation, table, state, after);
-        match self.busy.take() {
-            Some(busy) => error.caused_by(busy),
+        match self.cause.take() {
+            Some(cause) => error.caused_by(cause),
             None => error,
         }
     }
 }
 
-/// Runs what looks at a table, and ends it if it hangs or is refused for longer than its time: beyond
-/// that of its [`Poll`], which knows why.
+/// Runs what looks at a table, and ends it if a request hangs beyond the time of its [`Poll`], which
+/// would know why.
 pub(super) async fn within<R>(
     (operation, table, state): (&'static str, &Arc<str>, &'static str),
     timeout: Duration,
@@ -93,7 +104,7 @@ pub(super) async fn within<R>(
 fn timed_out(operation: &'static str, table: &Arc<str>, state: &str, after: Duration) -> Error {
     let text = format!("the table is not {state} after {} s", after.as_secs());
     let error = Error::new(ErrorKind::Timeout, text).during(operation).on_table(table);
-    error.advise("wait and call again; it goes on")
+    error.advise("wait and call again; it goes on from what it finds")
 }
 
 /// Whether it is to be sent again later: the table is being made, changed or deleted, or as many
@@ -103,6 +114,32 @@ fn timed_out(operation: &'static str, table: &Arc<str>, state: &str, after: Dura
 pub(super) fn is_busy(error: &Error) -> bool {
     let code = error.code();
     code == Some("ResourceInUseException") || code == Some(LIMIT) && !is_of_a_day(error)
+}
+
+/// A request that was refused on its own account. That is an error unless what it was for is so when the
+/// table is looked at again: another process may have done it, or an attempt whose answer was lost.
+pub(super) struct Refused<S> {
+    /// What it was for.
+    pub(super) step: S,
+    error: Error,
+    looks: u32,
+}
+
+impl<S> Refused<S> {
+    pub(super) const fn new(step: S, error: Error) -> Self {
+        Self { step, error, looks: 0 }
+    }
+
+    /// It is still not so: an error, once that is no late look any more.
+    pub(super) fn still(&mut self) -> Result<(), Error> {
+        self.looks += 1;
+        if self.looks < REFUSED_LOOKS { Ok(()) } else { Err(self.error.clone()) }
+    }
+
+    /// The error, where the time ends before that is known.
+    pub(super) fn or(refused: Option<Self>, late: Error) -> Error {
+        refused.map_or(late, |refused| refused.error)
+    }
 }
 
 /// Whether the service refused it on its own account, as it does where it is so already: an index that

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::poll::{Poll, is_busy, is_of_a_day, is_refusal, of_a_day, within};
+use super::poll::{Poll, Refused, is_busy, is_of_a_day, is_refusal, of_a_day, within};
 use super::request;
 use crate::database::{
     BillingMode, Database, IndexDescription, Look, TableDescription, TableKeys, TableStatus,
 };
 use crate::error::{Error, ErrorKind};
 use crate::logging::Access;
-use crate::retry::{Attempts, Patience};
+use crate::retry::Attempts;
 use crate::spec::{IndexSpec, Units};
 
 pub(super) const OPERATION: &str = "UpdateTable";
@@ -42,12 +42,16 @@ impl Changes {
     /// What is to be done of it next, if anything is.
     ///
     /// Indexes go first, as those that are left need units, and come last, as they get theirs by then.
-    pub(super) fn next(&self, table: &TableDescription) -> Option<Step> {
+    pub(super) fn next(
+        &self,
+        table: &TableDescription,
+        is_done: impl Fn(&Step) -> bool,
+    ) -> Option<Step> {
         let index = |name: &str| table.indexes.iter().find(|index| index.name == name);
         if let Some(name) = self.delete.iter().find(|name| index(name).is_some()) {
             return Some(Step::Delete(name.clone()));
         }
-        if let Some(step) = self.capacity(table) {
+        if let Some(step) = self.capacity(table).filter(|step| !is_done(step)) {
             return Some(step);
         }
         let index = *self.create.iter().find(|wanted| index(wanted.name()).is_none())?;
@@ -149,42 +153,54 @@ struct Run<'a> {
     sent: Vec<Step>,
     /// How often the table was seen with nothing under way since the last of them.
     looks: u32,
-    /// A step that was refused, which is an error unless it was done meanwhile.
-    refused: Option<(Step, Error)>,
+    refused: Option<Refused<Step>>,
 }
 
 impl Run<'_> {
     async fn until_done(mut self) -> Result<TableDescription, Error> {
-        let patience = self.database.default_patience();
-        // From the first time on that a step is sent.
-        let mut attempts = None;
+        let patience = self.poll.patience(self.database);
+        // The step that is tried now, and since when.
+        let mut tried: Option<(Step, Attempts<'_>)> = None;
         loop {
-            let table = self.found(&patience).await?;
-            if is_settled(&table) {
+            let table = self.found().await?;
+            let next = if is_settled(&table) {
                 self.changes.check(self.name, &table)?;
-                let next = self.changes.next(&table).filter(|step| !self.is_done(step));
-                let Some(step) = next else {
+                let next = self.changes.next(&table, |step| self.is_done(step));
+                if next.is_none() {
                     self.database.schema(self.name).set(TableKeys::of(&table));
                     return Ok(table);
-                };
-                match self.refused.take() {
-                    Some((refused, error)) if refused == step => return Err(error),
-                    _ => {}
                 }
-                self.looks += 1;
-                if !self.sent.contains(&step) {
-                    let tried = attempts.get_or_insert_with(|| patience.attempts());
-                    if self.send(step, tried).await? {
-                        attempts = None;
-                    }
+                next
+            } else {
+                None
+            };
+            tried = tried.filter(|(step, _)| next.as_ref() == Some(step));
+            if let Some(step) = next.filter(|step| self.is_to_be_sent(step)) {
+                self.still_refused(&step)?;
+                if self.refused.is_none() {
+                    let attempts = || (step.clone(), patience.attempts());
+                    let (_, attempts) = tried.get_or_insert_with(attempts);
+                    self.send(step, attempts).await?;
                 }
             }
-            self.poll.pause().await?;
+            let paused = self.poll.pause().await;
+            paused.map_err(|late| Refused::or(self.refused.take(), late))?;
         }
     }
 
-    async fn found(&self, patience: &Patience) -> Result<TableDescription, Error> {
-        match self.database.look(self.name, patience).await? {
+    /// Whether the service has not taken it; if it has, it was looked for once more.
+    fn is_to_be_sent(&mut self, step: &Step) -> bool {
+        self.looks += 1;
+        !self.is_taken(step)
+    }
+
+    fn still_refused(&mut self, step: &Step) -> Result<(), Error> {
+        self.refused = self.refused.take().filter(|refused| refused.step == *step);
+        self.refused.as_mut().map_or(Ok(()), Refused::still)
+    }
+
+    async fn found(&self) -> Result<TableDescription, Error> {
+        match self.database.look(self.name, &self.poll.patience(self.database)).await? {
             Look::There(table) => Ok(table),
             Look::Gone(error) => Err(error.during(OPERATION)),
             Look::Going { .. } => {
@@ -194,9 +210,8 @@ impl Run<'_> {
         }
     }
 
-    /// Sends a step; whether it need not be sent again. If it failed, it may be done all the same, by
-    /// an attempt whose answer was lost or by another process: look first.
-    async fn send(&mut self, step: Step, attempts: &mut Attempts<'_>) -> Result<bool, Error> {
+    /// Sends a step. If it failed, it may be done all the same: look first.
+    async fn send(&mut self, step: Step, attempts: &mut Attempts<'_>) -> Result<(), Error> {
         let call = request::update(self.database.single().update_table(), self.name, &step)?;
         let access = Access { requests: attempts.sent + 1, ..Access::on(OPERATION, self.name) };
         match self.database.attempt(attempts, access, Box::pin(call.send())).await {
@@ -204,37 +219,45 @@ impl Run<'_> {
                 self.poll.taken();
                 self.sent.push(step);
                 self.looks = 0;
-                Ok(true)
+                Ok(())
             }
             Err(failed) if is_busy(&failed.error) => {
-                self.poll.busy(failed);
-                Ok(true)
+                attempts.progressed();
+                self.poll.failed(&failed);
+                Ok(())
             }
             Err(failed) if is_of_a_day(&failed.error) => Err(access.place(of_a_day(failed.error))),
             Err(failed) if is_refusal(&failed) => {
-                self.refused = Some((step, access.place(failed.error)));
-                Ok(true)
+                self.refused = Some(Refused::new(step, access.place(failed.error)));
+                Ok(())
             }
             Err(failed) => {
-                attempts.wait(failed).await.map_err(|error| access.place(error))?;
-                Ok(false)
+                self.poll.failed(&failed);
+                attempts.wait(failed).await.map_err(|error| access.place(error))
             }
         }
+    }
+
+    /// Whether the service took it, perhaps with more.
+    fn is_taken(&self, step: &Step) -> bool {
+        let covers = |taken: &Step| match (taken, step) {
+            (
+                Step::Capacity { billing: taken, indexes: of_indexes },
+                Step::Capacity { billing, indexes },
+            ) => {
+                (billing.is_none() || billing == taken)
+                    && indexes.iter().all(|index| of_indexes.contains(index))
+            }
+            _ => taken == step,
+        };
+        self.sent.iter().any(covers)
     }
 
     /// Capacity that the service took is done even if it is not seen: the embedded database does
     /// nothing with units of indexes, and others may have changed it again.
     fn is_done(&self, step: &Step) -> bool {
-        let Step::Capacity { billing, indexes } = step else { return false };
         let is_seen_late = !self.database.is_embedded() && self.looks < LATE_LOOKS;
-        let covers = |taken: &Step| match taken {
-            Step::Capacity { billing: taken, indexes: of_indexes } => {
-                (billing.is_none() || billing == taken)
-                    && indexes.iter().all(|index| of_indexes.contains(index))
-            }
-            Step::Delete(_) | Step::Create { .. } => false,
-        };
-        !is_seen_late && self.sent.iter().any(covers)
+        matches!(step, Step::Capacity { .. }) && self.is_taken(step) && !is_seen_late
     }
 }
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{TimeToLiveSpecification, TimeToLiveStatus};
 
-use super::poll::{Poll, is_busy, is_refusal, within};
+use super::poll::{Poll, Refused, is_busy, is_refusal, within};
 use crate::database::Database;
 use crate::error::{Error, ErrorKind};
 use crate::logging::Access;
+use crate::retry::Patience;
 
 const OPERATION: &str = "UpdateTimeToLive";
 const CHANGED: &str = "changed";
@@ -29,16 +30,15 @@ pub(crate) async fn time_to_live(
     database: &Database,
     name: &Arc<str>,
 ) -> Result<Option<String>, Error> {
-    Ok(match state(database, name).await? {
+    Ok(match state(database, name, &database.default_patience()).await? {
         State::On(attribute) => Some(attribute),
         State::Ending | State::Off => None,
     })
 }
 
-async fn state(database: &Database, name: &Arc<str>) -> Result<State, Error> {
-    let patience = database.default_patience();
+async fn state(database: &Database, name: &Arc<str>, patience: &Patience) -> Result<State, Error> {
     let call = || database.single().describe_time_to_live().table_name(&**name).send();
-    let found = database.ask(Access::on(DESCRIBE, name), &patience, call).await?;
+    let found = database.ask(Access::on(DESCRIBE, name), patience, call).await?;
     let Some(found) = found.time_to_live_description() else { return Ok(State::Off) };
     let attribute = || found.attribute_name().unwrap_or_default().to_owned();
     Ok(match found.time_to_live_status() {
@@ -64,16 +64,20 @@ async fn run(
     wanted: Option<&str>,
     timeout: Duration,
 ) -> Result<(), Error> {
-    let patience = database.default_patience();
-    let mut attempts = patience.attempts();
     let mut poll = Poll::new(OPERATION, name, CHANGED, timeout);
-    let mut refused = None;
+    let patience = poll.patience(database);
+    let mut attempts = patience.attempts();
+    let mut refused: Option<Refused<()>> = None;
     loop {
-        let Some(spec) = missing(name, state(database, name).await?, wanted)? else {
+        let state = state(database, name, &poll.patience(database)).await?;
+        let Some(spec) = missing(name, state, wanted)? else {
             return Ok(());
         };
-        if let Some(error) = refused {
-            return Err(error);
+        if let Some(still) = &mut refused {
+            still.still()?;
+            let paused = poll.pause().await;
+            paused.map_err(|late| Refused::or(refused.take(), late))?;
+            continue;
         }
         let call = database.single().update_time_to_live().table_name(&**name);
         let call = call.time_to_live_specification(spec).send();
@@ -82,13 +86,11 @@ async fn run(
             Ok(_) => return Ok(()),
             Err(failed) if is_busy(&failed.error) => {
                 attempts.progressed();
-                poll.busy(failed);
+                poll.failed(&failed);
                 poll.pause().await?;
             }
-            // Unless it is so by now, by another process or by an attempt whose answer was lost.
             Err(failed) if is_refusal(&failed) => {
-                refused = Some(access.place(failed.error));
-                poll.pause().await?;
+                refused = Some(Refused::new((), access.place(failed.error)));
             }
             Err(failed) => attempts.wait(failed).await.map_err(|error| access.place(error))?,
         }

@@ -45,10 +45,10 @@ impl<'l> Sending<'l> {
         let link = self.link;
         Counters::add(&link.counters.write_requests, 1);
         let access = self.access(single);
-        let sent = access.sent(link.store.write_single(&link.table, single));
-        match self.attempts.attempt(sent).await {
+        let sent = self.attempts.attempt(link.store.write_single(&link.table, single));
+        match access.sent(sent).await {
             Ok(Answered { value: Done::Written { item }, charged }) => {
-                link.counters.spent.written(charged.of(&link.table));
+                link.counters.spent.written(charged.of(&link.table).as_ref());
                 Counters::add(&link.counters.items_written, 1);
                 Ok(Sent::Written(item))
             }

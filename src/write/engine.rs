@@ -277,11 +277,11 @@ impl<'e> Engine<'e> {
     /// A request was answered: what it cost, and how much of it was left.
     fn answered(&mut self, batch: &[Write], charged: &Charged, unprocessed: usize) {
         let links: Vec<&Link> = by_table(batch).map(|part| self.link(&part[0].at)).collect();
-        let names = links.iter().map(|link| Some(&*link.table.name));
-        for (link, units) in links.iter().zip(charged.shares(names)) {
-            link.counters.spent.written(units);
+        let names: Vec<_> = links.iter().map(|link| Some(&*link.table.name)).collect();
+        for (link, units) in links.iter().zip(charged.shares(&names)) {
+            link.counters.spent.written(units.as_ref());
             if let Some(units) = units {
-                self.report.done.charged(&link.table.name, units);
+                self.report.done.charged(&link.table.name, &units);
             }
         }
         self.window.answered(batch.len(), unprocessed);

@@ -77,6 +77,7 @@ async fn reads_and_single_writes_are_counted_too() {
     let before = spent().writes.total;
     stage.table.delete(("LV", 1)).await.unwrap();
     assert_eq!(spent().writes.total, before + 3.0);
+    stage.truth.put(&store(2, 100)).await.unwrap();
     let memory: MemoryTable<Store> = stage.memory();
     assert_eq!(memory.consumption().writes.total, 0.0, "counted from its making on");
     memory.load_all().await.unwrap();

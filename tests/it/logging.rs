@@ -1,10 +1,12 @@
 //! What the log says of accesses to the database, and of records.
 
-use memory_table::{MemoryTable, Tracked, flush_all};
+use memory_table::{ErrorKind, MemoryTable, Tracked, flush_all};
 use tracing::Level;
 
 use crate::support::logs::Logs;
-use crate::support::{Fault, Player, Stage, Team, at, player, players, quick_builder};
+use crate::support::{
+    Fault, Faults, Player, Stage, Team, at, embedded, player, players, quick_builder,
+};
 
 const DATABASE: &str = "memory_table::database";
 const RECORDS: &str = "memory_table::records";
@@ -183,4 +185,18 @@ async fn what_becomes_of_records_is_logged() {
     for part in [&table, "written=1 ", "deleted=0 ", "unsaved=0 ", "requests=1 ", "capacity=1.0 "] {
         assert!(saved[0].contains(part), "{part}: {saved:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_never_answers_is_logged_too() {
+    let (database, faults) = Faults::around(&embedded());
+    faults.always("DescribeTable", Fault::no_answer());
+    let mut log = Reading::begin();
+    assert_eq!(
+        database.table::<Team>().get("red").await.unwrap_err().kind(),
+        ErrorKind::Connection
+    );
+    let failed = log.since(DATABASE, "failed");
+    assert_eq!(failed.len(), 1, "{failed:?}");
+    assert!(failed[0].contains("\"DescribeTable\"") && failed[0].contains("error.type="));
 }

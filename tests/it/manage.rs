@@ -172,6 +172,10 @@ async fn units_of_an_index_are_changed_where_the_server_does_so() {
     assert_eq!(index_units(&changed, "by-city"), Some(expected));
     assert_eq!(changed.billing, units(3, 4), "the table's own are left");
     assert_eq!(faults.count("UpdateTable"), 1);
+    let by_country = IndexSpec::global("by-country", KeySpec::new("country", KeyKind::String));
+    let update = stores.update_table().index_units("by-city", 5, 6).create_index(by_country);
+    let changed = update.await.unwrap();
+    assert_eq!(index_names(&changed), ["by-city", "by-country", "by-rating"]);
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! States of tables that local servers do not have: in the making, being changed, being deleted, not
 //! yet to be seen.
 
+use std::error::Error as _;
 use std::time::Duration;
 
-use memory_table::{BillingMode, ErrorKind, IndexSpec, KeyKind, KeySpec};
+use memory_table::{ErrorKind, IndexSpec, KeyKind, KeySpec};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -93,7 +94,8 @@ async fn capacity_is_waited_for_until_it_is_there_and_can_be_seen() {
     let (database, control) = Control::start(|operation, number| match (operation, number) {
         ("DescribeTable", 1) => (200, stores("ACTIVE", 5, &[("by-city", "ACTIVE", 5)])),
         // The answer of a moment ago.
-        ("DescribeTable", 2..=3) => (200, stores("ACTIVE", 5, &[("by-city", "ACTIVE", 5)])),
+        ("DescribeTable", 2) => (200, stores("ACTIVE", 5, &[("by-city", "ACTIVE", 5)])),
+        ("DescribeTable", 3) => (200, stores("ACTIVE", 9, &[("by-city", "ACTIVE", 5)])),
         ("DescribeTable", 4..=5) => (200, stores("UPDATING", 5, &[("by-city", "UPDATING", 5)])),
         ("DescribeTable", _) => (200, stores("ACTIVE", 9, &[("by-city", "ACTIVE", 8)])),
         _ => (200, json!({})),
@@ -116,11 +118,16 @@ async fn capacity_is_waited_for_until_it_is_there_and_can_be_seen() {
 async fn capacity_that_others_change_again_is_not_waited_for_for_ever() {
     let (database, control) = Control::start(|operation, number| match (operation, number) {
         ("DescribeTable", 1) => (200, stores("ACTIVE", 5, &[])),
-        ("DescribeTable", _) => (200, stores("ACTIVE", 7, &[])),
+        ("DescribeTable", 2..=20) => (200, stores("ACTIVE", 7, &[])),
+        ("DescribeTable", _) => (200, stores("ACTIVE", 7, &[("by-city", "ACTIVE", 7)])),
         _ => (200, json!({})),
     });
-    let changed = database.table::<Store>().update_table().provisioned(9, 9).await.unwrap();
-    assert_eq!((changed.billing, control.sent("UpdateTable").len()), (units(7, 7), 1));
+    let update = database.table::<Store>().update_table().provisioned(9, 9);
+    let changed = update.create_index(BY_CITY).await.unwrap();
+    assert_eq!((changed.billing, index_names(&changed)), (units(7, 7), vec!["by-city"]));
+    let sent = control.sent("UpdateTable");
+    assert_eq!(sent.len(), 2);
+    assert!(sent[1]["GlobalSecondaryIndexUpdates"][0]["Create"].is_object(), "{}", sent[1]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -161,6 +168,8 @@ async fn a_long_wait_leaves_the_next_request_its_patience() {
         ("DescribeTable", _) => {
             (200, stores("ACTIVE", 5, &[("by-city", "ACTIVE", 5), ("by-town", "ACTIVE", 5)]))
         }
+        // Done, and the answer is lost.
+        ("UpdateTable", 1) => (500, error("InternalServerError", "lost")),
         ("UpdateTable", 2) => (400, error("ThrottlingException", "Rate exceeded")),
         _ => (200, json!({})),
     });
@@ -176,10 +185,11 @@ async fn what_another_process_did_meanwhile_is_no_error() {
     let with = || (200, stores("ACTIVE", 5, &[("by-city", "ACTIVE", 5)]));
     let on = json!({"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLING", "AttributeName": "closes"}});
     let (database, control) = Control::start(move |operation, number| match (operation, number) {
-        ("DescribeTable", 1) => (200, stores("ACTIVE", 5, &[])),
+        // The second answer is that of a moment ago, as is that of the time to live.
+        ("DescribeTable", 1..=2) => (200, stores("ACTIVE", 5, &[])),
         ("DescribeTable", _) => with(),
         ("UpdateTable", _) => (400, error("ValidationException", "Index already exists: by-city")),
-        ("DescribeTimeToLive", 1) => {
+        ("DescribeTimeToLive", 1..=2) => {
             (200, json!({"TimeToLiveDescription": {"TimeToLiveStatus": "DISABLED"}}))
         }
         ("DescribeTimeToLive", _) => (200, on.clone()),
@@ -234,15 +244,36 @@ async fn the_timeout_holds_while_requests_fail() {
     let (database, _) = Control::start(|_, _| (400, error("ThrottlingException", "Rate exceeded")));
     let table = database.with_patience(Duration::from_secs(3600)).table::<Team>();
     let limit = Duration::from_secs(20);
-    for ended in [
-        table.create_if_missing().timeout(limit).await.map(drop),
-        table.update_table().on_demand().timeout(limit).await.map(drop),
-    ] {
-        assert_eq!(ended.unwrap_err().kind(), ErrorKind::Timeout);
-    }
     let began = Instant::now();
-    assert_eq!(table.delete_table().await.unwrap_err().kind(), ErrorKind::Timeout);
-    assert!(began.elapsed() < Duration::from_secs(310));
+    let created = table.create_if_missing().timeout(limit).await.unwrap_err();
+    let changed = table.update_table().on_demand().timeout(limit).await.unwrap_err();
+    assert!(began.elapsed() < 2 * limit + Duration::from_secs(5));
+    let deleted = table.delete_table().await.unwrap_err();
+    assert!(began.elapsed() < 2 * limit + Duration::from_secs(310));
+    for error in [created, changed, deleted] {
+        assert_eq!((error.kind(), error.table()), (ErrorKind::Throttled, Some("teams")));
+        assert_eq!(error.code(), Some("ThrottlingException"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_says_why_the_last_request_failed() {
+    let (database, _) = Control::start(|operation, _| match operation {
+        "DescribeTable" => (200, stores("ACTIVE", 5, &[])),
+        "DescribeTimeToLive" => {
+            (200, json!({"TimeToLiveDescription": {"TimeToLiveStatus": "DISABLED"}}))
+        }
+        "UpdateTimeToLive" => (400, error("ValidationException", "no")),
+        _ => (400, error("ResourceInUseException", "in use")),
+    });
+    let table = database.table::<Store>();
+    let update = table.update_table().on_demand().timeout(Duration::from_secs(20));
+    let late = update.await.unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::Timeout);
+    assert!(late.source().unwrap().to_string().contains("ResourceInUseException"), "{late}");
+    let update = table.update_table().time_to_live("closes").timeout(Duration::ZERO);
+    let refused = update.await.unwrap_err();
+    assert_eq!(refused.code(), Some("ValidationException"), "{refused}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -256,5 +287,5 @@ async fn an_index_of_several_attributes_is_not_one_of_a_single_one() {
     assert_eq!(error.kind(), ErrorKind::TableMismatch);
     assert!(error.to_string().contains("with partition key `city`, `id`"), "{error}");
     let found = database.table::<Store>().describe().await.unwrap().unwrap();
-    assert_ne!(found.billing, BillingMode::OnDemand);
+    assert_eq!(found.indexes[0].partition_key.0, "city`, `id");
 }
