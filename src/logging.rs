@@ -1,5 +1,5 @@
-//! What the log says: one event for each request that is answered, in a span of its own; and what
-//! becomes of records.
+//! What the log says: one event for each request that is answered or failed, in a span of its own; and
+//! what becomes of records.
 //!
 //! Fields have the names of OpenTelemetry's conventions where these have one.
 //! <https://opentelemetry.io/docs/specs/semconv/database/dynamodb/>
@@ -21,6 +21,24 @@ pub(crate) const RECORDS: &str = "memory_table::records";
 
 /// What OpenTelemetry calls DynamoDB.
 const SYSTEM: &str = "aws.dynamodb";
+
+/// An event of an access: its own fields, and these.
+macro_rules! event {
+    ($access:expr, $($more:tt)*) => {
+        tracing::event!(
+            target: DATABASE,
+            Level::DEBUG,
+            db.system.name = SYSTEM,
+            db.operation.name = $access.operation,
+            db.collection.name = $access.table.map(|table| &**table),
+            db.operation.batch.size = ($access.items > 1).then_some($access.items),
+            key = $access.key.map(tracing::field::display),
+            guarded = $access.guarded,
+            requests = $access.requests,
+            $($more)*
+        )
+    };
+}
 
 /// The part that a request has on one table.
 #[derive(Clone, Copy, Debug)]
@@ -77,37 +95,12 @@ impl<'a> Access<'a> {
 
     /// It was answered, at this price.
     fn answered(&self, capacity: f64) {
-        tracing::event!(
-            target: DATABASE,
-            Level::DEBUG,
-            db.system.name = SYSTEM,
-            db.operation.name = self.operation,
-            db.collection.name = self.table.map(|table| &**table),
-            db.operation.batch.size = (self.items > 1).then_some(self.items),
-            key = self.key.map(tracing::field::display),
-            guarded = self.guarded,
-            requests = self.requests,
-            capacity,
-            "answered",
-        );
+        event!(self, capacity, "answered");
     }
 
     /// It was refused, throttled, or not answered; perhaps it is sent again.
     fn failed(&self, error: &Error) {
-        tracing::event!(
-            target: DATABASE,
-            Level::DEBUG,
-            db.system.name = SYSTEM,
-            db.operation.name = self.operation,
-            db.collection.name = self.table.map(|table| &**table),
-            db.operation.batch.size = (self.items > 1).then_some(self.items),
-            key = self.key.map(tracing::field::display),
-            guarded = self.guarded,
-            requests = self.requests,
-            error.type = error_type(error),
-            %error,
-            "failed",
-        );
+        event!(self, error.type = error_type(error), %error, "failed");
     }
 }
 
@@ -120,13 +113,15 @@ pub(crate) async fn sent<T>(
     let result = request.instrument(span.clone()).await;
     let _inside = span.enter();
     match &result {
-        Ok(answered) => {
+        // What each part is charged need not be known where nobody listens.
+        Ok(answered) if tracing::enabled!(target: DATABASE, Level::DEBUG) => {
             let names = parts.iter().map(|part| part.table.map(|table| &**table));
             let shares = answered.charged.shares(&names.collect::<Vec<_>>());
             for (part, units) in parts.iter().zip(shares) {
                 part.answered(units.map_or(0.0, |units| units.total));
             }
         }
+        Ok(_) => {}
         Err(failure) => {
             for part in parts {
                 part.failed(&failure.error);

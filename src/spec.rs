@@ -2,7 +2,7 @@
 
 mod check;
 
-pub(crate) use check::{check_indexes, check_units};
+pub(crate) use check::{check_indexes, check_units, units_on_demand};
 
 use crate::database::BillingMode;
 use crate::error::{Error, ErrorKind};
@@ -105,6 +105,11 @@ impl IndexSpec {
         self
     }
 
+    /// The attributes of its keys; the table's partition key is that of a local one.
+    pub(crate) fn key_attributes(&self) -> impl Iterator<Item = KeySpec> + use<> {
+        self.partition_key.into_iter().chain(self.sort_key)
+    }
+
     /// As the index of a table on demand has it.
     pub(crate) const fn on_demand(&mut self) {
         self.units = None;
@@ -192,7 +197,7 @@ impl TableSpec {
             partition_key: Some(partition_key_of::<T>()),
             sort_key: sort_key_of::<T>(),
             indexes: T::INDEX_SPECS.to_vec(),
-            billing: billing_of::<T>(),
+            billing: BillingMode::of(T::UNITS),
             time_to_live: T::TIME_TO_LIVE.map(str::to_owned),
         }
     }
@@ -247,14 +252,6 @@ impl TableSpec {
         index.units = Some(units);
         Ok(())
     }
-}
-
-/// How the table of a record type is paid for.
-fn billing_of<T: Record>() -> BillingMode {
-    T::UNITS.map_or(BillingMode::OnDemand, |(read_units, write_units)| BillingMode::Provisioned {
-        read_units,
-        write_units,
-    })
 }
 
 /// The partition key that a record type gives its table.

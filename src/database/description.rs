@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::{
 };
 
 use crate::key::KeyKind;
+use crate::spec::Units;
 
 /// A key attribute: its name and type.
 type KeyOf = (String, KeyKind);
@@ -41,6 +42,24 @@ pub enum BillingMode {
         /// Writes of 1 KB a second.
         write_units: u64,
     },
+}
+
+impl BillingMode {
+    /// By these units, reads and writes, or by request.
+    pub(crate) fn of(units: Option<Units>) -> Self {
+        units.map_or(Self::OnDemand, |(read_units, write_units)| Self::Provisioned {
+            read_units,
+            write_units,
+        })
+    }
+
+    /// Units of reads and writes; `None` on demand.
+    pub(crate) const fn units(self) -> Option<Units> {
+        match self {
+            Self::OnDemand => None,
+            Self::Provisioned { read_units, write_units } => Some((read_units, write_units)),
+        }
+    }
 }
 
 /// What DescribeTable says, as far as this crate uses it.

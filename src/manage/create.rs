@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::poll::{DEFAULT_TIMEOUT, Poll, is_busy, within};
+use super::poll::{DEFAULT_TIMEOUT, Poll, Wait, is_busy};
 use super::steps::{Changes, carry_out};
 use super::{request, time_to_live};
 use crate::database::{BillingMode, Database, Look, TableDescription, TableKeys, Wanting};
@@ -16,7 +16,6 @@ use crate::logging::Access;
 use crate::spec::{IndexSpec, TableSpec};
 
 const OPERATION: &str = "CreateTable";
-const ACTIVE: &str = "active";
 
 /// Options of [`Table::create_if_missing`](crate::Table::create_if_missing),
 /// [`Table::ensure`](crate::Table::ensure) and those of [`Database`]; awaiting it creates the table.
@@ -119,15 +118,17 @@ impl CreateIfMissing {
         let name = self.name.clone()?;
         let spec = self.wanted().map_err(|error| error.on_table(&name))?;
         let began = Instant::now();
+        let wait =
+            Wait { operation: OPERATION, table: &name, state: "active", timeout: self.timeout };
         // Boxed, as it is large.
         let run = Box::pin(async {
-            let found = self.created(&name, &spec).await?;
+            let found = self.created(&name, &spec, wait.poll()).await?;
             if self.adds {
                 self.add(&name, &spec, found, began).await?;
             }
             Ok(())
         });
-        within((OPERATION, &name, ACTIVE), self.timeout, run).await
+        wait.within(run).await
     }
 
     /// The table as the record or the caller has it, and these options say it.
@@ -144,8 +145,12 @@ impl CreateIfMissing {
     }
 
     /// The table, once it can be used.
-    async fn created(&self, name: &Arc<str>, spec: &TableSpec) -> Result<TableDescription, Error> {
-        let mut poll = Poll::new(OPERATION, name, ACTIVE, self.timeout);
+    async fn created(
+        &self,
+        name: &Arc<str>,
+        spec: &TableSpec,
+        mut poll: Poll<'_>,
+    ) -> Result<TableDescription, Error> {
         loop {
             match self.database.look(name, &poll.patience(&self.database)).await? {
                 Look::Gone(_) => self.create(name, spec, &mut poll).await?,

@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::TableDescription;
 
-use super::poll::{Poll, is_busy, within};
+use super::poll::{Poll, Wait, is_busy};
 use crate::database::{Database, Look};
 use crate::error::{Error, ErrorKind};
 use crate::logging::Access;
 use crate::store::Outcome;
 
 const OPERATION: &str = "DeleteTable";
-const GONE: &str = "gone";
 
 /// Deletes a table by its full name and waits until it is gone; whether it was there.
 pub(crate) async fn delete(
@@ -20,11 +19,11 @@ pub(crate) async fn delete(
     name: &Arc<str>,
     timeout: Duration,
 ) -> Result<bool, Error> {
-    within((OPERATION, name, GONE), timeout, run(database, name, timeout)).await
+    let wait = Wait { operation: OPERATION, table: name, state: "gone", timeout };
+    wait.within(run(database, name, wait.poll())).await
 }
 
-async fn run(database: &Database, name: &Arc<str>, timeout: Duration) -> Result<bool, Error> {
-    let mut poll = Poll::new(OPERATION, name, GONE, timeout);
+async fn run(database: &Database, name: &Arc<str>, mut poll: Poll<'_>) -> Result<bool, Error> {
     let accepted = accepted(database, name, &mut poll).await?;
     database.forget_schema(name);
     let Accepted::Deleting(id) = accepted else {

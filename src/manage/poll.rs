@@ -23,30 +23,51 @@ const LIMIT: &str = "LimitExceededException";
 /// How often a table is looked at, which is eventually consistent, after a request was refused.
 const REFUSED_LOOKS: u32 = 3;
 
+/// What is waited for.
+#[derive(Clone, Copy)]
+pub(super) struct Wait<'a> {
+    /// The request that brings it about.
+    pub(super) operation: &'static str,
+    pub(super) table: &'a Arc<str>,
+    /// What the table is not yet.
+    pub(super) state: &'static str,
+    pub(super) timeout: Duration,
+}
+
+impl<'a> Wait<'a> {
+    /// Begins to look at the table.
+    pub(super) fn poll(self) -> Poll<'a> {
+        Poll { wait: self, began: Instant::now(), pause: PAUSES.0, cause: None }
+    }
+
+    /// Runs what looks at the table, and ends it if a request hangs beyond the time of its [`Poll`],
+    /// which would know why.
+    pub(super) async fn within<R>(
+        self,
+        run: impl Future<Output = Result<R, Error>>,
+    ) -> Result<R, Error> {
+        let longest = self.timeout.saturating_add(PAUSES.1);
+        let ended = tokio::time::timeout(longest, run).await;
+        ended.unwrap_or_else(|_| Err(self.timed_out(longest)))
+    }
+
+    fn timed_out(self, after: Duration) -> Error {
+        let text = format!("the table is not {} after {} s", self.state, after.as_secs());
+        let error = Error::new(ErrorKind::Timeout, text).during(self.operation);
+        error.on_table(self.table).advise("wait and call again; it goes on from what it finds")
+    }
+}
+
 /// Looks at a table, further and further apart.
 pub(super) struct Poll<'a> {
-    operation: &'static str,
-    table: &'a Arc<str>,
-    /// What it is not yet.
-    state: &'static str,
+    wait: Wait<'a>,
     began: Instant,
-    timeout: Duration,
     pause: Duration,
     /// Why the last request failed.
     cause: Option<Error>,
 }
 
-impl<'a> Poll<'a> {
-    pub(super) fn new(
-        operation: &'static str,
-        table: &'a Arc<str>,
-        state: &'static str,
-        timeout: Duration,
-    ) -> Self {
-        let began = Instant::now();
-        Self { operation, table, state, began, timeout, pause: PAUSES.0, cause: None }
-    }
-
+impl Poll<'_> {
     /// A request failed: why is said if the time ends before another one is taken.
     pub(super) fn failed(&mut self, failed: &Failure) {
         self.cause = Some(failed.error.clone());
@@ -60,7 +81,7 @@ impl<'a> Poll<'a> {
     /// The patience of requests, which ends with the time.
     pub(super) fn patience(&self, database: &Database) -> Patience {
         let patience = database.default_patience();
-        let left = self.timeout.saturating_sub(self.began.elapsed());
+        let left = self.wait.timeout.saturating_sub(self.began.elapsed());
         Patience { patience: patience.patience.min(left), ..patience }
     }
 
@@ -71,40 +92,18 @@ impl<'a> Poll<'a> {
     /// The time is over.
     pub(super) async fn pause(&mut self) -> Result<(), Error> {
         let after = self.began.elapsed();
-        if after >= self.timeout {
-            return Err(self.timed_out(after));
+        let left = self.wait.timeout.saturating_sub(after);
+        if left.is_zero() {
+            let error = self.wait.timed_out(after);
+            return Err(match self.cause.take() {
+                Some(cause) => error.caused_by(cause),
+                None => error,
+            });
         }
-        tokio::time::sleep(self.pause.min(self.timeout.saturating_sub(after))).await;
+        tokio::time::sleep(self.pause.min(left)).await;
         self.pause = (self.pause * 2).min(PAUSES.1);
         Ok(())
     }
-
-    fn timed_out(&mut self, after: Duration) -> Error {
-        let Self { operation, table, state, .. } = *self;
-        let error = timed_out(operation, table, state, after);
-        match self.cause.take() {
-            Some(cause) => error.caused_by(cause),
-            None => error,
-        }
-    }
-}
-
-/// Runs what looks at a table, and ends it if a request hangs beyond the time of its [`Poll`], which
-/// would know why.
-pub(super) async fn within<R>(
-    (operation, table, state): (&'static str, &Arc<str>, &'static str),
-    timeout: Duration,
-    run: impl Future<Output = Result<R, Error>>,
-) -> Result<R, Error> {
-    let longest = timeout.saturating_add(PAUSES.1);
-    let ended = tokio::time::timeout(longest, run).await;
-    ended.unwrap_or_else(|_| Err(timed_out(operation, table, state, longest)))
-}
-
-fn timed_out(operation: &'static str, table: &Arc<str>, state: &str, after: Duration) -> Error {
-    let text = format!("the table is not {state} after {} s", after.as_secs());
-    let error = Error::new(ErrorKind::Timeout, text).during(operation).on_table(table);
-    error.advise("wait and call again; it goes on from what it finds")
 }
 
 /// Whether it is to be sent again later: the table is being made, changed or deleted, or as many

@@ -1,6 +1,7 @@
 //! What is sent to create and to change a table.
 
 use std::collections::HashSet;
+use std::iter;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::error::BuildError;
@@ -15,7 +16,6 @@ use aws_sdk_dynamodb::types::{
 
 use super::steps::Step;
 use crate::database;
-
 use crate::error::{Error, ErrorKind};
 use crate::key::KeyKind;
 use crate::spec::{IndexProjection, IndexSpec, KeySpec, TableSpec, Units};
@@ -51,19 +51,18 @@ fn filled(
     partition: KeySpec,
 ) -> Result<CreateTableFluentBuilder, BuildError> {
     let keys = spec.key_attributes(partition);
-    let units = units_of(spec.billing);
+    let units = spec.billing.units();
     call = call
         .set_attribute_definitions(Some(definitions(keys)?))
         .billing_mode(mode(spec.billing))
         .set_provisioned_throughput(units.map(throughput).transpose()?)
-        .set_key_schema(Some(schema(partition, spec.sort_key)?));
+        .set_key_schema(Some(schema(iter::once(partition).chain(spec.sort_key))?));
     for index in &spec.indexes {
-        call = match index.partition_key() {
-            Some(partition) => {
-                let units = units.map(|of_table| index.units().unwrap_or(of_table));
-                call.global_secondary_indexes(global(index, partition, units)?)
-            }
-            None => call.local_secondary_indexes(local(index, partition)?),
+        call = if index.is_local() {
+            call.local_secondary_indexes(local(index, partition)?)
+        } else {
+            let units = units.map(|of_table| index.units().unwrap_or(of_table));
+            call.global_secondary_indexes(global(index, units)?)
         };
     }
     Ok(call)
@@ -81,7 +80,8 @@ fn stepping(
         }
         Step::Capacity { billing, indexes } => {
             let mut call = call.set_billing_mode(billing.map(mode));
-            let units = billing.and_then(units_of).map(throughput).transpose()?;
+            let units =
+                billing.and_then(database::BillingMode::units).map(throughput).transpose()?;
             call = call.set_provisioned_throughput(units);
             for (index, units) in indexes {
                 let action = UpdateGlobalSecondaryIndexAction::builder().index_name(index);
@@ -92,14 +92,12 @@ fn stepping(
             call
         }
         Step::Create { index, units } => {
-            let keys = index.partition_key().into_iter().chain(index.sort_key_spec());
-            let keys: Vec<KeySpec> = keys.collect();
             let create = CreateGlobalSecondaryIndexAction::builder()
                 .index_name(index.name())
-                .set_key_schema(Some(pair(&keys)?))
+                .set_key_schema(Some(schema(index.key_attributes())?))
                 .projection(projection(index.attributes()))
                 .set_provisioned_throughput(units.map(throughput).transpose()?);
-            call.set_attribute_definitions(Some(definitions(keys.into_iter())?))
+            call.set_attribute_definitions(Some(definitions(index.key_attributes())?))
                 .global_secondary_index_updates(update.create(create.build()?).build())
         }
     })
@@ -125,23 +123,10 @@ const fn mode(billing: database::BillingMode) -> BillingMode {
     }
 }
 
-const fn units_of(billing: database::BillingMode) -> Option<Units> {
-    match billing {
-        database::BillingMode::OnDemand => None,
-        database::BillingMode::Provisioned { read_units, write_units } => {
-            Some((read_units, write_units))
-        }
-    }
-}
-
-fn global(
-    index: &IndexSpec,
-    partition: KeySpec,
-    units: Option<Units>,
-) -> Result<GlobalSecondaryIndex, BuildError> {
+fn global(index: &IndexSpec, units: Option<Units>) -> Result<GlobalSecondaryIndex, BuildError> {
     GlobalSecondaryIndex::builder()
         .index_name(index.name())
-        .set_key_schema(Some(schema(partition, index.sort_key_spec())?))
+        .set_key_schema(Some(schema(index.key_attributes())?))
         .projection(projection(index.attributes()))
         .set_provisioned_throughput(units.map(throughput).transpose()?)
         .build()
@@ -151,22 +136,17 @@ fn global(
 fn local(index: &IndexSpec, partition: KeySpec) -> Result<LocalSecondaryIndex, BuildError> {
     LocalSecondaryIndex::builder()
         .index_name(index.name())
-        .set_key_schema(Some(schema(partition, index.sort_key_spec())?))
+        .set_key_schema(Some(schema(iter::once(partition).chain(index.sort_key_spec()))?))
         .projection(projection(index.attributes()))
         .build()
 }
 
-fn schema(partition: KeySpec, sort: Option<KeySpec>) -> Result<Vec<KeySchemaElement>, BuildError> {
-    let keys: Vec<KeySpec> = std::iter::once(partition).chain(sort).collect();
-    pair(&keys)
-}
-
 /// The partition key, and the sort key if there is one.
-fn pair(keys: &[KeySpec]) -> Result<Vec<KeySchemaElement>, BuildError> {
-    let element = |(key, key_type): (&KeySpec, KeyType)| {
+fn schema(keys: impl IntoIterator<Item = KeySpec>) -> Result<Vec<KeySchemaElement>, BuildError> {
+    let element = |(key, key_type): (KeySpec, KeyType)| {
         KeySchemaElement::builder().attribute_name(key.name).key_type(key_type).build()
     };
-    keys.iter().zip([KeyType::Hash, KeyType::Range]).map(element).collect()
+    keys.into_iter().zip([KeyType::Hash, KeyType::Range]).map(element).collect()
 }
 
 fn projection(attributes: IndexProjection) -> Projection {

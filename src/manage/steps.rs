@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::poll::{Poll, Refused, is_busy, is_of_a_day, is_refusal, of_a_day, within};
+use super::poll::{Poll, Refused, Wait, is_busy, is_of_a_day, is_refusal, of_a_day};
 use super::request;
 use crate::database::{
     BillingMode, Database, IndexDescription, Look, TableDescription, TableKeys, TableStatus,
@@ -11,10 +11,9 @@ use crate::database::{
 use crate::error::{Error, ErrorKind};
 use crate::logging::Access;
 use crate::retry::Attempts;
-use crate::spec::{IndexSpec, Units};
+use crate::spec::{IndexSpec, Units, units_on_demand};
 
 pub(super) const OPERATION: &str = "UpdateTable";
-const CHANGED: &str = "changed";
 /// How often DescribeTable, which is eventually consistent, is asked for capacity that was taken.
 const LATE_LOOKS: u32 = 5;
 
@@ -55,25 +54,16 @@ impl Changes {
             return Some(step);
         }
         let index = *self.create.iter().find(|wanted| index(wanted.name()).is_none())?;
-        let units = match table.billing {
-            BillingMode::OnDemand => None,
-            BillingMode::Provisioned { read_units, write_units } => {
-                let wanted = self.units_of(index.name()).or(index.units());
-                Some(wanted.unwrap_or((read_units, write_units)))
-            }
-        };
+        let wanted = self.units_of(index.name()).or(index.units());
+        let units = table.billing.units().map(|of_table| wanted.unwrap_or(of_table));
         Some(Step::Create { index, units })
     }
 
     fn capacity(&self, table: &TableDescription) -> Option<Step> {
         let billing = self.billing.filter(|wanted| *wanted != table.billing);
         // Indexes must be given units with the table; by default those that it gets.
-        let inherited = match (table.billing, billing) {
-            (BillingMode::OnDemand, Some(BillingMode::Provisioned { read_units, write_units })) => {
-                Some((read_units, write_units))
-            }
-            _ => None,
-        };
+        let was_on_demand = table.billing == BillingMode::OnDemand;
+        let inherited = billing.and_then(BillingMode::units).filter(|_| was_on_demand);
         let changed = |index: &IndexDescription| {
             let wanted = self.units_of(&index.name).or(inherited)?;
             (index.units != Some(wanted)).then(|| (index.name.clone(), wanted))
@@ -115,8 +105,7 @@ impl Changes {
         if billing == BillingMode::OnDemand
             && let Some(index) = with_units.next()
         {
-            let text = format!("the table is on demand, so its index `{index}` has no units");
-            return Err(impossible(text).advise("give the table units with `provisioned`"));
+            return Err(units_on_demand(index).during(OPERATION).on_table(name));
         }
         let local = |name: &&String| {
             table.indexes.iter().any(|index| index.is_local && index.name == **name)
@@ -138,9 +127,10 @@ pub(super) async fn carry_out(
     changes: &Changes,
     timeout: Duration,
 ) -> Result<TableDescription, Error> {
-    let poll = Poll::new(OPERATION, name, CHANGED, timeout);
+    let wait = Wait { operation: OPERATION, table: name, state: "changed", timeout };
+    let poll = wait.poll();
     let run = Run { database, name, changes, poll, sent: Vec::new(), looks: 0, refused: None };
-    within((OPERATION, name, CHANGED), timeout, run.until_done()).await
+    wait.within(run.until_done()).await
 }
 
 /// A table while it is changed.

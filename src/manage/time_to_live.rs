@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{TimeToLiveSpecification, TimeToLiveStatus};
 
-use super::poll::{Poll, Refused, is_busy, is_refusal, within};
+use super::poll::{Poll, Refused, Wait, is_busy, is_refusal};
 use crate::database::Database;
 use crate::error::{Error, ErrorKind};
 use crate::logging::Access;
 use crate::retry::Patience;
 
 const OPERATION: &str = "UpdateTimeToLive";
-const CHANGED: &str = "changed";
 const DESCRIBE: &str = "DescribeTimeToLive";
 
 /// What the service says of it. Switching it on or off takes up to an hour.
@@ -55,16 +54,16 @@ pub(super) async fn set(
     wanted: Option<&str>,
     timeout: Duration,
 ) -> Result<(), Error> {
-    within((OPERATION, name, CHANGED), timeout, run(database, name, wanted, timeout)).await
+    let wait = Wait { operation: OPERATION, table: name, state: "changed", timeout };
+    wait.within(run(database, name, wanted, wait.poll())).await
 }
 
 async fn run(
     database: &Database,
     name: &Arc<str>,
     wanted: Option<&str>,
-    timeout: Duration,
+    mut poll: Poll<'_>,
 ) -> Result<(), Error> {
-    let mut poll = Poll::new(OPERATION, name, CHANGED, timeout);
     let patience = poll.patience(database);
     let mut attempts = patience.attempts();
     let mut refused: Option<Refused<()>> = None;

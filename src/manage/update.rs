@@ -146,8 +146,8 @@ impl UpdateTable {
     /// Refuses what no table can be.
     fn check(&self) -> Result<(), Error> {
         let Changes { billing, index_units, create, delete } = &self.changes;
-        if let Some(BillingMode::Provisioned { read_units, write_units }) = *billing {
-            check_units("the table", (read_units, write_units))?;
+        if let Some(units) = billing.and_then(BillingMode::units) {
+            check_units("the table", units)?;
         }
         for (index, units) in index_units {
             check_units(&format!("index `{index}`"), *units)?;

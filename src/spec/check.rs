@@ -23,8 +23,8 @@ impl TableSpec {
             return Err(impossible("the table has no partition key").advise(advice));
         };
         check_pair("the table", partition, self.sort_key)?;
-        if let BillingMode::Provisioned { read_units, write_units } = self.billing {
-            check_units("the table", (read_units, write_units))?;
+        if let Some(units) = self.billing.units() {
+            check_units("the table", units)?;
         }
         self.check_indexes(partition)?;
         check_kinds(self.key_attributes(partition))?;
@@ -57,8 +57,7 @@ impl TableSpec {
             return Err(impossible(text).advise("give it none"));
         }
         if self.billing == BillingMode::OnDemand {
-            let text = format!("the table is on demand, so its index `{name}` has no units");
-            return Err(impossible(text).advise("give the table units with `provisioned`"));
+            return Err(units_on_demand(name));
         }
         Ok(())
     }
@@ -66,15 +65,14 @@ impl TableSpec {
     /// The attributes of all keys, those of indexes included; some of them several times.
     pub(crate) fn key_attributes(&self, partition: KeySpec) -> impl Iterator<Item = KeySpec> {
         let table = std::iter::once(partition).chain(self.sort_key);
-        table.chain(self.indexes.iter().flat_map(key_attributes))
+        table.chain(self.indexes.iter().flat_map(IndexSpec::key_attributes))
     }
 }
 
 /// Refuses indexes that no table can be given later.
 pub(crate) fn check_indexes(indexes: &[IndexSpec]) -> Result<(), Error> {
     check_differ(indexes)?;
-    let keys = indexes.iter().flat_map(key_attributes);
-    check_kinds(keys)?;
+    check_kinds(indexes.iter().flat_map(IndexSpec::key_attributes))?;
     indexes.iter().try_for_each(check_index)
 }
 
@@ -100,10 +98,6 @@ fn check_kinds(keys: impl Iterator<Item = KeySpec>) -> Result<(), Error> {
     Ok(())
 }
 
-fn key_attributes(index: &IndexSpec) -> impl Iterator<Item = KeySpec> + use<> {
-    index.partition_key().into_iter().chain(index.sort_key_spec())
-}
-
 fn check_index(index: &IndexSpec) -> Result<(), Error> {
     let name = index.name();
     check_name(name)?;
@@ -114,6 +108,12 @@ fn check_index(index: &IndexSpec) -> Result<(), Error> {
     let whose = format!("index `{name}`");
     check_pair(&whose, partition, index.sort_key_spec())?;
     index.units().map_or(Ok(()), |units| check_units(&whose, units))
+}
+
+/// The error of an index with units where its table has none.
+pub(crate) fn units_on_demand(index: &str) -> Error {
+    let text = format!("the table is on demand, so its index `{index}` has no units");
+    impossible(text).advise("give the table units with `provisioned`")
 }
 
 /// Refuses no capacity at all.

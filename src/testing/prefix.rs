@@ -77,49 +77,13 @@ impl UniquePrefix {
     ///
     /// It can be dropped and called again; it goes on with the tables that are left.
     pub async fn clean_up(&self) -> Result<Vec<String>, Error> {
-        let names = self.tables().await?;
+        let names = self.database.list_tables().await?;
         for name in &names {
             manage::delete(&self.database, &Arc::from(name.as_str()), manage::DEFAULT_TIMEOUT)
                 .await?;
         }
         self.settled.store(true, Ordering::Relaxed);
         Ok(names)
-    }
-
-    async fn tables(&self) -> Result<Vec<String>, Error> {
-        let (mut names, mut start) = (Vec::new(), None);
-        loop {
-            let page = self.page(start).await?;
-            names.extend(page.0);
-            start = page.1;
-            if start.is_none() {
-                return Ok(names);
-            }
-        }
-    }
-
-    /// The names of a page that begin with the prefix, and where the next one starts.
-    async fn page(&self, start: Option<String>) -> Result<(Vec<String>, Option<String>), Error> {
-        let database = &self.database;
-        let patience = database.default_patience();
-        let mut attempts = patience.attempts();
-        loop {
-            let call =
-                database.single().list_tables().set_exclusive_start_table_name(start.clone());
-            let call = Box::pin(call.send());
-            let answer = attempts.attempt(async { database.contact().heard(call.await) }).await;
-            match answer {
-                Ok(page) => {
-                    let names = page.table_names.unwrap_or_default().into_iter();
-                    let ours = names.filter(|name| name.starts_with(database.prefix()));
-                    return Ok((ours.collect(), page.last_evaluated_table_name));
-                }
-                Err(failed) => {
-                    let waited = attempts.wait(failed).await;
-                    waited.map_err(|error| error.during("ListTables"))?;
-                }
-            }
-        }
     }
 }
 

@@ -4,6 +4,7 @@ mod difference;
 mod states;
 mod trouble;
 
+use memory_table::aws_sdk_dynamodb::types::AttributeValue;
 use memory_table::{
     BillingMode, Database, ErrorKind, IndexSpec, KeyKind, KeySpec, Record, TableDescription,
     TableSpec,
@@ -183,8 +184,9 @@ async fn indexes_come_with_the_items_that_there_are_and_go() {
     let database = database();
     let stores = database.table_named::<Store>("stores");
     bare(&database).await;
-    let item = serde_json::json!({"id": {"N": "1"}, "city": {"S": "Riga"}});
-    put_raw(&database, stores.name().unwrap(), &item).await;
+    let put = database.client().put_item().table_name(stores.name().unwrap());
+    let put = put.item("id", AttributeValue::N("1".into()));
+    put.item("city", AttributeValue::S("Riga".into())).send().await.unwrap();
     let by_rating = IndexSpec::global("by-rating", KeySpec::new("country", KeyKind::String))
         .sort_key(KeySpec::new("rating", KeyKind::Number));
     let update = stores.update_table().create_index(BY_CITY).create_index(by_rating);
@@ -195,19 +197,6 @@ async fn indexes_come_with_the_items_that_there_are_and_go() {
     let changed =
         stores.update_table().delete_index("by-rating").delete_index("by-town").await.unwrap();
     assert_eq!(index_names(&changed), ["by-city"], "one that is not there is gone already");
-}
-
-/// Puts an item past the crate.
-async fn put_raw(database: &Database, table: &str, item: &serde_json::Value) {
-    let attribute = |value: &serde_json::Value| {
-        use memory_table::aws_sdk_dynamodb::types::AttributeValue::{N, S};
-        let text = |kind: &str| value[kind].as_str().map(str::to_owned);
-        text("S").map(S).or(text("N").map(N)).expect("a text or a number")
-    };
-    let item = item.as_object().expect("an object").iter();
-    let item = item.map(|(name, value)| (name.clone(), attribute(value))).collect();
-    let put = database.client().put_item().table_name(table).set_item(Some(item));
-    put.send().await.expect("it is put");
 }
 
 #[tokio::test]
