@@ -4,7 +4,7 @@
 //! read is eventually consistent.
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parking_lot::Mutex;
 
@@ -42,6 +42,8 @@ pub struct ConsumedCapacity {
     pub total: f64,
     /// Those of each index that had a part in it, by its name.
     pub indexes: BTreeMap<String, f64>,
+    /// Which of them are local: they use the table's capacity, and have none of their own.
+    pub(crate) local: BTreeSet<String>,
 }
 
 impl ConsumedCapacity {
@@ -51,8 +53,20 @@ impl ConsumedCapacity {
         self.total - self.indexes.values().fold(0.0, |sum, units| sum + units)
     }
 
+    /// Those of each index that has capacity of its own.
+    pub(crate) fn of_own_capacity(&self) -> impl Iterator<Item = (&str, f64)> {
+        let own = self.indexes.iter().filter(|(name, _)| !self.local.contains(*name));
+        own.map(|(name, units)| (name.as_str(), *units))
+    }
+
+    /// Those that the table's capacity is used for.
+    pub(crate) fn of_table_capacity(&self) -> f64 {
+        self.total - self.of_own_capacity().fold(0.0, |sum, (_, units)| sum + units)
+    }
+
     pub(crate) fn add(&mut self, more: &Self) {
         self.total += more.total;
+        self.local.extend(more.local.iter().cloned());
         for (index, units) in &more.indexes {
             *self.indexes.entry(index.clone()).or_default() += units;
         }
@@ -78,7 +92,7 @@ impl Charged {
     /// What a request of one table is charged.
     #[cfg(test)]
     pub(crate) fn one(table: &TableRef, units: f64) -> Self {
-        let units = ConsumedCapacity { total: units, indexes: BTreeMap::new() };
+        let units = ConsumedCapacity { total: units, ..ConsumedCapacity::default() };
         Self(vec![(table.name.to_string(), units)])
     }
 
@@ -136,7 +150,7 @@ mod tests {
     use super::*;
 
     fn charged(parts: &[(&str, f64)]) -> Charged {
-        let units = |total| ConsumedCapacity { total, indexes: BTreeMap::new() };
+        let units = |total| ConsumedCapacity { total, ..ConsumedCapacity::default() };
         Charged(parts.iter().map(|(name, total)| ((*name).to_owned(), units(*total))).collect())
     }
 

@@ -28,6 +28,12 @@ pub(crate) use kept::Kept;
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-items>
 pub(crate) const MAX_ITEM: usize = 400 * 1024;
 
+/// The bytes of an item, by DynamoDB's arithmetic; `None` if it is none.
+#[cfg(feature = "test-util")]
+pub(crate) fn item_size(json: &[u8]) -> Option<usize> {
+    tree::parse_item(json).ok().map(|fields| tree::fields_size(&fields))
+}
+
 /// Whether two encoded items are the same to DynamoDB: by their bytes first, then by value, since
 /// maps and sets of a type iterate in any order.
 pub(crate) fn same_items(a: &[u8], b: &[u8]) -> bool {

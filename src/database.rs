@@ -37,10 +37,11 @@ pub(crate) use schema::{Look, SchemaCell};
 use crate::error::{Error, ErrorKind};
 use crate::logging::Access;
 use crate::manage::CreateIfMissing;
+use crate::pace::Pace;
 use crate::record::Record;
 use crate::retry::{Attempts, Patience, RetryPolicy};
 use crate::spec::TableSpec;
-use crate::store::{Answered, Failure, Store};
+use crate::store::{Answered, Failure, Store, short_name};
 use crate::table::Table;
 use contact::Contact;
 
@@ -111,6 +112,8 @@ struct Inner {
     embedded: bool,
     /// What is known of the tables, by full name: each is described once.
     schemas: Mutex<HashMap<Arc<str>, Arc<SchemaCell>>>,
+    /// How fast the tables are read and written, by their names without what an ARN has in front.
+    paces: Mutex<HashMap<String, Arc<Pace>>>,
 }
 
 impl Database {
@@ -227,6 +230,7 @@ impl Database {
             contact,
             embedded,
             schemas: Mutex::default(),
+            paces: Mutex::default(),
         };
         Self::of(inner)
     }
@@ -254,6 +258,7 @@ impl Database {
             contact: Arc::new(Contact::answered()),
             embedded: false,
             schemas: Mutex::default(),
+            paces: Mutex::default(),
         };
         let database = Self::of(inner);
         for table in tables {
@@ -459,6 +464,17 @@ impl Database {
 
     pub(crate) fn schema(&self, name: &Arc<str>) -> Arc<SchemaCell> {
         Arc::clone(self.inner.schemas.lock().entry(Arc::clone(name)).or_default())
+    }
+
+    /// The pace of a table, whoever uses it.
+    pub(crate) fn pace(&self, name: &str) -> Arc<Pace> {
+        let mut paces = self.inner.paces.lock();
+        if let Some(pace) = paces.get(short_name(name)) {
+            return Arc::clone(pace);
+        }
+        let pace = Arc::new(Pace::new());
+        paces.insert(short_name(name).to_owned(), Arc::clone(&pace));
+        pace
     }
 
     /// Forgets what is known of a table, because it was deleted.

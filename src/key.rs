@@ -250,6 +250,13 @@ impl Key {
         partition_key.len() + partition.size() + sort
     }
 
+    /// What tells the partition key from others.
+    pub(crate) fn partition_bytes(&self) -> &[u8] {
+        let [_, low, high, rest @ ..] = &*self.0 else { return &[] };
+        let end = 3 + usize::from(u16::from_le_bytes([*low, *high])).min(rest.len());
+        &self.0[..end]
+    }
+
     fn split(&self) -> (KeyValue<'_>, Option<KeyValue<'_>>) {
         // The layout is ours alone, so the fallbacks are never taken.
         let [kind, low, high, rest @ ..] = &*self.0 else {

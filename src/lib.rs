@@ -88,6 +88,7 @@ mod guard;
 mod sums;
 mod retry;
 mod rt;
+mod pace;
 mod link;
 mod database;
 mod manage;
@@ -139,6 +140,8 @@ pub use write::{Failed, FlushError, FlushReport};
 mod cancellation;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod pacing;
 #[cfg(test)]
 mod promises;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::capacity::Spent;
 use crate::error::Error;
 use crate::key::Key;
 use crate::logging::Access;
+use crate::pace::Pace;
 use crate::retry::Patience;
 use crate::store::{Answered, Failure, Store, TableRef};
 
@@ -39,6 +40,7 @@ pub(crate) struct Link {
     pub(crate) table: TableRef,
     pub(crate) patience: Patience,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) pace: Arc<Pace>,
 }
 
 impl Link {

@@ -6,6 +6,7 @@ mod guarded;
 mod increment;
 mod insert;
 mod manage;
+mod pace;
 mod query;
 mod read;
 mod scan;
@@ -87,7 +88,7 @@ pub(crate) const DEFAULT_IN_FLIGHT: usize = 16;
 /// ```
 pub struct Table<T> {
     database: Database,
-    /// The full name, or why it is none: said by the first call.
+    /// The full name, or why it is none or an option makes no sense: said by the first call.
     name: Result<Arc<str>, Error>,
     counters: Arc<Counters>,
     /// In place of the database's.
@@ -155,9 +156,11 @@ impl<T: Record> Table<T> {
 
     /// The link, after the table's keys were compared with the record's.
     pub(crate) async fn ready(&self) -> Result<Link, Error> {
+        let name = self.name.clone()?;
         let link = Link {
             store: Arc::clone(self.database.store()),
-            table: TableRef::of::<T>(self.name.clone()?),
+            pace: self.database.pace(&name),
+            table: TableRef::of::<T>(name),
             patience: self.patience(),
             counters: Arc::clone(&self.counters),
         };

@@ -81,6 +81,7 @@
 //!
 //! Tests that share a server take a [`UniquePrefix`] each, and clean up after themselves.
 
+mod capacity;
 mod chaos;
 mod clock;
 mod error;
@@ -95,6 +96,7 @@ mod rules;
 mod schemas;
 mod wire;
 
+pub use capacity::{CapacityMet, TableCapacity};
 pub use chaos::Chaos;
 pub use clock::PausedClock;
 pub use fault::Fault;

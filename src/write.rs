@@ -6,6 +6,8 @@
 
 mod engine;
 mod fixed;
+mod gate;
+mod pacing;
 mod plan;
 mod refused;
 mod report;
@@ -36,10 +38,11 @@ pub(crate) fn request_sizes(
 ) -> Vec<usize> {
     let sources = sources::Sources::new([("".into(), changes)]);
     let keys = keys.into_iter().map(|key| TableKey { table: 0, key });
-    let (mut plan, mut report) = (plan::Plan::default(), report::Report::new(vec!["".into()]));
-    plan.push(keys);
-    std::iter::from_fn(|| Some(plan.next(&sources, &mut report).len()).filter(|&size| size > 0))
-        .collect()
+    let (mut plan, mut report) = (plan::Plan::of(1), report::Report::new(vec!["".into()]));
+    let mut gates = [gate::Gate::open()];
+    plan.push_spread(keys.collect());
+    let next = || Some(plan.next(&sources, &mut gates, &mut report).len());
+    std::iter::from_fn(next).take_while(|&size| size > 0).collect()
 }
 
 /// How much the engine may do at once.

@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::{
 };
 
 use crate::key::KeyKind;
+use crate::pace::{self, Described};
 use crate::spec::Units;
 
 /// A key attribute: its name and type.
@@ -86,6 +87,8 @@ pub struct TableDescription {
     pub arn: Option<String>,
     /// What tells it from a table of the same name that was deleted, if the service said it.
     pub id: Option<String>,
+    /// The most units of writes a second that it admits on demand, if that is set.
+    pub(crate) most: Option<u64>,
 }
 
 /// What DescribeTable says of an index.
@@ -106,6 +109,8 @@ pub struct IndexDescription {
     pub attributes: ProjectedAttributes,
     /// Units of capacity a second, reads and writes; `None` on demand and for a local index.
     pub units: Option<(u64, u64)>,
+    /// The most units of writes a second that it admits on demand, if that is set.
+    pub(crate) most: Option<u64>,
 }
 
 /// The attributes that a real index has besides the keys, its own and the table's.
@@ -160,7 +165,19 @@ impl TableDescription {
             size_bytes: count(table.table_size_bytes()),
             arn: table.table_arn().map(str::to_owned),
             id: table.table_id().map(str::to_owned),
+            most: most(table.on_demand_throughput()),
         })
+    }
+
+    /// What it can take, as far as that is said.
+    pub(crate) fn capacity(&self) -> Described {
+        let mut writes =
+            pace::Units { table: limit(self.billing.units(), self.most), ..<_>::default() };
+        for index in &self.indexes {
+            let units = limit(index.units, index.most);
+            writes.indexes.extend(units.map(|units| (index.name.clone(), units)));
+        }
+        Described { writes }
     }
 
     /// Whether the table and its indexes can be used.
@@ -190,6 +207,7 @@ impl IndexDescription {
             sort_key: key(index.key_schema(), &KeyType::Range, definitions),
             attributes: attributes(index.projection())?,
             units: (units != (0, 0)).then_some(units),
+            most: most(index.on_demand_throughput()),
         })
     }
 
@@ -205,6 +223,7 @@ impl IndexDescription {
             sort_key: key(index.key_schema(), &KeyType::Range, definitions),
             attributes: attributes(index.projection())?,
             units: None,
+            most: None,
         })
     }
 }
@@ -227,6 +246,18 @@ fn key(
         _ => return None,
     };
     Some((name, kind))
+}
+
+/// Writes a second as provisioned, or else the most on demand.
+fn limit(provisioned: Option<Units>, most: Option<u64>) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "nobody has 2^53 units a second")]
+    let units = |units: u64| units as f64;
+    provisioned.map(|(_, writes)| writes).or(most).map(units)
+}
+
+/// -1 stands for no maximum.
+fn most(most: Option<&types::OnDemandThroughput>) -> Option<u64> {
+    most?.max_write_request_units().and_then(|units| u64::try_from(units).ok())
 }
 
 fn attributes(projection: Option<&Projection>) -> Option<ProjectedAttributes> {
@@ -326,6 +357,7 @@ mod tests {
             sort_key: None,
             attributes: ProjectedAttributes::KeysOnly,
             units: None,
+            most: None,
         };
         assert_eq!(found, [expected]);
     }

@@ -128,6 +128,9 @@ impl Database {
         if table.and_then(types::TableDescription::table_status) == Some(&TableStatus::Deleting) {
             return Ok(Look::Going { description });
         }
+        if let Some(description) = &description {
+            self.pace(name).described(name, description.capacity());
+        }
         description.map(Look::There).ok_or_else(|| {
             let text = "the service's description of the table is incomplete";
             Error::new(ErrorKind::Service, text).during(DESCRIBE).on_table(name)
@@ -191,6 +194,7 @@ impl Database {
                 Err(error.during(DESCRIBE).on_table(name).advise(advice))
             }
             Err(error) if error.kind() == ErrorKind::AccessDenied => {
+                self.pace(name).not_described(name);
                 tracing::warn!(
                     target: DATABASE,
                     table = %name,

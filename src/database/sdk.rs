@@ -155,10 +155,12 @@ fn charged<'c>(consumed: impl IntoIterator<Item = &'c types::ConsumedCapacity>) 
         let local = consumed.local_secondary_indexes().into_iter().flatten();
         let global = consumed.global_secondary_indexes().into_iter().flatten();
         let indexes = local
+            .clone()
             .chain(global)
             .map(|(name, charged)| (name.clone(), charged.capacity_units().unwrap_or_default()));
         let total = consumed.capacity_units().unwrap_or_default();
-        let units = ConsumedCapacity { total, indexes: indexes.collect() };
+        let local = local.map(|(name, _)| name.clone()).collect();
+        let units = ConsumedCapacity { total, indexes: indexes.collect(), local };
         (consumed.table_name().unwrap_or_default().to_owned(), units)
     };
     Charged(consumed.into_iter().map(units).collect())

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
+use super::capacity::{Limits, TableCapacity};
 use super::chaos::Chaos;
 use super::fault::Fault;
 use super::gate::Gate;
@@ -73,6 +74,7 @@ pub(super) struct State {
     pub(super) rules: Arc<Rules>,
     pub(super) schemas: Schemas,
     pub(super) history: History,
+    pub(super) limits: Limits,
     plot: Mutex<Plot>,
     enforced: AtomicBool,
 }
@@ -104,6 +106,7 @@ impl Faults {
             rules: Arc::default(),
             schemas: Schemas::default(),
             history: History::default(),
+            limits: Limits::default(),
             plot: Mutex::default(),
             enforced: AtomicBool::new(false),
         });
@@ -157,6 +160,13 @@ impl Faults {
             self.keep_history();
         }
         self.0.plot.lock().chaos = Some(chaos);
+    }
+
+    /// From now on a table, by its full name, has no more than this capacity. It replaces the one before.
+    ///
+    /// Scripted faults and chaos come before it: what they do not pass on consumes nothing.
+    pub fn limit(&self, table: &str, capacity: &TableCapacity) {
+        self.0.limits.set(table, capacity);
     }
 
     /// Nothing fails any more. What is in flight goes on as it was said.

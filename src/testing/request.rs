@@ -36,6 +36,9 @@ pub struct Request {
 const WRITES: [&str; 5] =
     ["BatchWriteItem", "DeleteItem", "PutItem", "TransactWriteItems", "UpdateItem"];
 
+/// The operations that read items.
+const READS: [&str; 5] = ["BatchGetItem", "GetItem", "Query", "Scan", "TransactGetItems"];
+
 /// What the parts of a transaction are called.
 const ACTIONS: [&str; 5] = ["Put", "Delete", "Update", "ConditionCheck", "Get"];
 
@@ -52,6 +55,11 @@ impl Request {
     /// Whether it writes items.
     pub fn is_write(&self) -> bool {
         WRITES.contains(&self.operation.as_str())
+    }
+
+    /// Whether it reads items.
+    pub fn is_read(&self) -> bool {
+        READS.contains(&self.operation.as_str())
     }
 
     /// What it asks for, each with its table: the items of puts, the keys of everything else.

@@ -52,6 +52,12 @@ impl Schemas {
         }
     }
 
+    /// The partition key of an item as text, if the keys of its table are known.
+    pub(super) fn partition(&self, table: &str, item: &Value) -> Option<String> {
+        // A schema begins with the partition key.
+        self.0.lock().get(table)?.first().map(|name| item[name].to_string())
+    }
+
     /// A key with its table as text, equal for equal keys.
     pub(super) fn place(&self, table: &str, item: &Value) -> String {
         format!("{table}: {}", self.key(table, item))

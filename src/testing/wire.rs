@@ -15,6 +15,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use serde_json::{Value, json};
 
+use super::capacity::Within;
 use super::error::answer;
 use super::fault::{Applies, Fault, Reply, Step};
 use super::faults::State;
@@ -80,8 +81,9 @@ impl FaultyConnector {
     async fn run(self, http: HttpRequest) -> Answer {
         let mut request = Request::read(&http);
         let fault = self.state.arrived(&mut request);
-        let State { raw, rules, schemas, history, .. } = &*self.state;
-        schemas.learn(&request, history.is_on() || Rules::concern(&request), raw).await;
+        let State { raw, rules, schemas, history, limits, .. } = &*self.state;
+        let wanted = history.is_on() || Rules::concern(&request) || limits.is_on();
+        schemas.learn(&request, wanted, raw).await;
         let _flight = rules.begin(&request, schemas);
         match fault {
             None => self.apply(&request, http).await,
@@ -114,9 +116,36 @@ impl FaultyConnector {
         });
     }
 
-    /// Passes a request on, and remembers what the items were before.
+    /// Passes a request on as far as there is capacity for it, and remembers what the items were before.
     async fn apply(&self, request: &Request, http: HttpRequest) -> Answer {
-        self.remembered(request, self.inner.call(http)).await
+        match self.state.limits.admit(request, &self.state.schemas) {
+            Some(within) => self.apply_within(&within, request.clone()).await,
+            None => self.remembered(request, self.inner.call(http)).await,
+        }
+    }
+
+    /// Applies what is admitted of a request by the capacity of its tables.
+    async fn apply_within(&self, admitted: &Within, mut request: Request) -> Answer {
+        let left = match admitted.left(&request) {
+            Err(error) => return error.response(),
+            Ok(left) => left,
+        };
+        request.body["ReturnConsumedCapacity"] = "INDEXES".into();
+        let answer = if left.contains(&true) {
+            let is_left = move |place: usize, _: &Value| left.get(place) == Some(&true);
+            self.apply_part(&is_left, request.clone()).await?
+        } else {
+            let call = self.state.raw.send(&request.operation, &request.body);
+            self.remembered(&request, call).await?
+        };
+        if !answer.status().is_success() {
+            admitted.charge(&request, &Value::Null);
+            return Ok(answer);
+        }
+        let (mut answer, body) = read_json(answer).await?;
+        admitted.charge(&request, &body["ConsumedCapacity"]);
+        write(&mut answer, body.to_string());
+        Ok(answer)
     }
 
     async fn remembered(&self, request: &Request, call: impl Future<Output = Answer>) -> Answer {

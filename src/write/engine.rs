@@ -8,21 +8,21 @@ use std::time::Duration;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
 
+use super::gate::Gate;
 use super::plan::Plan;
 use super::report::{FlushReport, NotSaved, Report};
 use super::schedule::Schedule;
 use super::sources::{Source, Sources};
 use super::trial::{Ended, Trial};
-use super::window::Window;
 use super::{Limits, Met, Settled};
 use crate::breaks::broken;
 use crate::bugs::{Bug, has};
-use crate::capacity::Charged;
 use crate::error::{Error, ErrorKind};
 use crate::guard::Resolution;
 use crate::key::Key;
 use crate::link::{Counters, Link};
 use crate::logging::{self, Access};
+use crate::pace::Ticket;
 use crate::rt::Instant;
 use crate::store::{
     Action, Answered, Class, Done, Failure, Operation, Outcome, Store, TableKey, TableRef, Write,
@@ -50,8 +50,9 @@ pub(crate) async fn run(
         links: sources.iter().map(|source| source.link).collect(),
         tables: Arc::clone(&tables),
         states: counts.into_iter().map(State::of).collect(),
-        window: Window::new(limits.requests_in_flight),
-        plan: Plan::default(),
+        gates: sources.iter().map(|source| Gate::new(source.link, limits)).collect(),
+        most: limits.requests_in_flight,
+        plan: Plan::of(sources.len()),
         schedule: Schedule::new(),
         report: Report::new(sources.iter().map(named).collect()),
         flights: Flights { changes: changes.clone(), keys: HashSet::new() },
@@ -61,7 +62,7 @@ pub(crate) async fn run(
     let mut left = keys;
     while !left.is_empty() {
         let (first, later) = engine.changes.each_item_once(left);
-        engine.plan.push(first);
+        engine.plan.push_spread(first);
         engine.give_up_all();
         if AssertUnwindSafe(engine.drain()).catch_unwind().await.is_err() {
             engine.panicked();
@@ -84,22 +85,24 @@ pub(super) struct Engine<'e> {
     links: Vec<&'e Link>,
     tables: Arc<[TableRef]>,
     pub(super) states: Vec<State>,
+    /// What may be sent of each table now.
+    pub(super) gates: Vec<Gate>,
+    /// The most requests in flight.
+    most: usize,
     pub(super) changes: Sources<'e>,
-    window: Window,
     pub(super) plan: Plan,
     pub(super) schedule: Schedule,
     pub(super) report: Report,
     flights: Flights<'e>,
-    random: fastrand::Rng,
+    pub(super) random: fastrand::Rng,
 }
 
 /// How it goes with a table. One that fails stops nothing of the others.
 pub(super) struct State {
     pub(super) trial: Trial,
-    /// How many requests with something of it are in flight.
-    pub(super) requests: usize,
-    /// When an item was last written, by any request of this flush.
-    progress: Instant,
+    /// When an item was last written, by any request of this flush; the time in which only the pace of
+    /// the table kept it from being sent does not count.
+    pub(super) progress: Instant,
     /// Why nothing more is sent: the table, the credentials.
     pub(super) stopped: Option<Error>,
 }
@@ -108,7 +111,7 @@ impl State {
     fn of(keys: usize) -> Self {
         // A key alone can be compared with nothing: what is refused is its own account.
         let trial = if keys == 1 { Trial::Passed } else { Trial::Open };
-        Self { trial, requests: 0, progress: Instant::now(), stopped: None }
+        Self { trial, progress: Instant::now(), stopped: None }
     }
 }
 
@@ -131,6 +134,8 @@ impl Drop for Flights<'_> {
 
 struct Answer {
     batch: Vec<Write>,
+    /// Those of the batch's tables.
+    tickets: Vec<Option<Ticket>>,
     /// Whether it is a part of the batch on trial.
     on_trial: bool,
     result: Result<Reply, Failure>,
@@ -181,7 +186,7 @@ impl<'e> Engine<'e> {
         let mut requests = FuturesUnordered::new();
         loop {
             self.take_due();
-            while self.window.is_open(requests.len()) {
+            while requests.len() < self.most {
                 match self.next_request() {
                     Some(request) => requests.push(request),
                     None => break,
@@ -190,15 +195,21 @@ impl<'e> Engine<'e> {
             if self.end_trials() {
                 continue;
             }
-            let wake = self.schedule.next().filter(|_| self.window.is_open(requests.len()));
+            let is_open = requests.len() < self.most;
+            let turn = self.gates.iter().filter_map(Gate::opens).min();
+            let wake = self.schedule.next().into_iter().chain(turn).min().filter(|_| is_open);
             if requests.is_empty() && wake.is_none() {
                 return;
             }
+            let asleep = Instant::now();
             tokio::select! {
                 // Answers first: what they free can be sent with what is due.
                 biased;
-                Some(answer) = requests.next() => self.take_in(answer),
-                () = sleep_until(wake) => {}
+                Some(answer) = requests.next() => {
+                    self.waited(asleep);
+                    self.take_in(answer);
+                }
+                () = sleep_until(wake) => self.waited(asleep),
             }
         }
     }
@@ -221,7 +232,8 @@ impl<'e> Engine<'e> {
         if self.plan.is_empty() {
             return None;
         }
-        let batch = self.plan.next(&self.changes, &mut self.report);
+        self.gates.iter_mut().for_each(Gate::ask_anew);
+        let batch = self.plan.next(&self.changes, &mut self.gates, &mut self.report);
         for (at, until) in self.plan.take_held() {
             let wait = until.saturating_duration_since(Instant::now());
             self.schedule.add(vec![at], wait);
@@ -234,14 +246,13 @@ impl<'e> Engine<'e> {
         self.report.sending(sizes);
         let requests = batch.iter().map(|write| self.report.attempts(&write.at)).max().unwrap_or(1);
         for part in by_table(&batch) {
-            let at = &part[0].at;
-            self.states[at.table].requests += 1;
-            Counters::add(&self.link(at).counters.write_requests, 1);
+            Counters::add(&self.link(&part[0].at).counters.write_requests, 1);
         }
+        let tickets = self.tickets(&batch);
         let (store, tables) = (&self.links[first].store, Arc::clone(&self.tables));
         Some(Box::pin(async move {
             let result = send(&**store, &tables, &batch, requests).await;
-            Answer { batch, on_trial, result }
+            Answer { batch, tickets, on_trial, result }
         }))
     }
 
@@ -250,23 +261,23 @@ impl<'e> Engine<'e> {
     }
 
     fn take_in(&mut self, answer: Answer) {
-        let Answer { batch, on_trial, result } = answer;
-        for part in by_table(&batch) {
-            self.states[part[0].at.table].requests -= 1;
-        }
+        let Answer { batch, tickets, on_trial, result } = answer;
         match result {
             Ok(Reply::Batch(Answered { value: written, charged })) => {
-                self.answered(&batch, &charged, written.unprocessed.len());
+                self.answered(&batch, tickets, &charged, &written.unprocessed);
                 self.take_written(&batch, &written.unprocessed);
             }
             Ok(Reply::Single(Answered { value: done, charged })) => {
-                self.answered(&batch, &charged, 0);
+                self.answered(&batch, tickets, &charged, &[]);
                 match done {
                     Done::Written { .. } => self.take_written(&batch, &[]),
                     Done::Conflict { theirs } => self.take_conflict(&batch, theirs),
                 }
             }
-            Err(failure) => self.take_failure(&batch, &failure, on_trial),
+            Err(failure) => {
+                self.failed(&batch, tickets, &failure);
+                self.take_failure(&batch, &failure, on_trial);
+            }
         }
         for part in by_table(&batch) {
             // What came back of a table that was stopped meanwhile.
@@ -274,25 +285,8 @@ impl<'e> Engine<'e> {
         }
     }
 
-    /// A request was answered: what it cost, and how much of it was left.
-    fn answered(&mut self, batch: &[Write], charged: &Charged, unprocessed: usize) {
-        let links: Vec<&Link> = by_table(batch).map(|part| self.link(&part[0].at)).collect();
-        let names: Vec<_> = links.iter().map(|link| Some(&*link.table.name)).collect();
-        for (link, units) in links.iter().zip(charged.shares(&names)) {
-            link.counters.spent.written(units.as_ref());
-            if let Some(units) = units {
-                self.report.done.charged(&link.table.name, &units);
-            }
-        }
-        self.window.answered(batch.len(), unprocessed);
-    }
-
     fn take_failure(&mut self, batch: &[Write], failure: &Failure, on_trial: bool) {
         match failure.class {
-            Class::Throttled if !broken(12) => {
-                self.window.throttled(failure.error.throttling_reasons());
-                self.again(batch, failure);
-            }
             Class::Refused if broken(10) => self.again(batch, failure),
             Class::Fatal if broken(11) => self.take_refused(batch, failure, on_trial),
             Class::Throttled | Class::Transient => self.again(batch, failure),
@@ -403,7 +397,7 @@ impl<'e> Engine<'e> {
         let mut again = Vec::new();
         let (mut round, mut shortest) = (0, link.patience.patience);
         for write in part {
-            let mut left = self.patience_left(&write.at);
+            let mut left = self.patience_for(&write.at, failure);
             if has(Bug::PatienceOfTheBatch) {
                 let others = part.iter().map(|write| self.patience_left(&write.at));
                 left = others.min().unwrap_or(left);
@@ -419,15 +413,33 @@ impl<'e> Engine<'e> {
             shortest = shortest.min(left);
             again.push(write.at.clone());
         }
-        if !again.is_empty() {
+        if again.is_empty() {
+        } else if failure.class == Class::Throttled && self.is_paced(&again[0]) {
+            // When it may be sent is a matter of the table's pace.
+            self.plan.push(again);
+        } else {
             let delay = link.patience.policy.delay(round.saturating_sub(1), &mut self.random);
             // The last attempt is made when patience ends, not before.
             self.schedule.add(again, delay.min(shortest));
         }
     }
 
+    fn is_paced(&self, at: &TableKey) -> bool {
+        self.gates[at.table].is_paced()
+    }
+
+    /// Where a paced table gives nothing, its records come to their first attempt one after the other: the
+    /// patience is that for the table.
+    pub(super) fn patience_for(&self, at: &TableKey, failure: &Failure) -> Duration {
+        if failure.class != Class::Throttled || !self.is_paced(at) {
+            return self.patience_left(at);
+        }
+        let since = self.states[at.table].progress;
+        self.link(at).patience.patience.saturating_sub(since.elapsed())
+    }
+
     /// Patience begins with a key's first attempt, and anew whenever anything of its table is written.
-    fn patience_left(&self, at: &TableKey) -> Duration {
+    pub(super) fn patience_left(&self, at: &TableKey) -> Duration {
         let since = self.states[at.table].progress.max(self.report.first_sent(at));
         self.link(at).patience.patience.saturating_sub(since.elapsed())
     }
@@ -480,7 +492,7 @@ async fn sleep_until(wake: Option<Instant>) {
 }
 
 /// Bytes of what is sent, by DynamoDB's arithmetic.
-fn bytes(write: &Write, table: &TableRef) -> usize {
+pub(super) fn bytes(write: &Write, table: &TableRef) -> usize {
     match &write.action {
         Action::Put(item) => item.size,
         Action::Delete(_) => write.at.key.size(table.partition_key, table.sort_key),

@@ -1,11 +1,13 @@
 //! Which writes go together into a request.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
+use super::gate::Gate;
 use super::report::{NotSaved, Report};
 use super::sources::Sources;
 use super::{Settled, Take};
+use crate::pace::Room;
 use crate::rt::Instant;
 use crate::store::{MAX_BATCH_WRITE, MAX_REQUEST_BYTES, Operation, Outcome, TableKey, Write};
 
@@ -14,26 +16,67 @@ const BUSY_PAUSE: Duration = Duration::from_millis(5);
 /// How long to wait for somebody who is changing a record: who does may wait for this flush.
 const LONGEST_BUSY: Duration = Duration::from_secs(5);
 
-/// Keys that wait to be sent, in the order of their changes.
-#[derive(Debug, Default)]
+/// Keys that wait to be sent.
+#[derive(Debug)]
 pub(super) struct Plan {
-    ready: VecDeque<TableKey>,
-    /// Those whose writes no batch can have.
-    alone: VecDeque<TableKey>,
-    /// The request before was one of those, so that neither kind waits for the other.
+    /// By the place of the table.
+    queues: Vec<Queue>,
+    /// The request before was one that goes alone, so that neither kind waits for the other.
     was_alone: bool,
     /// Parts of a refused batch, each to be sent on its own to find the bad item.
     suspects: VecDeque<Vec<TableKey>>,
     held: Vec<(TableKey, Instant)>,
 }
 
+/// Those of a table.
+#[derive(Debug, Default)]
+struct Queue {
+    /// In the order of their changes, spread over partition keys.
+    ready: VecDeque<TableKey>,
+    /// Those whose writes no batch can have.
+    alone: VecDeque<TableKey>,
+    /// Those of partition keys that are hot.
+    hot: BTreeMap<Box<[u8]>, VecDeque<TableKey>>,
+}
+
+impl Queue {
+    /// How many wait for a batch.
+    fn len(&self) -> usize {
+        self.hot.values().fold(self.ready.len(), |sum, keys| sum + keys.len())
+    }
+
+    fn take(&mut self) -> impl Iterator<Item = TableKey> {
+        let Self { ready, alone, hot } = std::mem::take(self);
+        ready.into_iter().chain(alone).chain(hot.into_values().flatten())
+    }
+}
+
 impl Plan {
+    /// For so many tables.
+    pub(super) fn of(tables: usize) -> Self {
+        Self {
+            queues: (0..tables).map(|_| Queue::default()).collect(),
+            was_alone: false,
+            suspects: VecDeque::new(),
+            held: Vec::new(),
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.ready.is_empty() && self.alone.is_empty() && self.suspects.is_empty()
+        let is_empty = |queue: &Queue| queue.len() == 0 && queue.alone.is_empty();
+        self.suspects.is_empty() && self.queues.iter().all(is_empty)
     }
 
     pub(super) fn push(&mut self, keys: impl IntoIterator<Item = TableKey>) {
-        self.ready.extend(keys);
+        for at in keys {
+            self.queues[at.table].ready.push_back(at);
+        }
+    }
+
+    /// As [`push`](Self::push), those of each partition key spread over the whole: a partition takes less
+    /// than a table.
+    pub(super) fn push_spread(&mut self, keys: Vec<TableKey>) {
+        self.push(spread(keys));
     }
 
     /// Takes out all keys of a table.
@@ -48,14 +91,7 @@ impl Plan {
 
     /// Takes out the keys of a table that are no parts of a refused batch.
     pub(super) fn extract_ready(&mut self, table: usize) -> Vec<TableKey> {
-        let mut taken = Vec::new();
-        for queue in [&mut self.ready, &mut self.alone] {
-            let (of_table, others) =
-                queue.drain(..).partition::<VecDeque<_>, _>(|at| at.table == table);
-            taken.extend(of_table);
-            *queue = others;
-        }
-        taken
+        self.queues[table].take().collect()
     }
 
     /// Sends the halves of a refused batch apart.
@@ -84,90 +120,161 @@ impl Plan {
     }
 
     /// The writes of the next request: at most 25 and 16 MB, each item once, in the order of tables; or
-    /// one that goes alone. Empty at the end.
-    pub(super) fn next(&mut self, sources: &Sources<'_>, report: &mut Report) -> Vec<Write> {
-        let mut batch = self.next_suspects(sources, report);
+    /// one that goes alone. Empty if there is none that may be sent now.
+    pub(super) fn next(
+        &mut self,
+        sources: &Sources<'_>,
+        gates: &mut [Gate],
+        report: &mut Report,
+    ) -> Vec<Write> {
+        let mut batch = Batch { writes: Vec::new(), bytes: 0, is_full: false };
+        let mut next = Next { sources, gates, report };
+        self.next_suspects(&mut batch, &mut next);
         let first = if self.was_alone { Self::fill } else { Self::take_alone };
         let second = if self.was_alone { Self::take_alone } else { Self::fill };
-        for next in [first, second] {
-            if batch.is_empty() {
-                next(self, &mut batch, sources, report);
+        for fill in [first, second] {
+            if batch.writes.is_empty() {
+                fill(self, &mut batch, &mut next);
             }
         }
-        self.was_alone = batch.iter().any(|write| write.action.is_single());
-        batch
+        self.was_alone = batch.writes.iter().any(|write| write.action.is_single());
+        batch.writes
     }
 
-    /// The writes of the next part of a refused batch. Empty if there is none.
-    fn next_suspects(&mut self, sources: &Sources<'_>, report: &mut Report) -> Vec<Write> {
-        let mut batch = Vec::new();
-        while batch.is_empty() {
-            let Some(part) = self.suspects.pop_front() else {
-                break;
+    /// The writes of the next part of a refused batch that may be sent.
+    fn next_suspects(&mut self, batch: &mut Batch, next: &mut Next<'_, '_>) {
+        while batch.writes.is_empty() {
+            let mut open = |part: &Vec<TableKey>| {
+                part.first().is_none_or(|at| next.gates[at.table].room(part.len()).is_some())
             };
-            for at in &part {
-                let Some(write) = self.take(at, sources, report) else { continue };
-                if write.action.is_single() && part.len() > 1 {
-                    self.put_back_alone(write, sources);
+            let Some(place) = self.suspects.iter().position(&mut open) else { return };
+            for at in self.suspects.remove(place).unwrap_or_default() {
+                let is_one = batch.writes.is_empty();
+                let Some(write) = self.take(&at, next.sources, next.report) else { continue };
+                if write.action.is_single() && !is_one {
+                    self.put_back_alone(write, next.sources);
                 } else {
-                    batch.push(write);
+                    batch.writes.push(write);
                 }
             }
         }
-        batch
     }
 
-    /// A write that goes alone, if one is known to.
-    fn take_alone(&mut self, batch: &mut Vec<Write>, sources: &Sources<'_>, report: &mut Report) {
-        while batch.is_empty() {
-            let Some(at) = self.alone.pop_front() else { return };
-            batch.extend(self.take(&at, sources, report));
+    /// A write that goes alone, if one is known to and may be sent.
+    fn take_alone(&mut self, batch: &mut Batch, next: &mut Next<'_, '_>) {
+        for table in 0..self.queues.len() {
+            while batch.writes.is_empty() && !self.queues[table].alone.is_empty() {
+                if next.gates[table].room(1).is_none() {
+                    break;
+                }
+                let Some(at) = self.queues[table].alone.pop_front() else { break };
+                match next.gates[table].own_turn(&at.key) {
+                    Some(until) => self.held.push((at, until)),
+                    None => batch.writes.extend(self.take(&at, next.sources, next.report)),
+                }
+            }
         }
     }
 
-    fn fill(&mut self, batch: &mut Vec<Write>, sources: &Sources<'_>, report: &mut Report) {
-        let mut bytes = 0;
-        while batch.len() < MAX_BATCH_WRITE {
-            let Some(write) = self.next_ready(sources, report) else { break };
-            if write.action.is_single() {
-                self.put_back_alone(write, sources);
+    fn fill(&mut self, batch: &mut Batch, next: &mut Next<'_, '_>) {
+        for table in 0..self.queues.len() {
+            let waiting = self.queues[table].len().min(MAX_BATCH_WRITE - batch.writes.len());
+            if waiting == 0 || batch.is_full {
                 continue;
             }
-            bytes += write.action.wire_bytes();
-            if bytes > MAX_REQUEST_BYTES && !batch.is_empty() {
-                // The request is full: it opens the next one, with what it is then.
-                sources.settle(&write.at, Settled::Pending(Outcome::NotWritten));
-                self.ready.push_front(write.at);
+            let Some(mut room) = next.gates[table].room(waiting) else { continue };
+            self.fill_hot(table, &mut room, batch, next);
+            self.fill_ready(table, &mut room, batch, next);
+            // What was found to be of a hot partition key only now.
+            self.fill_hot(table, &mut room, batch, next);
+        }
+        if batch.writes.is_empty() {
+            // All that was there goes alone.
+            self.take_alone(batch, next);
+        }
+    }
+
+    fn fill_ready(
+        &mut self,
+        table: usize,
+        room: &mut Room,
+        batch: &mut Batch,
+        next: &mut Next<'_, '_>,
+    ) {
+        while batch.is_open(room) {
+            let Some(at) = self.queues[table].ready.pop_front() else { return };
+            if next.gates[table].is_hot(&at.key) {
+                let partition = at.key.partition_bytes().into();
+                self.queues[table].hot.entry(partition).or_default().push_back(at);
+            } else if let Some(refused) = self.add(at, room, batch, next) {
+                self.queues[table].ready.push_front(refused);
+            }
+        }
+    }
+
+    /// Of each hot partition key as much as may be sent of it.
+    fn fill_hot(
+        &mut self,
+        table: usize,
+        room: &mut Room,
+        batch: &mut Batch,
+        next: &mut Next<'_, '_>,
+    ) {
+        let mut hot = std::mem::take(&mut self.queues[table].hot);
+        for (partition, keys) in &mut hot {
+            if !batch.is_open(room) {
                 break;
             }
-            batch.push(write);
+            let Some(mut of_key) = next.gates[table].hot_room(partition, keys.len()) else {
+                continue;
+            };
+            while batch.is_open(room) && of_key.is_open() {
+                let Some(at) = keys.pop_front() else { break };
+                let before = *room;
+                if let Some(refused) = self.add(at, room, batch, next) {
+                    keys.push_front(refused);
+                }
+                of_key.take_as(before, *room);
+            }
         }
-        batch.sort_by_key(|write| write.at.table);
-        if batch.is_empty() {
-            // All that was there goes alone.
-            self.take_alone(batch, sources, report);
+        hot.retain(|_, keys| !keys.is_empty());
+        self.queues[table].hot = hot;
+    }
+
+    /// Adds what there is to send of a key to a batch; gives the key back if there is no place for it.
+    fn add(
+        &mut self,
+        at: TableKey,
+        room: &mut Room,
+        batch: &mut Batch,
+        next: &mut Next<'_, '_>,
+    ) -> Option<TableKey> {
+        if next.sources.goes_alone(&at) {
+            self.queues[at.table].alone.push_back(at);
+            return None;
         }
+        let write = self.take(&at, next.sources, next.report)?;
+        if write.action.is_single() {
+            self.put_back_alone(write, next.sources);
+            return None;
+        }
+        let bytes = write.action.wire_bytes();
+        if batch.bytes + bytes > MAX_REQUEST_BYTES && !batch.writes.is_empty() {
+            // The request is full: it opens the next one, with what it is then.
+            next.sources.settle(&write.at, Settled::Pending(Outcome::NotWritten));
+            batch.is_full = true;
+            return Some(at);
+        }
+        room.take(next.gates[at.table].units(&write));
+        batch.bytes += bytes;
+        batch.writes.push(write);
+        None
     }
 
     /// A write goes alone that was taken for a batch: it is sent with what it is then.
     fn put_back_alone(&mut self, write: Write, sources: &Sources<'_>) {
         sources.settle(&write.at, Settled::Pending(Outcome::NotWritten));
-        self.alone.push_back(write.at);
-    }
-
-    /// The next write for a batch, or of a key that was thought to be one.
-    fn next_ready(&mut self, sources: &Sources<'_>, report: &mut Report) -> Option<Write> {
-        while let Some(at) = self.ready.pop_front() {
-            if sources.goes_alone(&at) {
-                self.alone.push_back(at);
-                continue;
-            }
-            let write = self.take(&at, sources, report);
-            if write.is_some() {
-                return write;
-            }
-        }
-        None
+        self.queues[write.at.table].alone.push_back(write.at);
     }
 
     fn take(&mut self, at: &TableKey, sources: &Sources<'_>, report: &mut Report) -> Option<Write> {
@@ -184,6 +291,51 @@ impl Plan {
     pub(super) fn take_held(&mut self) -> Vec<(TableKey, Instant)> {
         std::mem::take(&mut self.held)
     }
+}
+
+/// A request in the making.
+struct Batch {
+    writes: Vec<Write>,
+    bytes: usize,
+    /// The next write did not fit.
+    is_full: bool,
+}
+
+impl Batch {
+    /// Whether one more may be sent with it.
+    fn is_open(&self, room: &Room) -> bool {
+        self.writes.len() < MAX_BATCH_WRITE && !self.is_full && room.is_open()
+    }
+}
+
+/// What the next request comes from.
+struct Next<'n, 's> {
+    sources: &'n Sources<'s>,
+    gates: &'n mut [Gate],
+    report: &'n mut Report,
+}
+
+/// Keys in an order in which those of each partition key are as far from each other as can be, and
+/// otherwise as they came: the k-th of n of a partition comes after (2k + 1) / 2n of all.
+fn spread(keys: Vec<TableKey>) -> Vec<TableKey> {
+    if keys.iter().all(|at| at.key.sort().is_none()) {
+        return keys;
+    }
+    // Of each how many there are, and how many came.
+    let mut counts: HashMap<(usize, &[u8]), (u64, u64)> = HashMap::new();
+    for at in &keys {
+        counts.entry((at.table, at.key.partition_bytes())).or_default().0 += 1;
+    }
+    let mut places = Vec::with_capacity(keys.len());
+    for at in &keys {
+        let (all, came) = counts.entry((at.table, at.key.partition_bytes())).or_default();
+        places.push(u128::from(2 * *came + 1) * (1 << 64) / u128::from(2 * *all));
+        *came += 1;
+    }
+    let mut placed: Vec<(u128, TableKey)> = places.into_iter().zip(keys).collect();
+    // Stable, so that equal places keep the order in which they came.
+    placed.sort_by_key(|(place, _)| *place);
+    placed.into_iter().map(|(_, at)| at).collect()
 }
 
 /// What is to be sent of a key, now or later.

@@ -1,7 +1,7 @@
 //! What becomes of a request that the service refuses: halved, tried, parked, or the end of a table.
 
 use super::Settled;
-use super::engine::{Engine, OPERATION, State, by_table, call};
+use super::engine::{Engine, OPERATION, by_table, call};
 use super::plan::take_left;
 use super::trial::Ended;
 use crate::store::{Failure, Outcome, TableKey, Write};
@@ -67,9 +67,9 @@ impl Engine<'_> {
     /// Ends the trials all of whose parts are answered; whether there was one.
     pub(super) fn end_trials(&mut self) -> bool {
         let is_over = |engine: &Self, table: usize| {
-            let State { trial, requests, .. } = &engine.states[table];
+            let trial = &engine.states[table].trial;
             let waits = engine.plan.has_suspects_of(table) || engine.schedule.has(table);
-            trial.is_on() && *requests == 0 && !waits
+            trial.is_on() && engine.gates[table].in_flight() == 0 && !waits
         };
         let over: Vec<usize> = (0..self.states.len()).filter(|&at| is_over(self, at)).collect();
         for &table in &over {

@@ -33,6 +33,7 @@ mod memory_loads;
 mod memory_reads;
 mod memory_writes;
 mod overlay;
+mod pace;
 mod patience;
 mod queries;
 mod rekey;

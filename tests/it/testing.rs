@@ -1,5 +1,6 @@
 //! The module `memory_table::testing`: each fault does what its documentation says.
 
+mod capacity;
 mod chance;
 mod reads;
 mod tables;

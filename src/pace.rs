@@ -1,0 +1,124 @@
+//! How fast a table is written: all that it can take, and no more.
+//!
+//! A [`Pace`] is that of one table of one database, whoever uses it. Its [`Side`] says how much may be sent
+//! now, and learns from each answer what that cost and what was left. It has a limit for the table, one for each index that has capacity of its own, and one for each
+//! partition key that is hot.
+
+mod blame;
+mod cost;
+mod limit;
+mod side;
+mod trend;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) use limit::Wait;
+pub(crate) use side::{Answered, Room, Side, Ticket};
+
+use crate::logging::DATABASE;
+use crate::rt::Mutex;
+
+/// For how long what a caller does not use of a rate is kept, unless told otherwise.
+pub(crate) const BURST: Duration = Duration::from_secs(1);
+
+/// An entry of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part<'a> {
+    /// Of the item, as in [`Key::partition_bytes`](crate::key::Key::partition_bytes); empty if it has none.
+    pub(crate) partition: &'a [u8],
+    /// Units that it is thought to cost.
+    pub(crate) units: f64,
+    /// Whether the service left it for want of capacity.
+    pub(crate) left: bool,
+}
+
+/// The pace of a table.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    pub(crate) writes: Arc<Side>,
+    /// What the caller wants, and what there is, once that is known.
+    wanted: Mutex<(Wanted, Option<Described>)>,
+}
+
+/// What the caller wants.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    /// Units a second of the table.
+    pub(crate) write_capacity: Option<f64>,
+    /// The part of what the table and its indexes have.
+    pub(crate) share: Option<f64>,
+    /// For how long what is not used is kept.
+    pub(crate) burst: Duration,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self { write_capacity: None, share: None, burst: BURST }
+    }
+}
+
+/// What the service says that a table can take.
+#[derive(Debug, Default)]
+pub(crate) struct Described {
+    pub(crate) writes: Units,
+}
+
+/// Units a second, as far as there is a limit.
+#[derive(Debug, Default)]
+pub(crate) struct Units {
+    pub(crate) table: Option<f64>,
+    /// Of the indexes that have capacity of their own.
+    pub(crate) indexes: BTreeMap<String, f64>,
+}
+
+impl Pace {
+    pub(crate) fn new() -> Self {
+        Self { writes: Arc::new(Side::new()), wanted: Mutex::new((Wanted::default(), None)) }
+    }
+
+    /// Changes what the caller wants.
+    pub(crate) fn want(&self, change: impl FnOnce(&mut Wanted)) {
+        let mut wanted = self.wanted.lock();
+        change(&mut wanted.0);
+        self.apply(&wanted);
+    }
+
+    /// Takes in what the service says that the table has.
+    pub(crate) fn described(&self, table: &str, described: Described) {
+        let mut wanted = self.wanted.lock();
+        let is_new = wanted.1.is_none();
+        let has_figures = described.writes.table.is_some();
+        if is_new && wanted.0.share.is_some() && !has_figures {
+            no_figures(table);
+        }
+        wanted.1 = Some(described);
+        self.apply(&wanted);
+    }
+
+    /// The service does not say what the table has.
+    pub(crate) fn not_described(&self, table: &str) {
+        if self.wanted.lock().0.share.is_some() {
+            no_figures(table);
+        }
+    }
+
+    fn apply(&self, (wanted, described): &(Wanted, Option<Described>)) {
+        let units = described.as_ref().map(|described| &described.writes);
+        let share = |units: f64| wanted.share.map(|share| share * units);
+        let table = wanted.write_capacity.or_else(|| units?.table.and_then(share));
+        let indexes = units.into_iter().flat_map(|units| &units.indexes);
+        let indexes = indexes.filter_map(|(name, units)| Some((name.clone(), share(*units)?)));
+        self.writes.set(table, &indexes.collect(), wanted.burst);
+    }
+}
+
+fn no_figures(table: &str) {
+    tracing::warn!(
+        target: DATABASE,
+        table,
+        "a share of the table's capacity is wanted, and the service does not say how much it has: the \
+         writes have no pace"
+    );
+}

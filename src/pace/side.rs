@@ -1,0 +1,409 @@
+//! The writes of a table: what may be sent, what was, and what that cost.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Part;
+use super::blame::{Blame, Known, blame};
+use super::cost::Mean;
+use super::limit::{self, Flight, Limit, Wait};
+use crate::capacity::ConsumedCapacity;
+use crate::error::ThrottlingReason;
+use crate::rt::{Instant, Mutex};
+
+/// So many hot keys are remembered before those that are not used any more are forgotten.
+const MANY_KEYS: usize = 1_000;
+/// A partition key that is found to be hot is thought to take so many units a second, at least and at most.
+const HOT: (f64, f64) = (20.0, 100.0);
+/// What is waited for is a little more than the mean, so that a request is rarely cut for the rest.
+const MARGIN: f64 = 1.1;
+
+/// How long to wait when nothing is given, from the number of times that nothing was.
+pub(crate) type Pause<'a> = &'a mut dyn FnMut(u32) -> Duration;
+
+/// The writes of a table.
+#[derive(Debug)]
+pub(crate) struct Side(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    /// Somebody wants a pace.
+    is_on: bool,
+    table: Limit,
+    /// Those that have capacity of their own, as far as that is known.
+    indexes: BTreeMap<String, Index>,
+    /// Partition keys that can take less than the table.
+    hot: HashMap<Box<[u8]>, Limit>,
+    /// Those of which something was left the last time that they were sent.
+    suspects: HashSet<Box<[u8]>>,
+    /// Units of an entry.
+    entry: Mean,
+    /// Units that were charged for a unit as we reckon.
+    charge: Mean,
+}
+
+#[derive(Debug)]
+struct Index {
+    limit: Limit,
+    /// Its units for a unit of the table.
+    share: Mean,
+}
+
+/// How much may be sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    units: f64,
+    taken: f64,
+    /// What is charged for a unit as we reckon.
+    charge: f64,
+}
+
+impl Room {
+    /// As much as there is.
+    pub(crate) const UNLIMITED: Self = Self { units: f64::INFINITY, taken: 0.0, charge: 1.0 };
+
+    /// Whether one more may be sent.
+    pub(crate) fn is_open(&self) -> bool {
+        self.taken < self.units
+    }
+
+    /// One more is sent of so many units, as we reckon.
+    pub(crate) fn take(&mut self, units: f64) {
+        self.taken += units * self.charge;
+    }
+
+    /// As much is taken as was of another one.
+    pub(crate) fn take_as(&mut self, before: Self, after: Self) {
+        self.taken += after.taken - before.taken;
+    }
+}
+
+/// A request in flight. Dropped, it is taken for lost.
+pub(crate) struct Ticket {
+    side: Arc<Side>,
+    /// `None` once it is answered.
+    flights: Option<Flights>,
+}
+
+/// The request among those of each limit that it is within.
+struct Flights {
+    table: Flight,
+    indexes: Vec<(String, Flight)>,
+    hot: Vec<(Box<[u8]>, Flight)>,
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket").finish_non_exhaustive()
+    }
+}
+
+/// What the answer to a request says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Answered<'a> {
+    /// As they were sent, each with whether it was left.
+    pub(crate) parts: &'a [Part<'a>],
+    /// What the service charged, if it says so.
+    pub(crate) charged: Option<&'a ConsumedCapacity>,
+    /// Why all was left.
+    pub(crate) reasons: &'a [ThrottlingReason],
+}
+
+impl Side {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(State {
+            is_on: false,
+            table: Limit::new(Instant::now()),
+            indexes: BTreeMap::new(),
+            hot: HashMap::new(),
+            suspects: HashSet::new(),
+            entry: Mean::default(),
+            charge: Mean::default(),
+        }))
+    }
+
+    /// The most that may be used of the table and of its indexes.
+    pub(super) fn set(&self, table: Option<f64>, indexes: &BTreeMap<String, f64>, burst: Duration) {
+        let (mut state, now) = (self.0.lock(), Instant::now());
+        state.is_on |= table.is_some() || !indexes.is_empty();
+        state.table.set(table, burst, now);
+        for (name, index) in &mut state.indexes {
+            index.limit.set(indexes.get(name).copied(), burst, now);
+        }
+        for (name, units) in indexes {
+            state.index(name, now).limit.set(Some(*units), burst, now);
+        }
+    }
+
+    /// Whether there is a pace to be kept.
+    pub(crate) fn is_on(&self) -> bool {
+        self.0.lock().is_on
+    }
+
+    /// Finds the pace.
+    #[cfg(test)]
+    pub(crate) fn find(&self) {
+        self.0.lock().is_on = true;
+    }
+
+    /// Units a second now; `None` if there is no limit.
+    pub(crate) fn rate(&self) -> Option<f64> {
+        self.0.lock().table.rate(Instant::now())
+    }
+
+    /// How much may be sent now, of so many entries that wait for one request; else when to ask again.
+    pub(crate) fn room(&self, entries: usize) -> Result<Room, Wait> {
+        let (state, now) = (&mut *self.0.lock(), Instant::now());
+        let charge = state.charge.get().unwrap_or(1.0);
+        let need = state.need(entries);
+        let mut room = Room { units: state.table.room(need, now)?, taken: 0.0, charge };
+        for index in state.indexes.values_mut() {
+            let share = index.share.get().unwrap_or(1.0);
+            if share > 0.0 {
+                room.units = room.units.min(index.limit.room(need * share, now)? / share);
+            }
+        }
+        Ok(room)
+    }
+
+    /// Whether a partition key is hot.
+    pub(crate) fn is_hot(&self, partition: &[u8]) -> bool {
+        let state = self.0.lock();
+        !state.hot.is_empty() && state.hot.contains_key(partition)
+    }
+
+    /// How much may be sent now of a partition key that was found to be hot.
+    pub(crate) fn hot_room(&self, partition: &[u8], entries: usize) -> Result<Room, Wait> {
+        let (state, now) = (&mut *self.0.lock(), Instant::now());
+        let (need, charge) = (state.need(entries), state.charge.get().unwrap_or(1.0));
+        let units = match state.hot.get_mut(partition) {
+            Some(limit) => limit.room(need, now)?,
+            None => f64::INFINITY,
+        };
+        Ok(Room { units, taken: 0.0, charge })
+    }
+
+    /// A request is sent.
+    pub(crate) fn sends(self: &Arc<Self>, parts: &[Part<'_>]) -> Ticket {
+        let (state, now) = (&mut *self.0.lock(), Instant::now());
+        let charge = state.charge.get().unwrap_or(1.0);
+        let units = charge * parts.iter().fold(0.0, |sum, part| sum + part.units);
+        let of_index = |(name, index): (&String, &mut Index)| {
+            let units = units * index.share.get().unwrap_or(1.0);
+            (name.clone(), index.limit.sends(units, now))
+        };
+        let indexes = state.indexes.iter_mut().map(of_index).collect();
+        let mut hot = Vec::new();
+        if !state.hot.is_empty() {
+            for (partition, units) in by_partition(parts) {
+                if let Some(limit) = state.hot.get_mut(partition) {
+                    hot.push((partition.into(), limit.sends(units * charge, now)));
+                }
+            }
+        }
+        let table = state.table.sends(units, now);
+        Ticket { side: Arc::clone(self), flights: Some(Flights { table, indexes, hot }) }
+    }
+}
+
+/// Units by partition key.
+fn by_partition<'a: 'p, 'p>(
+    parts: impl IntoIterator<Item = &'p Part<'a>>,
+) -> HashMap<&'a [u8], f64> {
+    let mut keys = HashMap::new();
+    for part in parts.into_iter().filter(|part| !part.partition.is_empty()) {
+        *keys.entry(part.partition).or_default() += part.units;
+    }
+    keys
+}
+
+impl State {
+    fn index(&mut self, name: &str, now: Instant) -> &mut Index {
+        let new = || Index { limit: Limit::new(now), share: Mean::default() };
+        self.indexes.entry(name.to_owned()).or_insert_with(new)
+    }
+
+    /// What must be left for all of so many entries but the last.
+    fn need(&self, entries: usize) -> f64 {
+        let entries = u32::try_from(entries).unwrap_or(u32::MAX);
+        f64::from(entries.saturating_sub(1)) * self.entry.get().unwrap_or(1.0) * MARGIN
+    }
+
+    /// Takes in an answer.
+    fn answered(&mut self, flights: Flights, answer: Answered<'_>, pause: Pause<'_>, now: Instant) {
+        let Answered { parts, charged, reasons } = answer;
+        let charge = self.charge.get().unwrap_or(1.0);
+        let done = || parts.iter().filter(|part| !part.left);
+        let reckoned = done().fold(0.0, |sum, part| sum + part.units);
+        if let Some(charged) = charged {
+            let entries = u32::try_from(done().count()).unwrap_or(u32::MAX);
+            self.charge.learn(charged.of_table_capacity(), reckoned);
+            self.entry.learn(charged.of_table_capacity(), f64::from(entries));
+        }
+        let blame = blame(parts, reasons, |key| self.known(key));
+        self.remember(parts);
+        let judged = Judged {
+            parts,
+            blame: self.exactly(blame, now),
+            largest: parts.iter().fold(0.0, |most: f64, part| most.max(part.units)) * charge,
+            consumed: charged.map_or(reckoned * charge, ConsumedCapacity::of_table_capacity),
+            charge,
+            now,
+        };
+        self.indexes_answered(flights.indexes, charged, &judged, pause);
+        self.keys_answered(flights.hot, &judged, pause);
+        let of_table = judged.answer(judged.consumed, judged.blame == Blame::Table);
+        self.table.answered(flights.table, of_table, pause, now);
+    }
+
+    fn known(&self, partition: &[u8]) -> Known {
+        if self.hot.contains_key(partition) {
+            Known::Hot
+        } else if self.suspects.contains(partition) {
+            Known::WasLeft
+        } else {
+            Known::Nothing
+        }
+    }
+
+    /// Notes of which partition keys something was left.
+    fn remember(&mut self, parts: &[Part<'_>]) {
+        if !self.suspects.is_empty() {
+            for part in parts.iter().filter(|part| !part.left) {
+                self.suspects.remove(part.partition);
+            }
+        }
+        for part in parts.iter().filter(|part| part.left && !part.partition.is_empty()) {
+            if self.suspects.len() >= MANY_KEYS {
+                self.suspects.clear();
+            }
+            self.suspects.insert(part.partition.into());
+        }
+    }
+
+    /// Where the answer does not say what had nothing left, it is what we think has least.
+    fn exactly<'a>(&mut self, blame: Blame<'a>, now: Instant) -> Blame<'a> {
+        match blame {
+            Blame::Any => {}
+            Blame::Index(name) => {
+                self.index(&name, now);
+                return Blame::Index(name);
+            }
+            blame => return blame,
+        }
+        let table = self.table.reserve(now);
+        let reserves = self.indexes.iter().map(|(name, index)| (name, index.limit.reserve(now)));
+        let least = reserves.min_by(|(_, one), (_, other)| one.total_cmp(other));
+        match least {
+            Some((name, reserve)) if reserve < table => Blame::Index(name.clone().into()),
+            _ => Blame::Table,
+        }
+    }
+
+    fn indexes_answered(
+        &mut self,
+        flights: Vec<(String, Flight)>,
+        charged: Option<&ConsumedCapacity>,
+        judged: &Judged<'_>,
+        pause: Pause<'_>,
+    ) {
+        let charged_of =
+            |name: &str| charged.and_then(|charged| charged.indexes.get(name)).copied();
+        for (name, flight) in flights {
+            let Some(index) = self.indexes.get_mut(&name) else { continue };
+            let share = index.share.get().unwrap_or(1.0);
+            let known = charged.map(|_| charged_of(&name).unwrap_or(0.0));
+            let consumed = known.unwrap_or(judged.consumed * share);
+            index.share.learn(consumed, judged.consumed);
+            let answer = judged.answer(consumed, judged.blame.is_index(&name));
+            index.limit.answered(flight, answer, pause, judged.now);
+        }
+        for (name, units) in charged.into_iter().flat_map(ConsumedCapacity::of_own_capacity) {
+            if !self.indexes.contains_key(name) {
+                self.index(name, judged.now).share.learn(units, judged.consumed);
+            }
+        }
+    }
+
+    fn keys_answered(
+        &mut self,
+        flights: Vec<(Box<[u8]>, Flight)>,
+        judged: &Judged<'_>,
+        pause: Pause<'_>,
+    ) {
+        let hot: &[&[u8]] = if let Blame::Keys(keys) = &judged.blame { keys } else { &[] };
+        let done = by_partition(judged.parts.iter().filter(|part| !part.left));
+        for (key, flight) in flights {
+            let Some(limit) = self.hot.get_mut(&key) else { continue };
+            let consumed = done.get(&*key).copied().unwrap_or(0.0) * judged.charge;
+            let answer = judged.answer(consumed, hot.contains(&&*key));
+            limit.answered(flight, answer, pause, judged.now);
+        }
+        for key in hot.iter().filter(|key| !key.is_empty()) {
+            if !self.hot.contains_key(*key) {
+                self.is_hot_now(key, judged);
+            }
+        }
+    }
+
+    /// A partition key can take less than it was sent, in its share of what the table was.
+    fn is_hot_now(&mut self, key: &[u8], judged: &Judged<'_>) {
+        if self.hot.len() >= MANY_KEYS {
+            self.hot.retain(|_, limit| !limit.is_idle(judged.now));
+        }
+        let all = judged.parts.iter().fold(0.0, |sum, part| sum + part.units);
+        let of_key = by_partition(judged.parts).get(key).copied().unwrap_or(0.0);
+        let speed = self.table.speed(judged.now) * of_key / all.max(1.0);
+        self.hot.insert(key.into(), Limit::met(speed.clamp(HOT.0, HOT.1), judged.now));
+    }
+}
+
+/// An answer, and what it means.
+struct Judged<'a> {
+    parts: &'a [Part<'a>],
+    blame: Blame<'a>,
+    /// Units of the largest entry.
+    largest: f64,
+    /// Units of the table.
+    consumed: f64,
+    /// Units that are charged for a unit as we reckon.
+    charge: f64,
+    now: Instant,
+}
+
+impl Judged<'_> {
+    /// What it means for a limit.
+    fn answer(&self, consumed: f64, left: bool) -> limit::Answer {
+        limit::Answer { consumed, left, largest: self.largest }
+    }
+}
+
+impl Ticket {
+    /// The request was answered. `pause`: how long to wait when nothing is given for the time of this
+    /// number.
+    pub(crate) fn answered(mut self, answer: Answered<'_>, pause: Pause<'_>) {
+        if let Some(flights) = self.flights.take() {
+            self.side.0.lock().answered(flights, answer, pause, Instant::now());
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let Some(flights) = self.flights.take() else { return };
+        let (state, now) = (&mut *self.side.0.lock(), Instant::now());
+        state.table.lost(flights.table, now);
+        for (name, flight) in flights.indexes {
+            if let Some(index) = state.indexes.get_mut(&name) {
+                index.limit.lost(flight, now);
+            }
+        }
+        for (key, flight) in flights.hot {
+            if let Some(limit) = state.hot.get_mut(&key) {
+                limit.lost(flight, now);
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! How fast a table may be written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Table;
+use crate::error::{Error, ErrorKind};
+use crate::pace::Wanted;
+use crate::record::Record;
+
+/// The service keeps what is not used of a provisioned table's capacity for so long.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/burst-adaptive-capacity.html>
+const LONGEST_BURST: Duration = Duration::from_secs(300);
+
+impl<T: Record> Table<T> {
+    /// Writes no more than so many units a second, whatever writes to this table through this database
+    /// and its clones: a put of a kilobyte is one.
+    ///
+    /// What the service says that it charges is what counts, so that large items, conditions and
+    /// transactions are paid for as what they are. The units of global indexes are not counted: they
+    /// have capacity of their own.
+    ///
+    /// Where the service takes less than that, what it throttles says how much it takes: the rate between
+    /// two throttles is measured, kept, and raised slowly up to what is set here.
+    ///
+    /// Default: as fast as the service takes it; what is throttled backs off.
+    /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/provisioned-capacity-mode.html>
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use memory_table::testing::PausedClock;
+    /// # use memory_table::{Database, Record};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Record, Serialize, Deserialize, Clone)]
+    /// # #[record(table = "players")]
+    /// # struct Player { #[record(partition_key)] name: String }
+    /// # let database = Database::embedded()?;
+    /// # let clock = PausedClock::over(&database)?;
+    /// let players = database.table::<Player>().write_capacity(10);
+    /// players.create_if_missing().await?;
+    /// let report = players.batch_write().puts((0..50).map(|n| Player { name: n.to_string() })).await?;
+    /// assert_eq!(report.written, 50);
+    /// # let elapsed = clock.elapsed();
+    /// assert!(elapsed.as_secs_f64() > 3.9, "ten of them at once, then ten a second");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`] by the first call if it is not more than 0.
+    #[must_use]
+    pub fn write_capacity(self, units_a_second: impl Into<f64>) -> Self {
+        let units = units_a_second.into();
+        self.paced("write_capacity", units, |wanted| wanted.write_capacity = Some(units))
+    }
+
+    /// Writes no more than this part of the table's capacity, and of its global indexes', so that the rest is
+    /// left for others: `0.5` is half of it, as DescribeTable says it, provisioned or the most on demand.
+    ///
+    /// [`write_capacity`](Self::write_capacity) stands over it for the table itself. Where the service says
+    /// no figure, on demand without a maximum or since describing is denied, it does nothing but warn.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`] by the first call if it is not more than 0 and at most 1.
+    #[must_use]
+    pub fn share(self, share: f64) -> Self {
+        let checked = if share <= 1.0 { share } else { f64::NAN };
+        self.paced("share", checked, |wanted| wanted.share = Some(share))
+    }
+
+    /// For how long what is not used of a given rate is kept, to be used at once; 300 s at most, as the
+    /// service does. Default: 1 s, so that the load of a second is never more than twice the rate: who gives
+    /// a rate shares the table, and what was saved up is not only the caller's.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`] by the first call if it is zero or more than 300 s.
+    #[must_use]
+    pub fn burst(self, burst: Duration) -> Self {
+        let seconds = if burst <= LONGEST_BURST { burst.as_secs_f64() } else { f64::NAN };
+        self.paced("burst", seconds, |wanted| wanted.burst = burst)
+    }
+
+    /// Units a second that may be written now; `None` while there is no limit.
+    pub fn write_rate(&self) -> Option<f64> {
+        let name = self.name.as_ref().ok()?;
+        self.database.pace(name).writes.rate()
+    }
+
+    fn paced(mut self, option: &str, value: f64, change: impl FnOnce(&mut Wanted)) -> Self {
+        let Ok(name) = self.name.clone() else { return self };
+        if value.is_finite() && value > 0.0 {
+            self.database.pace(&name).want(change);
+        } else {
+            self.name = Err(unfit(option, &name));
+        }
+        self
+    }
+}
+
+fn unfit(option: &str, table: &Arc<str>) -> Error {
+    let text = format!("the `{option}` that is set makes no sense");
+    let advice = match option {
+        "share" => "give more than 0 and at most 1",
+        "burst" => "give more than zero and at most 300 s",
+        _ => "give more than 0 units a second",
+    };
+    Error::new(ErrorKind::Configuration, text).on_table(table).advise(advice)
+}

@@ -1,0 +1,137 @@
+//! How fast a table is written that has a pace.
+
+use std::time::Duration;
+
+use memory_table::testing::{Fault, TableCapacity};
+use memory_table::{Database, ErrorKind, MemoryTable};
+use tokio::time::Instant;
+
+use crate::support::{Player, Stage, Team, player, players};
+
+const SECOND: Duration = Duration::from_secs(1);
+const WRITE: &str = "BatchWriteItem";
+
+/// A table that takes 40 units a second and keeps a second's.
+async fn capped() -> (Stage<Player>, TableCapacity) {
+    let stage = Stage::<Player>::embedded().await;
+    let capacity = TableCapacity::provisioned(1000, 40).burst(SECOND);
+    stage.faults.limit(stage.table.name().unwrap(), &capacity);
+    (stage, capacity)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_takes_all_that_there_is_and_sends_nothing_twice() {
+    let (stage, capacity) = capped().await;
+    let memory = MemoryTable::new(stage.table.clone().write_capacity(40));
+    for player in players(400) {
+        memory.put(player).await.unwrap();
+    }
+    let began = Instant::now();
+    let report = memory.flush().await.unwrap();
+    // A second's worth at once.
+    let least = 9.0;
+    assert!(
+        (least..least / 0.97).contains(&began.elapsed().as_secs_f64()),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!((report.written, report.requests, report.retries), (400, 16, 0));
+    let met = capacity.met();
+    assert_eq!((met.requests, met.items, met.throttled, met.write_units), (16, 400, 0, 400.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pace_is_that_of_all_who_write_to_the_table_through_the_database() {
+    let (stage, capacity) = capped().await;
+    let one = MemoryTable::new(stage.table.clone().write_capacity(40));
+    let other = MemoryTable::new(stage.table.database().clone().table::<Player>());
+    for (number, player) in players(400).enumerate() {
+        let memory = if number % 2 == 0 { &one } else { &other };
+        memory.put(player).await.unwrap();
+    }
+    let (ones, others) = tokio::join!(one.flush(), other.flush());
+    assert_eq!(ones.unwrap().written + others.unwrap().written, 400);
+    assert_eq!((capacity.met().items, capacity.met().throttled), (400, 0));
+    assert_eq!(stage.table.write_rate(), Some(40.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_takes_less_than_was_said_is_written_as_fast_as_it_takes_it() {
+    let (stage, capacity) = capped().await;
+    let memory = MemoryTable::new(stage.table.clone().write_capacity(400));
+    for player in players(2_000) {
+        memory.put(player).await.unwrap();
+    }
+    let report = memory.flush().await.unwrap();
+    assert_eq!(report.written, 2_000);
+    assert!(report.elapsed < SECOND * 49 * 100 / 90, "{report}");
+    // A second's worth was sent at once by what was said.
+    assert!(capacity.met().items < 2_500, "{:?}", capacity.met());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_used_is_kept_for_the_burst() {
+    let stage = Stage::<Player>::embedded().await;
+    let table = stage.table.clone().write_capacity(10).burst(SECOND * 30);
+    let memory = MemoryTable::new(table);
+    memory.put(player("first", 1.0)).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    tokio::time::sleep(SECOND * 60).await;
+    for player in players(500) {
+        memory.put(player).await.unwrap();
+    }
+    let report = memory.flush().await.unwrap();
+    // 300 of them at once.
+    assert!((19.0..21.0).contains(&report.elapsed.as_secs_f64()), "{report}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_share_is_that_of_what_the_service_says() {
+    let stage = Stage::<Team>::embedded().await;
+    let database = stage.table.database();
+    let table = database.table_named::<Team>("shared");
+    table.create_if_missing().provisioned(10, 20).await.unwrap();
+    // Another job, which does not know the table.
+    let database = Database::from_client(database.client().clone());
+    let table = database.table_named::<Team>("shared").share(0.25);
+    assert_eq!(table.write_rate(), None, "nobody knows yet");
+    let teams = (0..50).map(|number| Team { team: format!("team {number}"), points: 0 });
+    let report = table.batch_write().puts(teams).await.unwrap();
+    assert_eq!((report.written, table.write_rate()), (50, Some(5.0)));
+    assert!((8.8..9.5).contains(&report.elapsed.as_secs_f64()), "{report}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_within_a_pace_ends_with_patience() {
+    let stage = Stage::<Player>::embedded().await;
+    let memory = MemoryTable::new(stage.table.clone().write_capacity(40));
+    for player in players(100) {
+        memory.put(player).await.unwrap();
+    }
+    stage.faults.always(WRITE, Fault::throttled());
+    let error = memory.flush().await.unwrap_err();
+    let report = error.report();
+    assert_eq!((report.failed.len(), memory.unsaved().len()), (100, 100));
+    assert!((60.0..66.0).contains(&report.elapsed.as_secs_f64()), "{report}");
+    assert!(report.requests < 150, "{report}");
+    stage.faults.heal();
+    assert_eq!(memory.flush().await.unwrap().written, 100);
+}
+
+#[tokio::test]
+async fn an_option_that_makes_no_sense_is_said_by_the_first_call() {
+    let table = || async { Stage::<Player>::embedded().await.table };
+    for (table, option) in [
+        (table().await.write_capacity(0), "write_capacity"),
+        (table().await.write_capacity(f64::NAN), "write_capacity"),
+        (table().await.share(1.5), "share"),
+        (table().await.share(0.0), "share"),
+        (table().await.burst(SECOND * 301), "burst"),
+        (table().await.burst(Duration::ZERO), "burst"),
+    ] {
+        let error = table.get(crate::support::at("a")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+        assert!(error.to_string().contains(&format!("`{option}`")), "{error}");
+        assert!(MemoryTable::builder(table).build().is_err());
+    }
+}
