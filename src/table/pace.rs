@@ -13,8 +13,9 @@ use crate::record::Record;
 const LONGEST_BURST: Duration = Duration::from_secs(300);
 
 impl<T: Record> Table<T> {
-    /// Writes no more than so many units a second, whatever writes to this table through this database
-    /// and its clones: a put of a kilobyte is one.
+    /// Flushes and batches write no more than so many units a second, all together that write to this table
+    /// through this database and its clones: a put of a kilobyte is one. Calls that write one record go at
+    /// once and are not counted.
     ///
     /// What the service says that it charges is what counts, so that large items, conditions and
     /// transactions are paid for as what they are. The units of global indexes are not counted: they
@@ -56,8 +57,8 @@ impl<T: Record> Table<T> {
         self.paced("write_capacity", units, |wanted| wanted.write_capacity = Some(units))
     }
 
-    /// Writes no more than this part of the table's capacity, and of its global indexes', so that the rest is
-    /// left for others: `0.5` is half of it, as DescribeTable says it, provisioned or the most on demand.
+    /// Flushes and batches write no more than this part of the table's capacity, and of its global indexes', so
+    /// that the rest is left for others: `0.5` is half of it, as DescribeTable says it, provisioned or the most on demand.
     ///
     /// [`write_capacity`](Self::write_capacity) stands over it for the table itself. Where the service says
     /// no figure, on demand without a maximum or since describing is denied, it does nothing but warn.
