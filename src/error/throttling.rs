@@ -51,6 +51,12 @@ impl ThrottlingReason {
         self.reason.ends_with("KeyRangeThroughputExceeded")
     }
 
+    /// Whether it may be of this table, which has no more than its name.
+    pub(crate) fn is_of(&self, table: &str) -> bool {
+        let of = self.resource.as_deref().and_then(|arn| arn.split_once(":table/"));
+        of.is_none_or(|(_, name)| name.split('/').next() == Some(table))
+    }
+
     /// Whether it is the quota of the account that was met, which no setting of the table raises.
     #[must_use]
     pub fn is_account_limit(&self) -> bool {

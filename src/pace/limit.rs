@@ -43,6 +43,8 @@ const UNLUCKY: u32 = 4;
 const DEAF: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(300));
 /// What the caller gives was there for so many requests, and is thought to come back.
 const EAGER: u32 = 10;
+/// Who waits longer asks again meanwhile.
+const LONGEST: Duration = Duration::from_secs(3_600);
 /// If so much of what was sent later is done, what was left was not left for want of capacity.
 const DONE: f64 = 0.9;
 /// The least rate that is found, in units a second.
@@ -228,7 +230,8 @@ impl Limit {
         }
         self.held = true;
         // A little more, so that it is more then.
-        let until = now + Duration::from_secs_f64((need - self.balance) / rate + 1e-4);
+        let wait = Duration::try_from_secs_f64((need - self.balance) / rate + 1e-4);
+        let until = now + wait.unwrap_or(LONGEST).min(LONGEST);
         Err(Wait { until, is_pause: self.barren.is_some() })
     }
 

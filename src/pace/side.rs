@@ -294,7 +294,8 @@ impl State {
             blame => return blame,
         }
         let table = self.table.reserve(now);
-        let reserves = self.indexes.iter().map(|(name, index)| (name, index.limit.reserve(now)));
+        let used = self.indexes.iter().filter(|(_, index)| index.share.get() != Some(0.0));
+        let reserves = used.map(|(name, index)| (name, index.limit.reserve(now)));
         let least = reserves.min_by(|(_, one), (_, other)| one.total_cmp(other));
         match least {
             Some((name, reserve)) if reserve < table => Blame::Index(name.clone().into()),

@@ -61,7 +61,8 @@ impl<T: Record> Table<T> {
     /// that the rest is left for others: `0.5` is half of it, as DescribeTable says it, provisioned or the most on demand.
     ///
     /// [`write_capacity`](Self::write_capacity) stands over it for the table itself. Where the service says
-    /// no figure, on demand without a maximum or since describing is denied, it does nothing but warn.
+    /// no figure, on demand without a maximum or since describing is denied, it does nothing, and is warned of
+    /// when the table is described.
     ///
     /// # Errors
     ///

@@ -328,8 +328,10 @@ impl Within {
             .collect();
         let is_nothing = self.0.iter().all(|(_, _, of)| of.is_nothing());
         let all_limited = left.iter().all(|left| *left);
-        if is_nothing && all_limited {
-            return Err(self.0.first().map_or_else(
+        let is_whole = request.operation == "TransactWriteItems";
+        if is_nothing && all_limited || is_whole && left.contains(&true) {
+            let refused = self.0.iter().find(|(_, _, of)| of.left.contains(&true));
+            return Err(refused.map_or_else(
                 || ServiceError::new(400, "ProvisionedThroughputExceededException"),
                 |(_, _, of)| of.error(),
             ));

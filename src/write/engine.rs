@@ -62,6 +62,7 @@ pub(crate) async fn run(
     let mut left = keys;
     while !left.is_empty() {
         let (first, later) = engine.changes.each_item_once(left);
+        engine.states.iter_mut().for_each(|state| state.began = None);
         engine.plan.push_spread(first);
         engine.give_up_all();
         if AssertUnwindSafe(engine.drain()).catch_unwind().await.is_err() {
@@ -103,6 +104,10 @@ pub(super) struct State {
     /// When an item was last written, by any request of this flush; the time in which only the pace of
     /// the table kept it from being sent does not count.
     pub(super) progress: Instant,
+    /// When the first request with something of it was sent, since its keys could be.
+    pub(super) began: Option<Instant>,
+    /// The last request with something of it has no answer: that is no matter of its pace.
+    pub(super) is_silent: bool,
     /// Why nothing more is sent: the table, the credentials.
     pub(super) stopped: Option<Error>,
 }
@@ -111,7 +116,7 @@ impl State {
     fn of(keys: usize) -> Self {
         // A key alone can be compared with nothing: what is refused is its own account.
         let trial = if keys == 1 { Trial::Passed } else { Trial::Open };
-        Self { trial, progress: Instant::now(), stopped: None }
+        Self { trial, progress: Instant::now(), began: None, is_silent: false, stopped: None }
     }
 }
 
@@ -229,10 +234,11 @@ impl<'e> Engine<'e> {
     }
 
     fn next_request(&mut self) -> Option<BoxFuture<'e, Answer>> {
+        // Also where nothing waits any more: who waits is woken.
+        self.gates.iter_mut().for_each(Gate::ask_anew);
         if self.plan.is_empty() {
             return None;
         }
-        self.gates.iter_mut().for_each(Gate::ask_anew);
         let batch = self.plan.next(&self.changes, &mut self.gates, &mut self.report);
         for (at, until) in self.plan.take_held() {
             let wait = until.saturating_duration_since(Instant::now());
@@ -394,10 +400,14 @@ impl<'e> Engine<'e> {
             target: logging::DATABASE,
             table = %link.table.name, items = part.len(), error = %failure.error, "sending again"
         );
+        if failure.class == Class::Throttled && self.patience_ends(&part[0].at, failure) {
+            part.iter().for_each(|write| self.fail(write, failure));
+            return;
+        }
         let mut again = Vec::new();
         let (mut round, mut shortest) = (0, link.patience.patience);
         for write in part {
-            let mut left = self.patience_for(&write.at, failure);
+            let mut left = self.patience_left(&write.at);
             if has(Bug::PatienceOfTheBatch) {
                 let others = part.iter().map(|write| self.patience_left(&write.at));
                 left = others.min().unwrap_or(left);
@@ -414,9 +424,15 @@ impl<'e> Engine<'e> {
             again.push(write.at.clone());
         }
         if again.is_empty() {
-        } else if failure.class == Class::Throttled && self.is_paced(&again[0]) {
+            return;
+        }
+        if failure.class == Class::Throttled && self.is_paced(&again[0]) {
             // When it may be sent is a matter of the table's pace.
-            self.plan.push(again);
+            if self.states[again[0].table].trial.is_on() {
+                self.plan.suspect_together(again);
+            } else {
+                self.plan.push(again);
+            }
         } else {
             let delay = link.patience.policy.delay(round.saturating_sub(1), &mut self.random);
             // The last attempt is made when patience ends, not before.
@@ -424,18 +440,27 @@ impl<'e> Engine<'e> {
         }
     }
 
+    /// What is left of the patience for a table.
+    pub(super) fn patience_of(&self, at: &TableKey) -> Duration {
+        let State { progress, began, .. } = &self.states[at.table];
+        let since = began.map_or_else(Instant::now, |began| began.max(*progress));
+        self.link(at).patience.patience.saturating_sub(since.elapsed())
+    }
+
     fn is_paced(&self, at: &TableKey) -> bool {
         self.gates[at.table].is_paced()
     }
 
-    /// Where a paced table gives nothing, its records come to their first attempt one after the other: the
-    /// patience is that for the table.
-    pub(super) fn patience_for(&self, at: &TableKey, failure: &Failure) -> Duration {
-        if failure.class != Class::Throttled || !self.is_paced(at) {
-            return self.patience_left(at);
+    /// Where a paced table gives nothing its records come to their first attempt one after the other, so that
+    /// the patience is that for the table: at its end, all that waits is given up with the same cause.
+    fn patience_ends(&mut self, at: &TableKey, failure: &Failure) -> bool {
+        let ends = self.is_paced(at) && self.patience_of(at).is_zero();
+        if ends {
+            let stopped = self.states[at.table].stopped.replace(failure.error.clone());
+            self.give_up(at.table);
+            self.states[at.table].stopped = stopped;
         }
-        let since = self.states[at.table].progress;
-        self.link(at).patience.patience.saturating_sub(since.elapsed())
+        ends
     }
 
     /// Patience begins with a key's first attempt, and anew whenever anything of its table is written.

@@ -24,6 +24,8 @@ pub(super) struct Gate {
     in_flight: usize,
     /// For what something waits.
     wait: Option<Wait>,
+    /// There was no room for as much as there is.
+    is_refused: bool,
 }
 
 impl Gate {
@@ -35,6 +37,7 @@ impl Gate {
             window,
             in_flight: 0,
             wait: None,
+            is_refused: false,
         }
     }
 
@@ -43,7 +46,7 @@ impl Gate {
     pub(super) fn open() -> Self {
         let table = TableRef { name: "".into(), partition_key: "id", sort_key: None };
         let (pace, window) = (crate::pace::Pace::new().writes, Window::new(usize::MAX));
-        Self { pace, table, window, in_flight: 0, wait: None }
+        Self { pace, table, window, in_flight: 0, wait: None, is_refused: false }
     }
 
     /// Requests with something of the table.
@@ -53,7 +56,12 @@ impl Gate {
 
     /// Forgets what was waited for.
     pub(super) const fn ask_anew(&mut self) {
-        self.wait = None;
+        (self.wait, self.is_refused) = (None, false);
+    }
+
+    /// Whether there was no room for what was asked for first.
+    pub(super) const fn is_refused(&self) -> bool {
+        self.is_refused
     }
 
     /// When more may be sent, if that is known.
@@ -80,6 +88,7 @@ impl Gate {
             return Some(Room::UNLIMITED);
         }
         let room = self.pace.room(writes);
+        self.is_refused |= room.is_err();
         self.or_wait(room)
     }
 

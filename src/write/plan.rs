@@ -119,6 +119,12 @@ impl Plan {
         self.suspects.iter().any(|part| part.iter().any(|at| at.table == table))
     }
 
+    /// Whether keys of a table wait that are no parts of a refused batch.
+    pub(super) fn has(&self, table: usize) -> bool {
+        let queue = &self.queues[table];
+        queue.len() > 0 || !queue.alone.is_empty()
+    }
+
     /// The writes of the next request: at most 25 and 16 MB, each item once, in the order of tables; or
     /// one that goes alone. Empty if there is none that may be sent now.
     pub(super) fn next(
@@ -137,7 +143,9 @@ impl Plan {
                 fill(self, &mut batch, &mut next);
             }
         }
-        self.was_alone = batch.writes.iter().any(|write| write.action.is_single());
+        if let Some(write) = batch.writes.first() {
+            self.was_alone = write.action.is_single();
+        }
         batch.writes
     }
 
@@ -148,8 +156,9 @@ impl Plan {
                 part.first().is_none_or(|at| next.gates[at.table].room(part.len()).is_some())
             };
             let Some(place) = self.suspects.iter().position(&mut open) else { return };
-            for at in self.suspects.remove(place).unwrap_or_default() {
-                let is_one = batch.writes.is_empty();
+            let part = self.suspects.remove(place).unwrap_or_default();
+            let is_one = part.len() == 1;
+            for at in part {
                 let Some(write) = self.take(&at, next.sources, next.report) else { continue };
                 if write.action.is_single() && !is_one {
                     self.put_back_alone(write, next.sources);
@@ -164,7 +173,8 @@ impl Plan {
     fn take_alone(&mut self, batch: &mut Batch, next: &mut Next<'_, '_>) {
         for table in 0..self.queues.len() {
             while batch.writes.is_empty() && !self.queues[table].alone.is_empty() {
-                if next.gates[table].room(1).is_none() {
+                // Where a batch waits for more room, a single write must not take it.
+                if next.gates[table].is_refused() || next.gates[table].room(1).is_none() {
                     break;
                 }
                 let Some(at) = self.queues[table].alone.pop_front() else { break };
@@ -183,10 +193,11 @@ impl Plan {
                 continue;
             }
             let Some(mut room) = next.gates[table].room(waiting) else { continue };
-            self.fill_hot(table, &mut room, batch, next);
+            let known: Vec<Box<[u8]>> = self.queues[table].hot.keys().cloned().collect();
+            self.fill_hot(table, &[], &mut room, batch, next);
             self.fill_ready(table, &mut room, batch, next);
             // What was found to be of a hot partition key only now.
-            self.fill_hot(table, &mut room, batch, next);
+            self.fill_hot(table, &known, &mut room, batch, next);
         }
         if batch.writes.is_empty() {
             // All that was there goes alone.
@@ -212,20 +223,23 @@ impl Plan {
         }
     }
 
-    /// Of each hot partition key as much as may be sent of it.
+    /// Of each hot partition key as much as may be sent of it, but for those.
     fn fill_hot(
         &mut self,
         table: usize,
+        but: &[Box<[u8]>],
         room: &mut Room,
         batch: &mut Batch,
         next: &mut Next<'_, '_>,
     ) {
         let mut hot = std::mem::take(&mut self.queues[table].hot);
-        for (partition, keys) in &mut hot {
+        for (partition, keys) in hot.iter_mut().filter(|(partition, _)| !but.contains(partition)) {
             if !batch.is_open(room) {
                 break;
             }
-            let Some(mut of_key) = next.gates[table].hot_room(partition, keys.len()) else {
+            let Some(mut of_key) =
+                next.gates[table].hot_room(partition, keys.len().min(MAX_BATCH_WRITE))
+            else {
                 continue;
             };
             while batch.is_open(room) && of_key.is_open() {

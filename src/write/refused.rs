@@ -68,7 +68,9 @@ impl Engine<'_> {
     pub(super) fn end_trials(&mut self) -> bool {
         let is_over = |engine: &Self, table: usize| {
             let trial = &engine.states[table].trial;
-            let waits = engine.plan.has_suspects_of(table) || engine.schedule.has(table);
+            let plan = &engine.plan;
+            let waits =
+                plan.has_suspects_of(table) || plan.has(table) || engine.schedule.has(table);
             trial.is_on() && engine.gates[table].in_flight() == 0 && !waits
         };
         let over: Vec<usize> = (0..self.states.len()).filter(|&at| is_over(self, at)).collect();

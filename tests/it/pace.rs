@@ -135,3 +135,69 @@ async fn an_option_that_makes_no_sense_is_said_by_the_first_call() {
         assert!(MemoryTable::builder(table).build().is_err());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_is_gone_ends_a_flush_of_which_much_still_waits_for_its_turn() {
+    let stage = Stage::<Player>::embedded().await;
+    let memory = MemoryTable::new(stage.table.clone().write_capacity(10));
+    for player in players(100) {
+        memory.put(player).await.unwrap();
+    }
+    stage.faults.always(WRITE, Fault::error(400, "ResourceNotFoundException"));
+    let flushed = tokio::time::timeout(SECOND * 10, memory.flush()).await;
+    let report = flushed.expect("it ends").unwrap_err().into_report();
+    assert_eq!((report.failed.len(), memory.unsaved().len()), (100, 100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_without_answers_ends_with_patience_though_much_waits_for_its_turn() {
+    let stage = Stage::<Player>::embedded().await;
+    let memory = MemoryTable::new(stage.table.clone().write_capacity(40));
+    for player in players(2_000) {
+        memory.put(player).await.unwrap();
+    }
+    stage.faults.always(WRITE, Fault::connection_refused());
+    let error = memory.flush().await.unwrap_err();
+    let report = error.report();
+    assert_eq!((report.failed.len(), memory.unsaved().len()), (2_000, 2_000));
+    assert!((60.0..180.0).contains(&report.elapsed.as_secs_f64()), "{report}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn bad_items_are_found_at_a_pace_and_the_others_are_written() {
+    let (stage, _) = capped().await;
+    let memory = MemoryTable::new(stage.table.clone().write_capacity(400));
+    for player in players(100) {
+        memory.put(player).await.unwrap();
+    }
+    let poison = |item: &serde_json::Value| {
+        let name = item["name"]["S"].as_str().unwrap_or_default();
+        name.ends_with('3')
+    };
+    stage.faults.always(WRITE, Fault::poison(poison));
+    let error = memory.flush().await.unwrap_err();
+    let report = error.report();
+    assert_eq!((report.written, report.parked.len(), report.failed.len()), (90, 10, 0), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn neither_batches_nor_single_writes_wait_for_all_of_the_others() {
+    let stage = Stage::<Player>::embedded().await;
+    let table = stage.table.clone().write_capacity(40);
+    let memory = MemoryTable::builder(table).build().unwrap();
+    for (number, player) in players(600).enumerate() {
+        if number % 2 == 0 {
+            memory.put(player).await.unwrap();
+        } else {
+            memory.put_guarded(player).await.unwrap();
+        }
+    }
+    let flushing = tokio::spawn({
+        let memory = memory.clone();
+        async move { memory.flush().await }
+    });
+    tokio::time::sleep(SECOND * 7).await;
+    let (batches, singles) = (stage.faults.count(WRITE), stage.faults.count("PutItem"));
+    assert!(batches >= 2 && singles >= 2, "{batches} batches, {singles} single writes");
+    assert_eq!(flushing.await.unwrap().unwrap().written, 600);
+}
