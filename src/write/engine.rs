@@ -401,7 +401,9 @@ impl<'e> Engine<'e> {
             table = %link.table.name, items = part.len(), error = %failure.error, "sending again"
         );
         if failure.class == Class::Throttled && self.patience_ends(&part[0].at, failure) {
-            part.iter().for_each(|write| self.fail(write, failure));
+            for write in part {
+                self.fail(write, failure);
+            }
             return;
         }
         let mut again = Vec::new();
