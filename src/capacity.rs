@@ -10,6 +10,14 @@ use parking_lot::Mutex;
 
 use crate::store::{TableRef, short_name};
 
+/// A unit of writes is so many bytes begun.
+const WRITE_UNIT: usize = 1024;
+
+/// The units that a write of an item of so many bytes costs: one at least.
+pub(crate) fn write_units(bytes: usize) -> f64 {
+    f64::from(u32::try_from(bytes.div_ceil(WRITE_UNIT).max(1)).unwrap_or(u32::MAX))
+}
+
 /// Units of capacity that the service charged for a table, as it says it.
 ///
 /// # Example

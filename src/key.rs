@@ -252,18 +252,17 @@ impl Key {
 
     /// What tells the partition key from others.
     pub(crate) fn partition_bytes(&self) -> &[u8] {
+        // The layout is ours alone, so the fallbacks are never taken.
         let [_, low, high, rest @ ..] = &*self.0 else { return &[] };
         let end = 3 + usize::from(u16::from_le_bytes([*low, *high])).min(rest.len());
         &self.0[..end]
     }
 
     fn split(&self) -> (KeyValue<'_>, Option<KeyValue<'_>>) {
-        // The layout is ours alone, so the fallbacks are never taken.
-        let [kind, low, high, rest @ ..] = &*self.0 else {
+        let (partition, sort) = self.0.split_at(self.partition_bytes().len());
+        let [kind, _, _, partition @ ..] = partition else {
             return (KeyValue::Binary(Cow::Borrowed(&[])), None);
         };
-        let length = usize::from(u16::from_le_bytes([*low, *high]));
-        let (partition, sort) = rest.split_at_checked(length).unwrap_or((rest, &[]));
         let sort = sort.split_first().map(|(kind, bytes)| value_of(*kind, bytes));
         (value_of(*kind, partition), sort)
     }

@@ -1,8 +1,8 @@
 //! How fast a table is written: all that it can take, and no more.
 //!
 //! A [`Pace`] is that of one table of one database, whoever uses it. Its [`Side`] says how much may be sent
-//! now, and learns from each answer what that cost and what was left. It has a limit for the table, one for each index that has capacity of its own, and one for each
-//! partition key that is hot.
+//! now, and learns from each answer what that cost and what was left. It has a limit for the table, one
+//! for each index that has capacity of its own, and one for each partition key that is hot.
 
 mod blame;
 mod cost;
@@ -59,15 +59,9 @@ impl Default for Wanted {
     }
 }
 
-/// What the service says that a table can take.
+/// What the service says that a table can take: units of writes a second, as far as there is a limit.
 #[derive(Debug, Default)]
 pub(crate) struct Described {
-    pub(crate) writes: Units,
-}
-
-/// Units a second, as far as there is a limit.
-#[derive(Debug, Default)]
-pub(crate) struct Units {
     pub(crate) table: Option<f64>,
     /// Of the indexes that have capacity of their own.
     pub(crate) indexes: BTreeMap<String, f64>,
@@ -89,8 +83,7 @@ impl Pace {
     pub(crate) fn described(&self, table: &str, described: Described) {
         let mut wanted = self.wanted.lock();
         let is_new = wanted.1.is_none();
-        let has_figures = described.writes.table.is_some();
-        if is_new && wanted.0.share.is_some() && !has_figures {
+        if is_new && wanted.0.share.is_some() && described.table.is_none() {
             no_figures(table);
         }
         wanted.1 = Some(described);
@@ -105,7 +98,7 @@ impl Pace {
     }
 
     fn apply(&self, (wanted, described): &(Wanted, Option<Described>)) {
-        let units = described.as_ref().map(|described| &described.writes);
+        let units = described.as_ref();
         let share = |units: f64| wanted.share.map(|share| share * units);
         let table = wanted.write_capacity.or_else(|| units?.table.and_then(share));
         let indexes = units.into_iter().flat_map(|units| &units.indexes);

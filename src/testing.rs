@@ -81,7 +81,7 @@
 //!
 //! Tests that share a server take a [`UniquePrefix`] each, and clean up after themselves.
 
-mod capacity;
+pub(crate) mod capacity;
 mod chaos;
 mod clock;
 mod error;

@@ -4,6 +4,7 @@
 //! it, and tells [`Changes`] how that ended. So what goes out is always the newest value, and only
 //! the cache decides what an answer means for it.
 
+mod again;
 mod engine;
 mod fixed;
 mod gate;

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{
 };
 
 use crate::key::KeyKind;
-use crate::pace::{self, Described};
+use crate::pace::Described;
 use crate::spec::Units;
 
 /// A key attribute: its name and type.
@@ -171,13 +171,10 @@ impl TableDescription {
 
     /// What it can take, as far as that is said.
     pub(crate) fn capacity(&self) -> Described {
-        let mut writes =
-            pace::Units { table: limit(self.billing.units(), self.most), ..<_>::default() };
-        for index in &self.indexes {
-            let units = limit(index.units, index.most);
-            writes.indexes.extend(units.map(|units| (index.name.clone(), units)));
-        }
-        Described { writes }
+        let of_index =
+            |index: &IndexDescription| Some((index.name.clone(), limit(index.units, index.most)?));
+        let indexes = self.indexes.iter().filter_map(of_index).collect();
+        Described { table: limit(self.billing.units(), self.most), indexes }
     }
 
     /// Whether the table and its indexes can be used.

@@ -51,10 +51,18 @@ impl ThrottlingReason {
         self.reason.ends_with("KeyRangeThroughputExceeded")
     }
 
+    /// The table that it is of, and the index, as far as the service said it:
+    /// `arn:aws:dynamodb:REGION:ACCOUNT:table/NAME`, and `/index/NAME` behind it.
+    pub(crate) fn place(&self) -> Option<(&str, Option<&str>)> {
+        let mut parts = self.resource.as_deref()?.split('/').skip(1);
+        let table = parts.next()?;
+        let index = parts.next().filter(|part| *part == "index").and_then(|_| parts.next());
+        Some((table, index))
+    }
+
     /// Whether it may be of this table, which has no more than its name.
     pub(crate) fn is_of(&self, table: &str) -> bool {
-        let of = self.resource.as_deref().and_then(|arn| arn.split_once(":table/"));
-        of.is_none_or(|(_, name)| name.split('/').next() == Some(table))
+        self.place().is_none_or(|(of, _)| of == table)
     }
 
     /// Whether it is the quota of the account that was met, which no setting of the table raises.
@@ -67,16 +75,13 @@ impl ThrottlingReason {
 impl fmt::Display for ThrottlingReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.reason)?;
-        if let Some(resource) = &self.resource {
-            // arn:aws:dynamodb:REGION:ACCOUNT:table/NAME, and /index/NAME behind it.
-            let mut parts = resource.split('/');
-            match (parts.next(), parts.next(), parts.next(), parts.next()) {
-                (_, Some(table), Some("index"), Some(index)) => {
-                    write!(f, " of index `{index}` of table `{table}`")?;
-                }
-                (_, Some(table), ..) => write!(f, " of table `{table}`")?,
-                _ => write!(f, " of `{resource}`")?,
+        match (self.place(), &self.resource) {
+            (Some((table, Some(index))), _) => {
+                write!(f, " of index `{index}` of table `{table}`")?;
             }
+            (Some((table, None)), _) => write!(f, " of table `{table}`")?,
+            (None, Some(resource)) => write!(f, " of `{resource}`")?,
+            (None, None) => {}
         }
         if self.is_account_limit() { f.write_str(", the account's limit") } else { Ok(()) }
     }

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use super::Part;
 use crate::error::ThrottlingReason;
-use crate::store::short_name;
 
 /// This part of a request, or less, is few.
 const FEW: usize = 10;
@@ -70,13 +69,8 @@ fn said<'a>(parts: &[Part<'a>], reasons: &'a [ThrottlingReason]) -> Option<Blame
     let Some(reason) = of_others else {
         return (!reasons.is_empty()).then(|| Blame::Keys(distinct(parts)));
     };
-    let index = reason.resource.as_deref().and_then(index_of);
+    let index = reason.place().and_then(|(_, index)| index);
     Some(index.map_or(Blame::Table, |index| Blame::Index(index.into())))
-}
-
-/// The index of `…:table/NAME/index/NAME`.
-fn index_of(arn: &str) -> Option<&str> {
-    arn.contains("/index/").then(|| short_name(arn))
 }
 
 fn distinct<'a: 'p, 'p>(parts: impl IntoIterator<Item = &'p Part<'a>>) -> Vec<&'a [u8]> {

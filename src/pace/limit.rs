@@ -103,6 +103,14 @@ struct Found {
     was_idle: bool,
 }
 
+impl Found {
+    /// At about this rate, of which nothing is measured.
+    fn at(rate: f64) -> Self {
+        let rate = rate.max(LEAST);
+        Self { rate, measured: (0.0, 0.0), clean: 0, sent: 0, was_idle: false }
+    }
+}
+
 /// The service gives nothing at all since so many requests.
 #[derive(Clone, Copy, Debug)]
 struct Barren {
@@ -181,9 +189,7 @@ impl Limit {
     /// Of which is known that it is met, and about what it is.
     pub(super) fn met(rate: f64, now: Instant) -> Self {
         let mut limit = Self::new(now);
-        let rate = rate.max(LEAST);
-        limit.found =
-            Some(Found { rate, measured: (0.0, 0.0), clean: 0, sent: 0, was_idle: false });
+        limit.found = Some(Found::at(rate));
         limit.since = Some(now);
         limit.balance = -0.5;
         limit
@@ -366,7 +372,7 @@ impl Limit {
         let time = seconds(since, now);
         let at_least = (self.consumed / time.max(0.1)).min(FIRST);
         let guess = self.ceiling.unwrap_or(at_least.max(self.consumed / time.max(1.0)));
-        Found { rate: guess.max(LEAST), measured: (0.0, 0.0), clean: 0, sent: 0, was_idle: false }
+        Found::at(guess)
     }
 
     /// With what was consumed in this time, and before.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::Part;
@@ -25,12 +26,14 @@ pub(crate) type Pause<'a> = &'a mut dyn FnMut(u32) -> Duration;
 
 /// The writes of a table.
 #[derive(Debug)]
-pub(crate) struct Side(Mutex<State>);
+pub(crate) struct Side {
+    /// Somebody wants a pace. It is asked for each key that is sent, so that it is no part of the state.
+    is_on: AtomicBool,
+    state: Mutex<State>,
+}
 
 #[derive(Debug)]
 struct State {
-    /// Somebody wants a pace.
-    is_on: bool,
     table: Limit,
     /// Those that have capacity of their own, as far as that is known.
     indexes: BTreeMap<String, Index>,
@@ -113,49 +116,49 @@ pub(crate) struct Answered<'a> {
 
 impl Side {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(State {
-            is_on: false,
+        let state = State {
             table: Limit::new(Instant::now()),
             indexes: BTreeMap::new(),
             hot: HashMap::new(),
             suspects: HashSet::new(),
             entry: Mean::default(),
             charge: Mean::default(),
-        }))
+        };
+        Self { is_on: AtomicBool::new(false), state: Mutex::new(state) }
     }
 
     /// The most that may be used of the table and of its indexes.
     pub(super) fn set(&self, table: Option<f64>, indexes: &BTreeMap<String, f64>, burst: Duration) {
-        let (mut state, now) = (self.0.lock(), Instant::now());
-        state.is_on |= table.is_some() || !indexes.is_empty();
+        let (mut state, now) = (self.state.lock(), Instant::now());
+        self.is_on.fetch_or(table.is_some() || !indexes.is_empty(), Ordering::Relaxed);
         state.table.set(table, burst, now);
+        for name in indexes.keys() {
+            state.index(name, now);
+        }
         for (name, index) in &mut state.indexes {
             index.limit.set(indexes.get(name).copied(), burst, now);
-        }
-        for (name, units) in indexes {
-            state.index(name, now).limit.set(Some(*units), burst, now);
         }
     }
 
     /// Whether there is a pace to be kept.
     pub(crate) fn is_on(&self) -> bool {
-        self.0.lock().is_on
+        self.is_on.load(Ordering::Relaxed)
     }
 
     /// Finds the pace.
     #[cfg(test)]
     pub(crate) fn find(&self) {
-        self.0.lock().is_on = true;
+        self.is_on.store(true, Ordering::Relaxed);
     }
 
     /// Units a second now; `None` if there is no limit.
     pub(crate) fn rate(&self) -> Option<f64> {
-        self.0.lock().table.rate(Instant::now())
+        self.state.lock().table.rate(Instant::now())
     }
 
     /// How much may be sent now, of so many entries that wait for one request; else when to ask again.
     pub(crate) fn room(&self, entries: usize) -> Result<Room, Wait> {
-        let (state, now) = (&mut *self.0.lock(), Instant::now());
+        let (state, now) = (&mut *self.state.lock(), Instant::now());
         let charge = state.charge.get().unwrap_or(1.0);
         let need = state.need(entries);
         let mut room = Room { units: state.table.room(need, now)?, taken: 0.0, charge };
@@ -170,13 +173,13 @@ impl Side {
 
     /// Whether a partition key is hot.
     pub(crate) fn is_hot(&self, partition: &[u8]) -> bool {
-        let state = self.0.lock();
+        let state = self.state.lock();
         !state.hot.is_empty() && state.hot.contains_key(partition)
     }
 
     /// How much may be sent now of a partition key that was found to be hot.
     pub(crate) fn hot_room(&self, partition: &[u8], entries: usize) -> Result<Room, Wait> {
-        let (state, now) = (&mut *self.0.lock(), Instant::now());
+        let (state, now) = (&mut *self.state.lock(), Instant::now());
         let (need, charge) = (state.need(entries), state.charge.get().unwrap_or(1.0));
         let units = match state.hot.get_mut(partition) {
             Some(limit) => limit.room(need, now)?,
@@ -187,7 +190,7 @@ impl Side {
 
     /// A request is sent.
     pub(crate) fn sends(self: &Arc<Self>, parts: &[Part<'_>]) -> Ticket {
-        let (state, now) = (&mut *self.0.lock(), Instant::now());
+        let (state, now) = (&mut *self.state.lock(), Instant::now());
         let charge = state.charge.get().unwrap_or(1.0);
         let units = charge * parts.iter().fold(0.0, |sum, part| sum + part.units);
         let of_index = |(name, index): (&String, &mut Index)| {
@@ -386,7 +389,7 @@ impl Ticket {
     /// number.
     pub(crate) fn answered(mut self, answer: Answered<'_>, pause: Pause<'_>) {
         if let Some(flights) = self.flights.take() {
-            self.side.0.lock().answered(flights, answer, pause, Instant::now());
+            self.side.state.lock().answered(flights, answer, pause, Instant::now());
         }
     }
 }
@@ -394,7 +397,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let Some(flights) = self.flights.take() else { return };
-        let (state, now) = (&mut *self.side.0.lock(), Instant::now());
+        let (state, now) = (&mut *self.side.state.lock(), Instant::now());
         state.table.lost(flights.table, now);
         for (name, flight) in flights.indexes {
             if let Some(index) = state.indexes.get_mut(&name) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
+use super::SECOND;
 use crate::capacity::Charged;
 use crate::codec::EncodedItem;
 use crate::error::{Error, ErrorKind};
@@ -14,6 +15,7 @@ use crate::store::{
     Action, Answered, Class, Done, Failure, Found, Outcome, Page, PageRequest, Single, Store,
     StoreFuture, TableRef, Wanted, Write, Written,
 };
+use crate::testing::capacity::Bucket;
 
 /// A table that keeps a second's units, admits an item while it has more than none, returns the rest
 /// unprocessed and throttles a request of which nothing is admitted.
@@ -26,18 +28,12 @@ struct State {
     began: Instant,
     balance: f64,
     at: Instant,
-    /// A partition key of which one unit a second at most is taken, and more: units that it has.
+    /// Partition keys that take less.
     hot: HashMap<Vec<u8>, Bucket>,
     /// A request in so many is throttled, and an item in so many left, whatever there is.
     spurious: Option<(u32, u32)>,
     random: fastrand::Rng,
     met: Met,
-}
-
-struct Bucket {
-    rate: f64,
-    balance: f64,
-    at: Instant,
 }
 
 /// What came.
@@ -95,13 +91,6 @@ fn sum(numbers: impl Iterator<Item = f64>) -> f64 {
     numbers.fold(0.0, |sum, number| sum + number)
 }
 
-impl Bucket {
-    fn refill(&mut self, now: Instant) {
-        let gained = self.rate * (now - self.at).as_secs_f64();
-        (self.balance, self.at) = ((self.balance + gained).min(self.rate), now);
-    }
-}
-
 impl Capped {
     pub(super) fn new(rates: Vec<(Duration, f64)>, latency: Duration) -> Self {
         let now = Instant::now();
@@ -129,9 +118,8 @@ impl Capped {
     }
 
     /// Takes so many units a second of a partition key.
-    pub(super) fn heat(&self, partition: &[u8], rate: f64) {
-        let bucket = Bucket { rate, balance: rate, at: Instant::now() };
-        self.0.lock().hot.insert(partition.to_vec(), bucket);
+    pub(super) fn heat(&self, partition: &[u8], rate: u64) {
+        self.0.lock().hot.insert(partition.to_vec(), Bucket::full(rate, SECOND));
     }
 
     /// Throttles one request in so many, and leaves one item in so many of the others.
@@ -167,18 +155,15 @@ impl State {
         for (place, write) in batch.iter().enumerate() {
             let Action::Put(item) = &write.action else { unreachable!("only puts are sent") };
             let cost = f64::from(u32::try_from(item.size.div_ceil(1024)).unwrap());
-            let hot = self.hot.get_mut(write.at.key.partition_bytes());
+            let mut hot = self.hot.get_mut(write.at.key.partition_bytes());
             of_hot += usize::from(hot.is_some());
-            let is_open = hot.as_ref().is_none_or(|bucket| {
-                bucket.balance + bucket.rate * (now - bucket.at).as_secs_f64() > 0.0
-            });
+            let is_open = hot.as_mut().is_none_or(|bucket| bucket.has_some(now, SECOND));
             let is_lucky = self.spurious.is_none_or(|(_, one_in)| self.random.u32(..one_in) != 0);
             if is_throttled || self.balance <= 0.0 || !is_open || !is_lucky {
                 left.push(place);
                 continue;
             }
             if let Some(bucket) = hot {
-                bucket.refill(now);
                 bucket.balance -= cost;
             }
             self.balance -= cost;

@@ -44,9 +44,9 @@ fn unlimited() -> Capped {
 
 #[tokio::test(start_paused = true)]
 async fn a_hot_partition_key_slows_its_own_items_only() {
-    for rate in [5.0, 50.0] {
+    for rate in [5_u32, 50] {
         let store = unlimited();
-        store.heat(&partition("sensor 7"), rate);
+        store.heat(&partition("sensor 7"), rate.into());
         let (_, elapsed) = flushed(&store, None, (40, 300)).await;
         let met = store.met();
         // All others are done in no time, those of the key at its pace.
@@ -55,7 +55,7 @@ async fn a_hot_partition_key_slows_its_own_items_only() {
             met.last_of_others(),
             met.items_of_hot()
         );
-        let best = (300.0 - rate) / rate;
+        let best = f64::from(300 - rate) / f64::from(rate);
         assert!(elapsed.as_secs_f64() <= best / 0.8 + 3.0, "{rate}: {elapsed:?}");
         assert!(met.last_of_others() < SECOND * 5, "{rate}: {:?}", met.last_of_others());
         assert!(met.items_of_hot() <= 300.0 * 2.2, "{rate}: {} items sent", met.items_of_hot());
@@ -67,7 +67,7 @@ async fn sorted_items_are_spread_over_their_partition_keys() {
     let store = unlimited();
     // None of them is hot if it gets its share of each request only.
     for sensor in 0..40 {
-        store.heat(&partition(&format!("sensor {sensor}")), 200.0);
+        store.heat(&partition(&format!("sensor {sensor}")), 200);
     }
     let (report, _) = flushed(&store, None, (40, 200)).await;
     assert_eq!((report.requests, report.unprocessed), (320, 0));

@@ -54,11 +54,15 @@ impl<T: Record> Table<T> {
     #[must_use]
     pub fn write_capacity(self, units_a_second: impl Into<f64>) -> Self {
         let units = units_a_second.into();
-        self.paced("write_capacity", units, |wanted| wanted.write_capacity = Some(units))
+        let is_fit = units.is_finite() && units > 0.0;
+        self.paced("write_capacity", is_fit, |wanted| {
+            wanted.write_capacity = Some(units);
+        })
     }
 
     /// Flushes and batches write no more than this part of the table's capacity, and of its global indexes', so
-    /// that the rest is left for others: `0.5` is half of it, as DescribeTable says it, provisioned or the most on demand.
+    /// that the rest is left for others: `0.5` is half of it, as DescribeTable says it, provisioned or the most
+    /// on demand.
     ///
     /// [`write_capacity`](Self::write_capacity) stands over it for the table itself. Where the service says
     /// no figure, on demand without a maximum or since describing is denied, it does nothing, and is warned of
@@ -69,8 +73,10 @@ impl<T: Record> Table<T> {
     /// [`ErrorKind::Configuration`] by the first call if it is not more than 0 and at most 1.
     #[must_use]
     pub fn share(self, share: f64) -> Self {
-        let checked = if share <= 1.0 { share } else { f64::NAN };
-        self.paced("share", checked, |wanted| wanted.share = Some(share))
+        let is_fit = share > 0.0 && share <= 1.0;
+        self.paced("share", is_fit, |wanted| {
+            wanted.share = Some(share);
+        })
     }
 
     /// For how long what is not used of a given rate is kept, to be used at once; 300 s at most, as the
@@ -82,8 +88,10 @@ impl<T: Record> Table<T> {
     /// [`ErrorKind::Configuration`] by the first call if it is zero or more than 300 s.
     #[must_use]
     pub fn burst(self, burst: Duration) -> Self {
-        let seconds = if burst <= LONGEST_BURST { burst.as_secs_f64() } else { f64::NAN };
-        self.paced("burst", seconds, |wanted| wanted.burst = burst)
+        let is_fit = !burst.is_zero() && burst <= LONGEST_BURST;
+        self.paced("burst", is_fit, |wanted| {
+            wanted.burst = burst;
+        })
     }
 
     /// Units a second that may be written now; `None` while there is no limit.
@@ -92,9 +100,9 @@ impl<T: Record> Table<T> {
         self.database.pace(name).writes.rate()
     }
 
-    fn paced(mut self, option: &str, value: f64, change: impl FnOnce(&mut Wanted)) -> Self {
+    fn paced(mut self, option: &str, is_fit: bool, change: impl FnOnce(&mut Wanted)) -> Self {
         let Ok(name) = self.name.clone() else { return self };
-        if value.is_finite() && value > 0.0 {
+        if is_fit {
             self.database.pace(&name).want(change);
         } else {
             self.name = Err(unfit(option, &name));

@@ -11,14 +11,13 @@ use tokio::time::Instant;
 use super::error::ServiceError;
 use super::request::Request;
 use super::schemas::Schemas;
+use crate::capacity::write_units;
 use crate::codec::item_size;
 
 /// How long the service keeps what is not used.
 const BURST: Duration = Duration::from_secs(300);
 /// What a partition can do in a second: reads and writes.
 const PER_KEY: (f64, f64) = (3000.0, 1000.0);
-/// A unit of writes is so many bytes begun.
-const WRITE_UNIT: usize = 1024;
 
 /// The capacity of a provisioned table, enforced in front of a service that enforces none: see
 /// [`Faults::limit`](super::Faults::limit).
@@ -96,11 +95,12 @@ struct Side {
     keys: HashMap<String, Bucket>,
 }
 
+/// Units that are refilled as time goes by.
 #[derive(Clone, Copy, Debug)]
-struct Bucket {
+pub(crate) struct Bucket {
     /// Units a second.
     rate: f64,
-    balance: f64,
+    pub(crate) balance: f64,
     at: Instant,
 }
 
@@ -354,7 +354,7 @@ enum Refusal {
 }
 
 impl Bucket {
-    fn full(units_a_second: u64, burst: Duration) -> Self {
+    pub(crate) fn full(units_a_second: u64, burst: Duration) -> Self {
         let rate = units(units_a_second);
         Self { rate, balance: rate * burst.as_secs_f64(), at: Instant::now() }
     }
@@ -369,7 +369,7 @@ impl Bucket {
         (self.balance, self.at) = ((self.balance + self.rate * since).min(most), now);
     }
 
-    fn has_some(&mut self, now: Instant, burst: Duration) -> bool {
+    pub(crate) fn has_some(&mut self, now: Instant, burst: Duration) -> bool {
         self.refill(now, burst);
         self.balance > 0.0
     }
@@ -409,8 +409,7 @@ fn estimate(request: &Request, content: &Value) -> f64 {
     if !request.is_write() {
         return 0.5;
     }
-    let size = item_size(content.to_string().as_bytes()).unwrap_or_default();
-    units(count(size.div_ceil(WRITE_UNIT).max(1)))
+    write_units(item_size(content.to_string().as_bytes()).unwrap_or_default())
 }
 
 fn count(count: usize) -> u64 {

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -207,14 +206,15 @@ impl<'e> Engine<'e> {
                 return;
             }
             let asleep = Instant::now();
-            tokio::select! {
+            let answer = tokio::select! {
                 // Answers first: what they free can be sent with what is due.
                 biased;
-                Some(answer) = requests.next() => {
-                    self.waited(asleep);
-                    self.take_in(answer);
-                }
-                () = sleep_until(wake) => self.waited(asleep),
+                Some(answer) = requests.next() => Some(answer),
+                () = sleep_until(wake) => None,
+            };
+            self.waited(asleep);
+            if let Some(answer) = answer {
+                self.take_in(answer);
             }
         }
     }
@@ -371,106 +371,6 @@ impl<'e> Engine<'e> {
         }
     }
 
-    /// Once at once; who meets others again and again gives them time.
-    fn again_after_conflict(&mut self, write: &Write, resolution: Resolution) {
-        let times = self.report.conflict(&write.at, resolution);
-        let Some(round) = times.checked_sub(2) else {
-            return self.plan.push([write.at.clone()]);
-        };
-        let left = self.patience_left(&write.at);
-        if left.is_zero() {
-            self.report.conflict_failed(&write.at);
-            return self.report_failed(write, crate::guard::conflict());
-        }
-        let round = u32::try_from(round).unwrap_or(u32::MAX);
-        let delay = self.link(&write.at).patience.policy.delay(round, &mut self.random);
-        self.schedule.add(vec![write.at.clone()], delay.min(left));
-    }
-
-    /// Schedules writes anew, or gives them up if their patience has ended.
-    fn again(&mut self, batch: &[Write], failure: &Failure) {
-        for part in by_table(batch) {
-            self.part_again(part, failure);
-        }
-    }
-
-    fn part_again(&mut self, part: &[Write], failure: &Failure) {
-        let Some(link) = part.first().map(|write| self.link(&write.at)) else { return };
-        tracing::debug!(
-            target: logging::DATABASE,
-            table = %link.table.name, items = part.len(), error = %failure.error, "sending again"
-        );
-        if failure.class == Class::Throttled && self.patience_ends(&part[0].at, failure) {
-            for write in part {
-                self.fail(write, failure);
-            }
-            return;
-        }
-        let mut again = Vec::new();
-        let (mut round, mut shortest) = (0, link.patience.patience);
-        for write in part {
-            let mut left = self.patience_left(&write.at);
-            if has(Bug::PatienceOfTheBatch) {
-                let others = part.iter().map(|write| self.patience_left(&write.at));
-                left = others.min().unwrap_or(left);
-            }
-            if left.is_zero() {
-                if broken(9) {
-                    self.settle(&write.at, Settled::Written);
-                }
-                self.fail(write, failure);
-                continue;
-            }
-            round = self.come_back(&write.at, failure.outcome).max(round);
-            shortest = shortest.min(left);
-            again.push(write.at.clone());
-        }
-        if again.is_empty() {
-            return;
-        }
-        if failure.class == Class::Throttled && self.is_paced(&again[0]) {
-            // When it may be sent is a matter of the table's pace.
-            if self.states[again[0].table].trial.is_on() {
-                self.plan.suspect_together(again);
-            } else {
-                self.plan.push(again);
-            }
-        } else {
-            let delay = link.patience.policy.delay(round.saturating_sub(1), &mut self.random);
-            // The last attempt is made when patience ends, not before.
-            self.schedule.add(again, delay.min(shortest));
-        }
-    }
-
-    /// What is left of the patience for a table.
-    pub(super) fn patience_of(&self, at: &TableKey) -> Duration {
-        let State { progress, began, .. } = &self.states[at.table];
-        let since = began.map_or_else(Instant::now, |began| began.max(*progress));
-        self.link(at).patience.patience.saturating_sub(since.elapsed())
-    }
-
-    fn is_paced(&self, at: &TableKey) -> bool {
-        self.gates[at.table].is_paced()
-    }
-
-    /// Where a paced table gives nothing its records come to their first attempt one after the other, so that
-    /// the patience is that for the table: at its end, all that waits is given up with the same cause.
-    fn patience_ends(&mut self, at: &TableKey, failure: &Failure) -> bool {
-        let ends = self.is_paced(at) && self.patience_of(at).is_zero();
-        if ends {
-            let stopped = self.states[at.table].stopped.replace(failure.error.clone());
-            self.give_up(at.table);
-            self.states[at.table].stopped = stopped;
-        }
-        ends
-    }
-
-    /// Patience begins with a key's first attempt, and anew whenever anything of its table is written.
-    pub(super) fn patience_left(&self, at: &TableKey) -> Duration {
-        let since = self.states[at.table].progress.max(self.report.first_sent(at));
-        self.link(at).patience.patience.saturating_sub(since.elapsed())
-    }
-
     /// A write was not confirmed and is unsaved again; how often that happened.
     pub(super) fn come_back(&mut self, at: &TableKey, outcome: Outcome) -> u32 {
         self.settle(at, Settled::Pending(outcome));
@@ -482,7 +382,7 @@ impl<'e> Engine<'e> {
         self.report_failed(write, failure.error.clone());
     }
 
-    fn report_failed(&mut self, write: &Write, error: Error) {
+    pub(super) fn report_failed(&mut self, write: &Write, error: Error) {
         let action = &write.action;
         let not_saved = self.not_saved(&write.at, action.operation(), call(action), error);
         self.report.failed(&write.at, not_saved);

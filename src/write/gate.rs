@@ -4,16 +4,13 @@ use std::sync::Arc;
 
 use super::window::Window;
 use super::{Limits, engine};
+use crate::capacity::write_units;
 use crate::error::ThrottlingReason;
 use crate::key::Key;
 use crate::link::Link;
 use crate::pace::{Part, Room, Side, Ticket, Wait};
 use crate::rt::Instant;
 use crate::store::{Action, Form, TableRef, Write};
-
-/// A unit of writes is so many bytes begun.
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>
-const UNIT: usize = 1024;
 
 /// What may be sent of a table now: so many requests at once, as fast as the table can take it.
 #[derive(Debug)]
@@ -125,8 +122,7 @@ impl Gate {
 
     /// The units that a write is thought to cost.
     pub(super) fn units(&self, write: &Write) -> f64 {
-        let units = engine::bytes(write, &self.table).div_ceil(UNIT).max(1);
-        let units = f64::from(u32::try_from(units).unwrap_or(u32::MAX));
+        let units = write_units(engine::bytes(write, &self.table));
         match &write.action {
             Action::Single(single) if matches!(single.form, Form::Add { .. }) => 2.0 * units,
             _ => units,

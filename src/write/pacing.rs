@@ -1,6 +1,7 @@
 //! What the answers say of the paces of the tables.
 
 use super::engine::{Engine, by_table};
+use super::sources::has_twins;
 use crate::breaks::broken;
 use crate::capacity::Charged;
 use crate::link::Link;
@@ -31,28 +32,27 @@ impl Engine<'_> {
     ) {
         let links: Vec<&Link> = by_table(batch).map(|part| self.link(&part[0].at)).collect();
         let names: Vec<_> = links.iter().map(|link| Some(&*link.table.name)).collect();
-        let is_twin = |(place, one): (usize, &&Link)| {
-            let name = short_name(&one.table.name);
-            links[..place].iter().any(|other| short_name(&other.table.name) == name)
-        };
-        let has_twins = links.iter().enumerate().any(is_twin);
-        let (mut tickets, mut first) = (tickets.into_iter(), 0);
-        for (part, units) in by_table(batch).zip(charged.shares(&names)) {
+        let has_twins = has_twins(names.iter().copied().flatten());
+        let mut first = 0;
+        let shares = charged.shares(&names).into_iter().zip(tickets);
+        for (part, (units, ticket)) in by_table(batch).zip(shares) {
             let link = self.link(&part[0].at);
             link.counters.spent.written(units.as_ref());
             if let Some(units) = &units {
                 self.report.done.charged(&link.table.name, units);
             }
             self.states[part[0].at.table].is_silent = false;
+            let places = first..first + part.len();
+            first = places.end;
             let gate = &mut self.gates[part[0].at.table];
-            let parts = gate.parts(part, |at| unprocessed.contains(&(first + at)));
-            first += part.len();
             gate.ended();
-            gate.answered(parts.len(), parts.iter().filter(|part| part.left).count());
+            gate.answered(part.len(), unprocessed.iter().filter(|at| places.contains(at)).count());
+            let Some(ticket) = ticket else { continue };
+            let parts = gate.parts(part, |at| unprocessed.contains(&(places.start + at)));
             // Of two that are one table nobody knows whose the charge is.
             let charged = units.as_ref().filter(|_| !has_twins);
             let answer = pace::Answered { parts: &parts, charged, reasons: &[] };
-            self.learn(part, tickets.next().flatten(), answer);
+            self.learn(part, ticket, answer);
         }
     }
 
@@ -63,33 +63,31 @@ impl Engine<'_> {
         tickets: Vec<Option<Ticket>>,
         failure: &Failure,
     ) {
-        let is_throttled = failure.class == Class::Throttled;
-        let mut tickets = tickets.into_iter();
-        for part in by_table(batch) {
-            self.states[part[0].at.table].is_silent = failure.class == Class::Transient;
-            let gate = &mut self.gates[part[0].at.table];
-            gate.ended();
-            let parts = gate.parts(part, |_| true);
-            // What is refused costs nothing; what has no answer may have cost what was thought.
-            let parts = match failure.class {
-                Class::Throttled => &parts[..],
-                Class::Refused | Class::Fatal => &[],
-                Class::Transient => continue,
-            };
-            let table = short_name(&self.link(&part[0].at).table.name);
+        for (part, ticket) in by_table(batch).zip(tickets) {
+            let table = part[0].at.table;
+            self.states[table].is_silent = failure.class == Class::Transient;
+            self.gates[table].ended();
             let reasons = failure.error.throttling_reasons().iter();
-            let reasons: Vec<_> = reasons.filter(|reason| reason.is_of(table)).cloned().collect();
-            let answer = pace::Answered { parts, charged: None, reasons: &reasons };
-            self.learn(part, tickets.next().flatten(), answer);
-            if is_throttled && !broken(12) {
-                self.gates[part[0].at.table].throttled(&reasons);
+            let name = short_name(&self.link(&part[0].at).table.name);
+            let reasons: Vec<_> = reasons.filter(|reason| reason.is_of(name)).cloned().collect();
+            if let Some(ticket) = ticket {
+                // What is refused costs nothing; what has no answer may have cost what was thought.
+                let parts = match failure.class {
+                    Class::Throttled => self.gates[table].parts(part, |_| true),
+                    Class::Refused | Class::Fatal => Vec::new(),
+                    Class::Transient => continue,
+                };
+                let answer = pace::Answered { parts: &parts, charged: None, reasons: &reasons };
+                self.learn(part, ticket, answer);
+            }
+            if failure.class == Class::Throttled && !broken(12) {
+                self.gates[table].throttled(&reasons);
             }
         }
     }
 
     /// Waits are as long as the policy says; the last attempt is made when patience ends, not before.
-    fn learn(&mut self, part: &[Write], ticket: Option<Ticket>, answer: pace::Answered<'_>) {
-        let Some(ticket) = ticket else { return };
+    fn learn(&mut self, part: &[Write], ticket: Ticket, answer: pace::Answered<'_>) {
         let policy: RetryPolicy = self.link(&part[0].at).patience.policy;
         let left = self.patience_of(&part[0].at);
         let random = &mut self.random;

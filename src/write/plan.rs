@@ -45,6 +45,10 @@ impl Queue {
         self.hot.values().fold(self.ready.len(), |sum, keys| sum + keys.len())
     }
 
+    fn is_empty(&self) -> bool {
+        self.len() == 0 && self.alone.is_empty()
+    }
+
     fn take(&mut self) -> impl Iterator<Item = TableKey> {
         let Self { ready, alone, hot } = std::mem::take(self);
         ready.into_iter().chain(alone).chain(hot.into_values().flatten())
@@ -63,8 +67,7 @@ impl Plan {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        let is_empty = |queue: &Queue| queue.len() == 0 && queue.alone.is_empty();
-        self.suspects.is_empty() && self.queues.iter().all(is_empty)
+        self.suspects.is_empty() && self.queues.iter().all(Queue::is_empty)
     }
 
     pub(super) fn push(&mut self, keys: impl IntoIterator<Item = TableKey>) {
@@ -121,8 +124,7 @@ impl Plan {
 
     /// Whether keys of a table wait that are no parts of a refused batch.
     pub(super) fn has(&self, table: usize) -> bool {
-        let queue = &self.queues[table];
-        queue.len() > 0 || !queue.alone.is_empty()
+        !self.queues[table].is_empty()
     }
 
     /// The writes of the next request: at most 25 and 16 MB, each item once, in the order of tables; or

@@ -14,6 +14,12 @@ pub(crate) struct Source<'e> {
     pub(crate) changes: &'e dyn Changes,
 }
 
+/// Whether two of these names are those of one table.
+pub(super) fn has_twins<'n>(names: impl IntoIterator<Item = &'n str>) -> bool {
+    let mut seen = HashSet::new();
+    !names.into_iter().all(|name| seen.insert(short_name(name)))
+}
+
 /// Where the writes of keys come from. The keys have the places of these tables, and no others.
 #[derive(Clone)]
 pub(super) struct Sources<'e> {
@@ -25,8 +31,7 @@ pub(super) struct Sources<'e> {
 impl<'e> Sources<'e> {
     pub(super) fn new(tables: impl IntoIterator<Item = (Arc<str>, &'e dyn Changes)>) -> Self {
         let tables: Vec<_> = tables.into_iter().collect();
-        let mut names = HashSet::new();
-        let has_twins = !tables.iter().all(|(name, _)| names.insert(short_name(name).to_owned()));
+        let has_twins = has_twins(tables.iter().map(|(name, _)| &**name));
         Self { tables, has_twins }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use memory_table::testing::{Fault, TableCapacity};
-use memory_table::{Database, ErrorKind, MemoryTable};
+use memory_table::{Database, ErrorKind, MemoryTable, Table};
 use tokio::time::Instant;
 
 use crate::support::{Player, Stage, Team, player, players};
@@ -19,13 +19,19 @@ async fn capped() -> (Stage<Player>, TableCapacity) {
     (stage, capacity)
 }
 
+/// A memory table over a table, with changes of this many new players.
+async fn changed(table: Table<Player>, count: u16) -> MemoryTable<Player> {
+    let memory = MemoryTable::new(table);
+    for player in players(count) {
+        memory.put(player).await.unwrap();
+    }
+    memory
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_flush_takes_all_that_there_is_and_sends_nothing_twice() {
     let (stage, capacity) = capped().await;
-    let memory = MemoryTable::new(stage.table.clone().write_capacity(40));
-    for player in players(400) {
-        memory.put(player).await.unwrap();
-    }
+    let memory = changed(stage.table.clone().write_capacity(40), 400).await;
     let began = Instant::now();
     let report = memory.flush().await.unwrap();
     // A second's worth at once.
@@ -58,10 +64,7 @@ async fn a_pace_is_that_of_all_who_write_to_the_table_through_the_database() {
 #[tokio::test(start_paused = true)]
 async fn a_table_that_takes_less_than_was_said_is_written_as_fast_as_it_takes_it() {
     let (stage, capacity) = capped().await;
-    let memory = MemoryTable::new(stage.table.clone().write_capacity(400));
-    for player in players(2_000) {
-        memory.put(player).await.unwrap();
-    }
+    let memory = changed(stage.table.clone().write_capacity(400), 2_000).await;
     let report = memory.flush().await.unwrap();
     assert_eq!(report.written, 2_000);
     assert!(report.elapsed < SECOND * 49 * 100 / 90, "{report}");
@@ -104,10 +107,7 @@ async fn a_share_is_that_of_what_the_service_says() {
 #[tokio::test(start_paused = true)]
 async fn an_outage_within_a_pace_ends_with_patience() {
     let stage = Stage::<Player>::embedded().await;
-    let memory = MemoryTable::new(stage.table.clone().write_capacity(40));
-    for player in players(100) {
-        memory.put(player).await.unwrap();
-    }
+    let memory = changed(stage.table.clone().write_capacity(40), 100).await;
     stage.faults.always(WRITE, Fault::throttled());
     let error = memory.flush().await.unwrap_err();
     let report = error.report();
@@ -139,10 +139,7 @@ async fn an_option_that_makes_no_sense_is_said_by_the_first_call() {
 #[tokio::test(start_paused = true)]
 async fn a_table_that_is_gone_ends_a_flush_of_which_much_still_waits_for_its_turn() {
     let stage = Stage::<Player>::embedded().await;
-    let memory = MemoryTable::new(stage.table.clone().write_capacity(10));
-    for player in players(100) {
-        memory.put(player).await.unwrap();
-    }
+    let memory = changed(stage.table.clone().write_capacity(10), 100).await;
     stage.faults.always(WRITE, Fault::error(400, "ResourceNotFoundException"));
     let flushed = tokio::time::timeout(SECOND * 10, memory.flush()).await;
     let report = flushed.expect("it ends").unwrap_err().into_report();
@@ -152,10 +149,7 @@ async fn a_table_that_is_gone_ends_a_flush_of_which_much_still_waits_for_its_tur
 #[tokio::test(start_paused = true)]
 async fn an_outage_without_answers_ends_with_patience_though_much_waits_for_its_turn() {
     let stage = Stage::<Player>::embedded().await;
-    let memory = MemoryTable::new(stage.table.clone().write_capacity(40));
-    for player in players(2_000) {
-        memory.put(player).await.unwrap();
-    }
+    let memory = changed(stage.table.clone().write_capacity(40), 2_000).await;
     stage.faults.always(WRITE, Fault::connection_refused());
     let error = memory.flush().await.unwrap_err();
     let report = error.report();
@@ -166,10 +160,7 @@ async fn an_outage_without_answers_ends_with_patience_though_much_waits_for_its_
 #[tokio::test(start_paused = true)]
 async fn bad_items_are_found_at_a_pace_and_the_others_are_written() {
     let (stage, _) = capped().await;
-    let memory = MemoryTable::new(stage.table.clone().write_capacity(400));
-    for player in players(100) {
-        memory.put(player).await.unwrap();
-    }
+    let memory = changed(stage.table.clone().write_capacity(400), 100).await;
     let poison = |item: &serde_json::Value| {
         let name = item["name"]["S"].as_str().unwrap_or_default();
         name.ends_with('3')
