@@ -7,6 +7,7 @@
 mod blame;
 mod cost;
 mod limit;
+mod others;
 mod side;
 mod trend;
 

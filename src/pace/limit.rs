@@ -16,20 +16,28 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::cost::Mean;
+use super::others::Others;
 use super::side::Pause;
 use super::trend::Trend;
 use crate::rt::Instant;
 
 /// The growth of a rate begins with this part of it,
 const GROWTH: f64 = 0.004;
-/// and doubles with so many requests that are done in full,
-const REQUESTS: f64 = 8.0;
-/// and with so many seconds.
-const SECONDS: f64 = 4.0;
+/// and doubles with so many requests that are done in full, and with so many seconds;
+const ALONE: (f64, f64) = (10.0, 6.0);
+/// faster where others use the capacity too.
+const WITH_OTHERS: (f64, f64) = (3.0, 2.5);
 /// No more than doubled so often: a table that throttles nobody needs no exact rate.
 const DOUBLINGS: f64 = 14.0;
-/// A rate falls to this part of itself at most, by one measurement: a short one says little.
-const FALL: f64 = 0.5;
+/// A measurement is short if fewer of the largest items were consumed in it,
+const SHORT: f64 = 150.0;
+/// and a rate falls to this part of itself at most by a short one: it says little.
+const FALL_AT_MOST: f64 = 0.5;
+/// Where others use the capacity too, this part of a rate remains when something is left; of its mean, where
+/// that is measured well.
+const FALL: f64 = 0.7;
+const FALL_OF_MEAN: f64 = 0.85;
 /// A measurement that differs by more than this part stands alone; others are averaged.
 const JUMP: f64 = 0.3;
 /// It is worth that if so many of the largest items were consumed in it.
@@ -74,6 +82,8 @@ pub(super) struct Limit {
     since: Option<Instant>,
     /// The largest cost of an item.
     largest: f64,
+    /// Units of a request.
+    request: Mean,
     /// Requests in flight, in the order in which they were sent.
     flights: VecDeque<Flight>,
     sent: u64,
@@ -101,13 +111,15 @@ struct Found {
     sent: u64,
     /// There was nothing to send for a while, so that the next time measures nothing.
     was_idle: bool,
+    others: Others,
 }
 
 impl Found {
     /// At about this rate, of which nothing is measured.
     fn at(rate: f64) -> Self {
         let rate = rate.max(LEAST);
-        Self { rate, measured: (0.0, 0.0), clean: 0, sent: 0, was_idle: false }
+        let others = Others::new();
+        Self { rate, measured: (0.0, 0.0), clean: 0, sent: 0, was_idle: false, others }
     }
 }
 
@@ -175,6 +187,7 @@ impl Limit {
             consumed: 0.0,
             since: None,
             largest: 1.0,
+            request: Mean::default(),
             flights: VecDeque::new(),
             sent: 0,
             last_sent: now,
@@ -211,9 +224,12 @@ impl Limit {
         let Some(found) = &self.found else { return self.ceiling };
         let seconds = self.since.map_or(0.0, |since| seconds(since, now));
         let eager = if self.at_ceiling >= EAGER { 2.0 } else { 1.0 };
-        let doublings = eager * (f64::from(found.clean) / REQUESTS + seconds / SECONDS);
-        let doublings = doublings.min(DOUBLINGS);
-        let rate = found.rate * (1.0 + GROWTH * doublings.exp2());
+        let (of_requests, of_seconds) = if found.others.are_there() { WITH_OTHERS } else { ALONE };
+        let doublings = eager * (f64::from(found.clean) / of_requests + seconds / of_seconds);
+        let requests_a_second = found.rate / self.request.get().unwrap_or(1.0).max(1.0);
+        let growth = GROWTH * doublings.min(DOUBLINGS).exp2()
+            + found.others.growth(requests_a_second, seconds);
+        let rate = found.rate * (1.0 + growth);
         Some(self.ceiling.map_or(rate, |ceiling| rate.min(ceiling)))
     }
 
@@ -272,8 +288,12 @@ impl Limit {
     ) {
         self.advance(now);
         self.land(flight);
-        self.balance += flight.units - answer.consumed;
+        // What is left for no reason is no reason either to send it at once.
+        if !answer.left || self.deaf.0 <= now {
+            self.balance += flight.units - answer.consumed;
+        }
         self.consumed += answer.consumed;
+        self.request.learn(flight.units, 1.0);
         self.trend.answered(flight.units, answer.consumed);
         self.largest = self.largest.max(answer.largest);
         if answer.consumed > 0.0 {
@@ -310,8 +330,11 @@ impl Limit {
 
     fn advance(&mut self, now: Instant) {
         if let Some(rate) = self.rate(now) {
-            let gained = rate * seconds(self.at, now);
-            self.balance = (self.balance + gained).min(self.most(rate));
+            let time = seconds(self.at, now);
+            self.balance = (self.balance + rate * time).min(self.most(rate));
+            if let Some(found) = &mut self.found {
+                found.others.allowed((rate - found.rate) * time);
+            }
         }
         self.at = self.at.max(now);
     }
@@ -332,6 +355,10 @@ impl Limit {
             if answer.consumed <= 0.0 {
                 self.gives_nothing(flight, pause, now);
             }
+            if let Some(found) = &mut self.found {
+                found.clean = 0;
+            }
+            (self.since, self.consumed) = (Some(now), 0.0);
             return;
         }
         if self.rate(now).is_none() {
@@ -361,7 +388,7 @@ impl Limit {
             consumed: self.consumed,
             taken: before - self.balance,
         });
-        let found = self.lowered(found, now);
+        let found = self.lowered(found, flight.units - answer.consumed, since, now);
         self.at_ceiling = self.at_ceiling.saturating_sub(1);
         self.found = Some(Found { clean: 0, sent: self.sent, was_idle: false, ..found });
         (self.since, self.consumed) = (Some(now), 0.0);
@@ -385,16 +412,36 @@ impl Limit {
             let (units, seconds) = found.measured;
             (units / 2.0 + self.consumed, seconds / 2.0 + time)
         };
-        let rate = (measured.0 / measured.1).max(LEAST).max(before * FALL);
+        let least = if self.is_short() { before * FALL_AT_MOST } else { LEAST };
+        let rate = (measured.0 / measured.1).max(least).min(before).max(LEAST);
         Found { rate, measured, ..found }
     }
 
-    /// Goes back to the rate of before and listens to nothing for a while, if it was for nothing that the
-    /// rate was lowered.
-    fn lowered(&mut self, found: Found, now: Instant) -> Found {
-        let Some(rate) = self.trend.lowered(found.rate, now) else { return found };
-        self.deaf = (now + self.deaf.1, (self.deaf.1 * 2).min(DEAF.1));
-        Found { rate, measured: (0.0, 0.0), ..found }
+    /// Lower, if others use the capacity too. Goes back to the rate of before and listens to nothing for a
+    /// while, if it was for nothing that the rate was lowered.
+    fn lowered(&mut self, mut found: Found, left: f64, since: Instant, now: Instant) -> Found {
+        if self.found.is_some() {
+            found.others.left(left, (self.consumed, seconds(since, now)), self.largest);
+        }
+        if self.found.is_some() && found.others.are_there() {
+            let own = self.rate(now).unwrap_or(found.rate);
+            found.rate =
+                if self.is_short() { own * FALL } else { found.rate.min(own) * FALL_OF_MEAN };
+            found.rate = found.rate.max(LEAST);
+            found.measured = (0.0, 0.0);
+        }
+        if let Some(rate) = self.trend.lowered(found.rate, now) {
+            self.deaf = (now + self.deaf.1, (self.deaf.1 * 2).min(DEAF.1));
+            self.doubt = None;
+            found.others.forget();
+            return Found { rate, measured: (0.0, 0.0), ..found };
+        }
+        found
+    }
+
+    /// Whether little was consumed since something was left last.
+    fn is_short(&self) -> bool {
+        self.consumed < SHORT * self.largest
     }
 
     /// Nothing was given since the last time: that measures nothing, it is waited ever longer.

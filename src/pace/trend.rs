@@ -15,7 +15,7 @@ const LOWER: f64 = 0.5;
 /// So much less done is less.
 const LESS: f64 = 0.7;
 /// So little left is little.
-const LITTLE: f64 = 0.03;
+const LITTLE: f64 = 0.15;
 /// Within this factor as much is left.
 const AS_MUCH: f64 = 2.0;
 
@@ -54,7 +54,7 @@ impl Trend {
 
     /// The rate was lowered to this; what it is to be raised to if that was for nothing.
     pub(super) fn lowered(&mut self, rate: f64, now: Instant) -> Option<f64> {
-        if rate > self.rate {
+        if rate > self.before.map_or(self.rate, |before| before.rate) {
             *self = Self { rate, ..Self::new(now) };
             return None;
         }
