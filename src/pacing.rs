@@ -88,9 +88,8 @@ impl Job {
         for number in 0..self.databases {
             let database = Database::simulated(store.shared(), &["readings"]);
             let mut table = database.table::<Reading>();
-            match self.given {
-                Some(rate) => table = table.write_capacity(rate),
-                None => database.pace("readings").writes.find(),
+            if let Some(rate) = self.given {
+                table = table.write_capacity(rate);
             }
             let memory = MemoryTable::builder(table).assume_absent().build().unwrap();
             for reading in readings(number * each..(number + 1) * each) {

@@ -51,10 +51,9 @@ impl<T: Record> MemoryTableBuilder<T> {
 
     /// How long to go on without progress before a flush or a load gives up; progress of any item
     /// begins it anew, so a slow table is never given up while it takes something. It is a time and not
-    /// a number of attempts: what is throttled is tried at longer and longer intervals until it ends, and
-    /// fewer requests are in flight meanwhile, half as many after each that is throttled, unless the
-    /// service says that a hot partition key alone is to blame.
-    /// What a flush gives up is reported and stays unsaved.
+    /// a number of attempts: what is throttled is sent as fast as the table takes it
+    /// ([`Table::write_rate`]), and where it takes nothing at all, at longer and longer intervals, by fewer
+    /// requests at once. What a flush gives up is reported and stays unsaved.
     ///
     /// Default: the database's, 60 s, which outlasts a failover or a scaling step of the service.
     pub fn patience(mut self, patience: Duration) -> Self {

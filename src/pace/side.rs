@@ -27,8 +27,9 @@ pub(crate) type Pause<'a> = &'a mut dyn FnMut(u32) -> Duration;
 /// The writes of a table.
 #[derive(Debug)]
 pub(crate) struct Side {
-    /// Somebody wants a pace. It is asked for each key that is sent, so that it is no part of the state.
-    is_on: AtomicBool,
+    /// There is or was a hot partition key. It is asked for each key that is sent, so that it is no part of
+    /// the state.
+    knows_hot: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -64,9 +65,6 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// As much as there is.
-    pub(crate) const UNLIMITED: Self = Self { units: f64::INFINITY, taken: 0.0, charge: 1.0 };
-
     /// Whether one more may be sent.
     pub(crate) fn is_open(&self) -> bool {
         self.taken < self.units
@@ -124,13 +122,12 @@ impl Side {
             entry: Mean::default(),
             charge: Mean::default(),
         };
-        Self { is_on: AtomicBool::new(false), state: Mutex::new(state) }
+        Self { knows_hot: AtomicBool::new(false), state: Mutex::new(state) }
     }
 
     /// The most that may be used of the table and of its indexes.
     pub(super) fn set(&self, table: Option<f64>, indexes: &BTreeMap<String, f64>, burst: Duration) {
         let (mut state, now) = (self.state.lock(), Instant::now());
-        self.is_on.fetch_or(table.is_some() || !indexes.is_empty(), Ordering::Relaxed);
         state.table.set(table, burst, now);
         for name in indexes.keys() {
             state.index(name, now);
@@ -138,17 +135,6 @@ impl Side {
         for (name, index) in &mut state.indexes {
             index.limit.set(indexes.get(name).copied(), burst, now);
         }
-    }
-
-    /// Whether there is a pace to be kept.
-    pub(crate) fn is_on(&self) -> bool {
-        self.is_on.load(Ordering::Relaxed)
-    }
-
-    /// Finds the pace.
-    #[cfg(test)]
-    pub(crate) fn find(&self) {
-        self.is_on.store(true, Ordering::Relaxed);
     }
 
     /// Units a second now; `None` if there is no limit.
@@ -173,8 +159,7 @@ impl Side {
 
     /// Whether a partition key is hot.
     pub(crate) fn is_hot(&self, partition: &[u8]) -> bool {
-        let state = self.state.lock();
-        !state.hot.is_empty() && state.hot.contains_key(partition)
+        self.knows_hot.load(Ordering::Relaxed) && self.state.lock().hot.contains_key(partition)
     }
 
     /// How much may be sent now of a partition key that was found to be hot.
@@ -389,7 +374,9 @@ impl Ticket {
     /// number.
     pub(crate) fn answered(mut self, answer: Answered<'_>, pause: Pause<'_>) {
         if let Some(flights) = self.flights.take() {
-            self.side.state.lock().answered(flights, answer, pause, Instant::now());
+            let state = &mut *self.side.state.lock();
+            state.answered(flights, answer, pause, Instant::now());
+            self.side.knows_hot.fetch_or(!state.hot.is_empty(), Ordering::Relaxed);
         }
     }
 }

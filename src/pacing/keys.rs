@@ -14,9 +14,8 @@ async fn flushed(
 ) -> (FlushReport, Duration) {
     let database = Database::simulated(store.shared(), &["readings"]);
     let mut table = database.table::<Reading>();
-    match given {
-        Some(rate) => table = table.write_capacity(rate),
-        None => database.pace("readings").writes.find(),
+    if let Some(rate) = given {
+        table = table.write_capacity(rate);
     }
     let memory = MemoryTable::builder(table).assume_absent().build().unwrap();
     for partition in 0..partitions {

@@ -24,7 +24,8 @@ impl<T: Record> Table<T> {
     /// Where the service takes less than that, what it throttles says how much it takes: the rate between
     /// two throttles is measured, kept, and raised slowly up to what is set here.
     ///
-    /// Default: as fast as the service takes it; what is throttled backs off.
+    /// Default: as fast as the service takes it, which is found the same way. Jobs that share nothing but the
+    /// table come to the same share of it.
     /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/provisioned-capacity-mode.html>
     ///
     /// # Example

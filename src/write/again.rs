@@ -43,7 +43,7 @@ impl Engine<'_> {
         );
         if failure.class == Class::Throttled && self.patience_ends(&part[0].at, failure) {
             for write in part {
-                self.fail(write, failure);
+                self.run_out(write, failure);
             }
             return;
         }
@@ -56,10 +56,7 @@ impl Engine<'_> {
                 left = others.min().unwrap_or(left);
             }
             if left.is_zero() {
-                if broken(9) {
-                    self.settle(&write.at, Settled::Written);
-                }
-                self.fail(write, failure);
+                self.run_out(write, failure);
                 continue;
             }
             round = self.come_back(&write.at, failure.outcome).max(round);
@@ -69,7 +66,7 @@ impl Engine<'_> {
         if again.is_empty() {
             return;
         }
-        if failure.class == Class::Throttled && self.is_paced(&again[0]) {
+        if failure.class == Class::Throttled {
             // When it may be sent is a matter of the table's pace.
             if self.states[again[0].table].trial.is_on() {
                 self.plan.suspect_together(again);
@@ -83,6 +80,14 @@ impl Engine<'_> {
         }
     }
 
+    /// The patience for a write has run out.
+    fn run_out(&mut self, write: &Write, failure: &Failure) {
+        if broken(9) {
+            self.settle(&write.at, Settled::Written);
+        }
+        self.fail(write, failure);
+    }
+
     /// What is left of the patience for a table.
     pub(super) fn patience_of(&self, at: &TableKey) -> Duration {
         let State { progress, began, .. } = &self.states[at.table];
@@ -90,14 +95,10 @@ impl Engine<'_> {
         self.link(at).patience.patience.saturating_sub(since.elapsed())
     }
 
-    fn is_paced(&self, at: &TableKey) -> bool {
-        self.gates[at.table].is_paced()
-    }
-
-    /// Where a paced table gives nothing its records come to their first attempt one after the other, so that
+    /// Where a table gives nothing its records come to their first attempt one after the other, so that
     /// the patience is that for the table: at its end, all that waits is given up with the same cause.
     fn patience_ends(&mut self, at: &TableKey, failure: &Failure) -> bool {
-        let ends = self.is_paced(at) && self.patience_of(at).is_zero();
+        let ends = self.patience_of(at).is_zero();
         if ends {
             let stopped = self.states[at.table].stopped.replace(failure.error.clone());
             self.give_up(at.table);

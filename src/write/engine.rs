@@ -139,7 +139,7 @@ impl Drop for Flights<'_> {
 struct Answer {
     batch: Vec<Write>,
     /// Those of the batch's tables.
-    tickets: Vec<Option<Ticket>>,
+    tickets: Vec<Ticket>,
     /// Whether it is a part of the batch on trial.
     on_trial: bool,
     result: Result<Reply, Failure>,

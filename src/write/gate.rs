@@ -71,18 +71,10 @@ impl Gate {
         self.wait.is_some_and(|wait| !wait.is_pause)
     }
 
-    /// Whether the table has a pace: otherwise what is throttled backs off.
-    pub(super) fn is_paced(&self) -> bool {
-        self.pace.is_on()
-    }
-
     /// How much may be sent of so many writes for one request.
     pub(super) fn room(&mut self, writes: usize) -> Option<Room> {
         if !self.window.is_open(self.in_flight) {
             return None;
-        }
-        if !self.is_paced() {
-            return Some(Room::UNLIMITED);
         }
         let room = self.pace.room(writes);
         self.is_refused |= room.is_err();
@@ -91,7 +83,7 @@ impl Gate {
 
     /// Whether writes of this partition key wait for a turn of their own.
     pub(super) fn is_hot(&self, key: &Key) -> bool {
-        self.is_paced() && self.pace.is_hot(key.partition_bytes())
+        self.pace.is_hot(key.partition_bytes())
     }
 
     /// When a write that goes alone may be sent that is of a hot partition key; `None` if now.
@@ -144,9 +136,9 @@ impl Gate {
     }
 
     /// A request is sent with something of the table.
-    pub(super) fn sends(&mut self, writes: &[Write]) -> Option<Ticket> {
+    pub(super) fn sends(&mut self, writes: &[Write]) -> Ticket {
         self.in_flight += 1;
-        self.is_paced().then(|| self.pace.sends(&self.parts(writes, |_| false)))
+        self.pace.sends(&self.parts(writes, |_| false))
     }
 
     /// It ended.
@@ -154,17 +146,17 @@ impl Gate {
         self.in_flight -= 1;
     }
 
-    /// It was answered, and so many of its writes were left.
-    pub(super) fn answered(&mut self, writes: usize, left: usize) {
-        if left == 0 || !self.is_paced() {
-            self.window.answered(writes, left);
-        }
+    /// It was done in full.
+    pub(super) fn done(&mut self) {
+        self.window.opens();
     }
 
-    /// It was throttled: unless a pace says how fast to go on, with fewer requests at once.
+    /// It was throttled: as long as nobody knows how fast to go on, with fewer requests at once.
     pub(super) fn throttled(&mut self, reasons: &[ThrottlingReason]) {
-        if !self.is_paced() || self.pace.rate().is_none() {
-            self.window.throttled(reasons);
+        // Where a hot partition key is to blame, only its items wait.
+        let is_of_keys = !reasons.is_empty() && reasons.iter().all(ThrottlingReason::is_key_range);
+        if self.pace.rate().is_none() && !is_of_keys {
+            self.window.closes();
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::store::{Class, Failure, Write, short_name};
 
 impl Engine<'_> {
     /// A batch is sent: what it takes of its tables' paces.
-    pub(super) fn tickets(&mut self, batch: &[Write]) -> Vec<Option<Ticket>> {
+    pub(super) fn tickets(&mut self, batch: &[Write]) -> Vec<Ticket> {
         let now = Instant::now();
         let sends = |part: &[Write]| {
             let table = part[0].at.table;
@@ -26,7 +26,7 @@ impl Engine<'_> {
     pub(super) fn answered(
         &mut self,
         batch: &[Write],
-        tickets: Vec<Option<Ticket>>,
+        tickets: Vec<Ticket>,
         charged: &Charged,
         unprocessed: &[usize],
     ) {
@@ -46,8 +46,9 @@ impl Engine<'_> {
             first = places.end;
             let gate = &mut self.gates[part[0].at.table];
             gate.ended();
-            gate.answered(part.len(), unprocessed.iter().filter(|at| places.contains(at)).count());
-            let Some(ticket) = ticket else { continue };
+            if !unprocessed.iter().any(|at| places.contains(at)) {
+                gate.done();
+            }
             let parts = gate.parts(part, |at| unprocessed.contains(&(places.start + at)));
             // Of two that are one table nobody knows whose the charge is.
             let charged = units.as_ref().filter(|_| !has_twins);
@@ -57,12 +58,7 @@ impl Engine<'_> {
     }
 
     /// A request failed: of what was throttled all is left.
-    pub(super) fn failed(
-        &mut self,
-        batch: &[Write],
-        tickets: Vec<Option<Ticket>>,
-        failure: &Failure,
-    ) {
+    pub(super) fn failed(&mut self, batch: &[Write], tickets: Vec<Ticket>, failure: &Failure) {
         for (part, ticket) in by_table(batch).zip(tickets) {
             let table = part[0].at.table;
             self.states[table].is_silent = failure.class == Class::Transient;
@@ -70,16 +66,14 @@ impl Engine<'_> {
             let reasons = failure.error.throttling_reasons().iter();
             let name = short_name(&self.link(&part[0].at).table.name);
             let reasons: Vec<_> = reasons.filter(|reason| reason.is_of(name)).cloned().collect();
-            if let Some(ticket) = ticket {
-                // What is refused costs nothing; what has no answer may have cost what was thought.
-                let parts = match failure.class {
-                    Class::Throttled => self.gates[table].parts(part, |_| true),
-                    Class::Refused | Class::Fatal => Vec::new(),
-                    Class::Transient => continue,
-                };
-                let answer = pace::Answered { parts: &parts, charged: None, reasons: &reasons };
-                self.learn(part, ticket, answer);
-            }
+            // What is refused costs nothing; what has no answer may have cost what was thought.
+            let parts = match failure.class {
+                Class::Throttled => self.gates[table].parts(part, |_| true),
+                Class::Refused | Class::Fatal => Vec::new(),
+                Class::Transient => continue,
+            };
+            let answer = pace::Answered { parts: &parts, charged: None, reasons: &reasons };
+            self.learn(part, ticket, answer);
             if failure.class == Class::Throttled && !broken(12) {
                 self.gates[table].throttled(&reasons);
             }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use memory_table::aws_sdk_dynamodb::Client;
 use memory_table::aws_sdk_dynamodb::config::retry::RetryConfig;
 use memory_table::testing::{Fault, Faults};
-use memory_table::{Database, ErrorKind, MemoryTable, Outcome};
+use memory_table::{Database, ErrorKind, MemoryTable, Outcome, RetryPolicy};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::{Player, Stage, at, embedded, faulty, player, players};
@@ -18,7 +18,8 @@ const WRITE: &str = "BatchWriteItem";
 async fn a_throttled_flush_leaves_other_clients_their_retries() {
     let stage = Stage::<Player>::embedded().await;
     let (other, other_faults) = Faults::around(&embedded());
-    let memory = MemoryTable::new(stage.table.clone());
+    let often = RetryPolicy::default().max_delay(Duration::from_millis(500));
+    let memory = MemoryTable::builder(stage.table.clone()).retry(often).build().unwrap();
     for record in players(337) {
         memory.put(record).await.unwrap();
     }
