@@ -9,8 +9,9 @@ use crate::{ErrorKind, FlushError, FlushReport};
 /// Nothing is given up before nothing was written for as long as patience says, since it was first sent.
 pub(super) fn see_patience(store: &SimStore, patience: Duration, report: &FlushReport) {
     for failed in &report.failed {
-        let is_impatient = matches!(failed.error.kind(), ErrorKind::Throttled | ErrorKind::Service);
-        if is_impatient && let Some(since) = store.given_up(&failed.table, &failed.key) {
+        let waited = failed.error.kind() == ErrorKind::Throttled;
+        let is_impatient = waited || failed.error.kind() == ErrorKind::Service;
+        if is_impatient && let Some(since) = store.given_up(&failed.table, &failed.key, waited) {
             // The time that an answer takes is measured by the one side and not by the other.
             if since + Duration::from_millis(1) < patience {
                 store.violated(format!("given up after {since:?} of {patience:?}: {failed}"));

@@ -1,6 +1,7 @@
 //! A database in memory behind the engines' seam, whose requests meet what the seed draws for them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -398,16 +399,24 @@ impl SimStore {
         Ok((fate.unprocessed, done))
     }
 
-    /// A record was given up: how long nothing of its table had been written then.
-    pub(super) fn given_up(&self, table: &str, key: &Key) -> Option<Duration> {
+    /// A record was given up: how long nothing of its table had been written when it was answered last; if it
+    /// `waited` for the table to take anything, at the most since it was sent first.
+    pub(super) fn given_up(&self, table: &str, key: &Key, waited: bool) -> Option<Duration> {
         let mut state = self.0.lock();
         if state.in_flight.iter().any(|(_, flying)| flying == key) {
             // The next flush has begun.
             return None;
         }
-        let (sent, answered) = state.sent.remove(key)?;
+        let ((sent, answered), now) = (state.sent.remove(key)?, Instant::now());
         let of_table = state.written.iter().filter(|(of, _)| **of == *table);
-        let before = of_table.map(|(_, written)| *written).filter(|written| *written < answered);
+        let written = of_table.map(|(_, written)| *written);
+        if waited {
+            let mut times: Vec<_> = written.filter(|written| *written > sent).collect();
+            times.sort_unstable();
+            let (from, to) = (iter::once(&sent).chain(&times), times.iter().chain([&now]));
+            return from.zip(to).map(|(from, to)| *to - *from).max();
+        }
+        let before = written.filter(|written| *written < answered);
         Some(answered - before.max().unwrap_or(sent).max(sent))
     }
 

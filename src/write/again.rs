@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::Settled;
 use super::engine::{Engine, State, by_table};
+use super::trial::Ended;
 use crate::breaks::broken;
 use crate::bugs::{Bug, has};
+use crate::error::Error;
 use crate::guard::Resolution;
 use crate::logging;
 use crate::rt::Instant;
@@ -41,11 +43,8 @@ impl Engine<'_> {
             target: logging::DATABASE,
             table = %link.table.name, items = part.len(), error = %failure.error, "sending again"
         );
-        if failure.class == Class::Throttled && self.patience_ends(&part[0].at, failure) {
-            for write in part {
-                self.run_out(write, failure);
-            }
-            return;
+        if failure.class == Class::Throttled && self.patience_of(&part[0].at).is_zero() {
+            self.give_up_waiting(part[0].at.table, &failure.error);
         }
         let mut again = Vec::new();
         let (mut round, mut shortest) = (0, link.patience.patience);
@@ -95,16 +94,20 @@ impl Engine<'_> {
         self.link(at).patience.patience.saturating_sub(since.elapsed())
     }
 
-    /// Where a table gives nothing its records come to their first attempt one after the other, so that
-    /// the patience is that for the table: at its end, all that waits is given up with the same cause.
-    fn patience_ends(&mut self, at: &TableKey, failure: &Failure) -> bool {
-        let ends = self.patience_of(at).is_zero();
-        if ends {
-            let stopped = self.states[at.table].stopped.replace(failure.error.clone());
-            self.give_up(at.table);
-            self.states[at.table].stopped = stopped;
+    /// Where a table gives nothing, its records come to their first attempt one request after the other, or
+    /// never: what was not sent yet has no patience of its own, and what was is given up when its ends.
+    fn give_up_waiting(&mut self, table: usize, error: &Error) {
+        let Ended { refused, waiting, aside, .. } = self.states[table].trial.pass();
+        for (write, failure) in &refused {
+            self.fail(write, failure);
         }
-        ends
+        let mut left = self.plan.extract(table);
+        left.extend(waiting.into_iter().flatten().chain(aside));
+        let is_over =
+            |at: &TableKey| self.report.attempts(at) == 0 || self.patience_left(at).is_zero();
+        let (over, again): (Vec<_>, Vec<_>) = left.into_iter().partition(is_over);
+        self.plan.push(again);
+        self.give_up_keys(over, error);
     }
 
     /// Patience begins with a key's first attempt, and anew whenever anything of its table is written.

@@ -4,6 +4,7 @@ use super::Settled;
 use super::engine::{Engine, OPERATION, by_table, call};
 use super::plan::take_left;
 use super::trial::Ended;
+use crate::error::Error;
 use crate::store::{Failure, Outcome, TableKey, Write};
 
 impl Engine<'_> {
@@ -124,7 +125,12 @@ impl Engine<'_> {
         let mut left = self.plan.extract(table);
         left.extend(self.schedule.extract(table));
         left.extend(waiting.into_iter().flatten().chain(aside));
-        for at in left {
+        self.give_up_keys(left, &error);
+    }
+
+    /// Keys are not sent any more, for this cause.
+    pub(super) fn give_up_keys(&mut self, keys: Vec<TableKey>, error: &Error) {
+        for at in keys {
             let Some(operation) = take_left(&at, &self.changes, &mut self.report) else { continue };
             self.come_back(&at, Outcome::NotWritten);
             let not_saved = self.not_saved(&at, operation, OPERATION, error.clone());
