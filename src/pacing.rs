@@ -37,6 +37,16 @@ fn readings(numbers: std::ops::Range<u32>) -> impl Iterator<Item = Reading> {
     numbers.map(move |number| reading(number, random.usize(1..=3)))
 }
 
+/// A memory table of a database of its own over a store, and its rate if it is given one.
+fn memory(store: &Capped, given: Option<f64>) -> MemoryTable<Reading> {
+    let database = Database::simulated(store.shared(), &["readings"]);
+    let mut table = database.table::<Reading>();
+    if let Some(rate) = given {
+        table = table.write_capacity(rate);
+    }
+    MemoryTable::builder(table).assume_absent().build().unwrap()
+}
+
 /// How a job did.
 #[derive(Debug)]
 struct Ran {
@@ -86,12 +96,7 @@ impl Job {
         let each = self.items / self.databases;
         let mut flushes = Vec::new();
         for number in 0..self.databases {
-            let database = Database::simulated(store.shared(), &["readings"]);
-            let mut table = database.table::<Reading>();
-            if let Some(rate) = self.given {
-                table = table.write_capacity(rate);
-            }
-            let memory = MemoryTable::builder(table).assume_absent().build().unwrap();
+            let memory = memory(&store, self.given);
             for reading in readings(number * each..(number + 1) * each) {
                 memory.put(reading).await.unwrap();
             }

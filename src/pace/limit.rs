@@ -289,7 +289,7 @@ impl Limit {
         self.advance(now);
         self.land(flight);
         // What is left for no reason is no reason either to send it at once.
-        if !answer.left || self.deaf.0 <= now {
+        if !answer.left || !self.is_deaf(now) {
             self.balance += flight.units - answer.consumed;
         }
         self.consumed += answer.consumed;
@@ -351,15 +351,11 @@ impl Limit {
 
     /// The service left something: it has nothing any more, and what is in flight will meet that.
     fn left(&mut self, flight: Flight, answer: Answer, pause: Pause<'_>, now: Instant) {
-        if self.deaf.0 > now {
+        if self.is_deaf(now) {
             if answer.consumed <= 0.0 {
                 self.gives_nothing(flight, pause, now);
             }
-            if let Some(found) = &mut self.found {
-                found.clean = 0;
-            }
-            (self.since, self.consumed) = (Some(now), 0.0);
-            return;
+            return self.measures_anew(now);
         }
         if self.rate(now).is_none() {
             self.balance = 0.0;
@@ -390,7 +386,15 @@ impl Limit {
         });
         let found = self.lowered(found, flight.units - answer.consumed, since, now);
         self.at_ceiling = self.at_ceiling.saturating_sub(1);
-        self.found = Some(Found { clean: 0, sent: self.sent, was_idle: false, ..found });
+        self.found = Some(Found { sent: self.sent, was_idle: false, ..found });
+        self.measures_anew(now);
+    }
+
+    /// From now on, as the service has nothing left.
+    fn measures_anew(&mut self, now: Instant) {
+        if let Some(found) = &mut self.found {
+            found.clean = 0;
+        }
         (self.since, self.consumed) = (Some(now), 0.0);
     }
 
@@ -412,7 +416,7 @@ impl Limit {
             let (units, seconds) = found.measured;
             (units / 2.0 + self.consumed, seconds / 2.0 + time)
         };
-        let least = if self.is_short() { before * FALL_AT_MOST } else { LEAST };
+        let least = if self.is_short() { before * FALL_AT_MOST } else { 0.0 };
         let rate = (measured.0 / measured.1).max(least).min(before).max(LEAST);
         Found { rate, measured, ..found }
     }
@@ -422,13 +426,12 @@ impl Limit {
     fn lowered(&mut self, mut found: Found, left: f64, since: Instant, now: Instant) -> Found {
         if self.found.is_some() {
             found.others.left(left, (self.consumed, seconds(since, now)), self.largest);
-        }
-        if self.found.is_some() && found.others.are_there() {
-            let own = self.rate(now).unwrap_or(found.rate);
-            found.rate =
-                if self.is_short() { own * FALL } else { found.rate.min(own) * FALL_OF_MEAN };
-            found.rate = found.rate.max(LEAST);
-            found.measured = (0.0, 0.0);
+            if found.others.are_there() {
+                let own = self.rate(now).unwrap_or(found.rate);
+                let mean = found.rate.min(own);
+                let rate = if self.is_short() { own * FALL } else { mean * FALL_OF_MEAN };
+                (found.rate, found.measured) = (rate.max(LEAST), (0.0, 0.0));
+            }
         }
         if let Some(rate) = self.trend.lowered(found.rate, now) {
             self.deaf = (now + self.deaf.1, (self.deaf.1 * 2).min(DEAF.1));
@@ -437,6 +440,11 @@ impl Limit {
             return Found { rate, measured: (0.0, 0.0), ..found };
         }
         found
+    }
+
+    /// Whether what is left says nothing now.
+    fn is_deaf(&self, now: Instant) -> bool {
+        self.deaf.0 > now
     }
 
     /// Whether little was consumed since something was left last.

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
 use super::SECOND;
-use crate::capacity::Charged;
+use crate::capacity::{Charged, write_units};
 use crate::codec::EncodedItem;
 use crate::error::{Error, ErrorKind};
 use crate::store::{
@@ -50,9 +50,8 @@ struct Request {
 }
 
 /// Units of an item of so many bytes of notes.
-#[expect(clippy::cast_precision_loss, reason = "a few hundred")]
 pub(super) fn cost(notes: usize) -> f64 {
-    (notes + 500).div_ceil(1024) as f64
+    write_units(notes + 500)
 }
 
 impl Met {
@@ -154,7 +153,7 @@ impl State {
         let is_throttled = self.spurious.is_some_and(|(one_in, _)| self.random.u32(..one_in) == 0);
         for (place, write) in batch.iter().enumerate() {
             let Action::Put(item) = &write.action else { unreachable!("only puts are sent") };
-            let cost = f64::from(u32::try_from(item.size.div_ceil(1024)).unwrap());
+            let cost = write_units(item.size);
             let mut hot = self.hot.get_mut(write.at.key.partition_bytes());
             of_hot += usize::from(hot.is_some());
             let is_open = hot.as_mut().is_none_or(|bucket| bucket.has_some(now, SECOND));

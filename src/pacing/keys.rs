@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::capped::Capped;
-use super::{Reading, SECOND};
-use crate::{Database, FlushReport, Key, KeyRef, MemoryTable};
+use super::{Reading, SECOND, memory};
+use crate::{FlushReport, Key, KeyRef};
 
 /// Flushes as many readings of each of so many partitions, sorted as they would come from a file.
 async fn flushed(
@@ -12,12 +12,7 @@ async fn flushed(
     given: Option<f64>,
     (partitions, each): (u32, u32),
 ) -> (FlushReport, Duration) {
-    let database = Database::simulated(store.shared(), &["readings"]);
-    let mut table = database.table::<Reading>();
-    if let Some(rate) = given {
-        table = table.write_capacity(rate);
-    }
-    let memory = MemoryTable::builder(table).assume_absent().build().unwrap();
+    let memory = memory(store, given);
     for partition in 0..partitions {
         for number in 0..each {
             let sensor = format!("sensor {partition}");

@@ -411,8 +411,8 @@ impl SimStore {
         let of_table = state.written.iter().filter(|(of, _)| **of == *table);
         let written = of_table.map(|(_, written)| *written);
         if waited {
-            let mut times: Vec<_> = written.filter(|written| *written > sent).collect();
-            times.sort_unstable();
+            // In the order in which they came.
+            let times: Vec<_> = written.filter(|written| *written > sent).collect();
             let (from, to) = (iter::once(&sent).chain(&times), times.iter().chain([&now]));
             return from.zip(to).map(|(from, to)| *to - *from).max();
         }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::Settled;
 use super::engine::{Engine, State, by_table};
-use super::trial::Ended;
 use crate::breaks::broken;
 use crate::bugs::{Bug, has};
 use crate::error::Error;
@@ -97,12 +96,7 @@ impl Engine<'_> {
     /// Where a table gives nothing, its records come to their first attempt one request after the other, or
     /// never: what was not sent yet has no patience of its own, and what was is given up when its ends.
     fn give_up_waiting(&mut self, table: usize, error: &Error) {
-        let Ended { refused, waiting, aside, .. } = self.states[table].trial.pass();
-        for (write, failure) in &refused {
-            self.fail(write, failure);
-        }
-        let mut left = self.plan.extract(table);
-        left.extend(waiting.into_iter().flatten().chain(aside));
+        let left = self.take_waiting(table);
         let is_over =
             |at: &TableKey| self.report.attempts(at) == 0 || self.patience_left(at).is_zero();
         let (over, again): (Vec<_>, Vec<_>) = left.into_iter().partition(is_over);

@@ -117,15 +117,20 @@ impl Engine<'_> {
     /// If nothing can be sent of a table any more, what was not is reported with the same cause.
     pub(super) fn give_up(&mut self, table: usize) {
         let Some(error) = self.states[table].stopped.clone() else { return };
-        // A trial that was under way has no end any more.
+        let mut left = self.take_waiting(table);
+        left.extend(self.schedule.extract(table));
+        self.give_up_keys(left, &error);
+    }
+
+    /// Takes out the keys of a table that wait for their turn. A trial that was under way has no end any more.
+    pub(super) fn take_waiting(&mut self, table: usize) -> Vec<TableKey> {
         let Ended { refused, waiting, aside, .. } = self.states[table].trial.pass();
         for (write, failure) in &refused {
             self.fail(write, failure);
         }
-        let mut left = self.plan.extract(table);
-        left.extend(self.schedule.extract(table));
-        left.extend(waiting.into_iter().flatten().chain(aside));
-        self.give_up_keys(left, &error);
+        let mut keys = self.plan.extract(table);
+        keys.extend(waiting.into_iter().flatten().chain(aside));
+        keys
     }
 
     /// Keys are not sent any more, for this cause.
