@@ -4,8 +4,11 @@
 //! read is eventually consistent.
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>
 
+mod indexes;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) use indexes::written;
 use parking_lot::Mutex;
 
 use crate::store::{TableRef, short_name};
@@ -89,6 +92,9 @@ pub struct Consumption {
     pub reads: ConsumedCapacity,
     /// Units of writes.
     pub writes: ConsumedCapacity,
+    /// Units of writes that were not charged, since the records were unchanged: what writing them would have
+    /// cost the table itself.
+    pub saved: f64,
 }
 
 /// What a request is charged, by tables as the service names them, by ARN or not; nothing if it does
@@ -146,6 +152,11 @@ impl Spent {
         if let Some(units) = charged {
             self.0.lock().writes.add(units);
         }
+    }
+
+    /// Nothing was written that would have cost so much.
+    pub(crate) fn saved(&self, units: f64) {
+        self.0.lock().saved += units;
     }
 
     pub(crate) fn so_far(&self) -> Consumption {

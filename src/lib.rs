@@ -121,7 +121,7 @@ pub use key::{
 };
 pub use manage::{CreateIfMissing, UpdateTable};
 pub use memory::{
-    CachedIndex, FeedError, Flushable, Increment, LoadReport, Loadable, MemoryTable,
+    CachedIndex, FeedError, FlushPlan, Flushable, Increment, LoadReport, Loadable, MemoryTable,
     MemoryTableBuilder, PutSink, ScopeError, Stats, Unsaved, flush_all,
 };
 pub use record::{FromKey, Projection, Record};

@@ -102,8 +102,8 @@ pub(crate) enum Take {
     Write(Action),
     /// It is not in flight and must not be before this time.
     Held(Operation, Instant),
-    /// What is stored is what would be written.
-    Unchanged,
+    /// What is stored is what would be written, for so many units.
+    Unchanged(f64),
     /// Nothing is unsaved any more.
     Gone,
     /// It cannot be written until it is put again.

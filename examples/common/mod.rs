@@ -64,6 +64,12 @@ fn is_same(path: &Path, other: &Path) -> bool {
     }
 }
 
+/// The folder of a file.
+pub fn folder(path: &Path) -> Option<&Path> {
+    let folder = path.parent()?;
+    Some(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
+}
+
 /// The one path of a file, whether it exists or not.
 fn whole(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
@@ -72,11 +78,7 @@ fn whole(path: &Path) -> PathBuf {
         let Ok(target) = path.read_link() else { break };
         path = path.parent().map_or(target.clone(), |folder| folder.join(&target));
     }
-    let folder = match path.parent() {
-        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
-        Some(folder) => folder,
-        None => return path,
-    };
+    let Some(folder) = folder(&path) else { return path };
     let in_folder = || Some(folder.canonicalize().ok()?.join(path.file_name()?));
     path.canonicalize().ok().or_else(in_folder).unwrap_or(path)
 }

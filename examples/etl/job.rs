@@ -40,8 +40,9 @@ impl Job {
         if let Some(patience) = options.patience {
             database = database.with_patience(patience);
         }
-        let scorers = database.table_named::<Scorer>(&options.table);
+        let scorers = options.pace.of(database.table_named::<Scorer>(&options.table));
         scorers.create_if_missing().await.map_err(Failure::Database)?;
+        options.pace.check(&scorers, &options.table);
         Self::with(scorers, database.table_named(&options.teams), options)
             .map_err(Failure::Database)
     }

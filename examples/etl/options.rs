@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
-use crate::common::options::{endpoint, seconds, table_name};
+use crate::common::options::{Pace, endpoint, seconds, table_name};
 
 /// Adds goals to the totals of those who scored them, in DynamoDB
 #[derive(Parser, Debug)]
@@ -54,6 +54,10 @@ pub struct Options {
     /// all is waited for 15 s [default: 60]
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub patience: Option<Duration>,
+
+    /// How fast to write.
+    #[command(flatten)]
+    pub pace: Pace,
 }
 
 const MORE_HELP: &str = "\
@@ -118,6 +122,7 @@ mod tests {
         assert_eq!((options.max_unsaved, options.patience), (10_000, None));
         assert_eq!((options.endpoint, options.db, options.json), (None, None, None));
         assert!(!options.guarded);
+        assert_eq!((options.pace.write_capacity, options.pace.share), (None, None));
     }
 
     #[test]
@@ -130,6 +135,8 @@ mod tests {
             ["--teams", "my teams"],
             ["--endpoint", "localhost"],
             ["--patience", "-1"],
+            ["--write-capacity", "0"],
+            ["--share", "2"],
         ] {
             assert_eq!(parse(&bad).unwrap_err(), ErrorKind::ValueValidation, "{bad:?}");
         }

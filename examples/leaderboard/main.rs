@@ -37,7 +37,7 @@ use crate::elo::Team;
 use crate::failure::Failure;
 use crate::matches::Matches;
 use crate::options::Options;
-use crate::report::Summary;
+use crate::report::{Planned, Summary};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -68,10 +68,13 @@ async fn run(options: &Options) -> Result<(), Failure> {
         ..Summary::default()
     };
     let saved = save(options, &teams, json.as_ref(), &mut summary).await;
+    if let Ok(Some(plan)) = &saved {
+        summary.planned(plan);
+    }
     summary.seconds = started.elapsed().as_secs_f64();
 
     let printed = match &saved {
-        Ok(()) => print(&teams, options.top, &summary),
+        Ok(plan) => print(&teams, options.top, &summary, plan.as_ref()),
         Err(_) => Ok(()),
     };
     // Also after a failure, when the numbers matter most.
@@ -102,26 +105,32 @@ fn create(path: &Path, options: &Options) -> Result<File, Failure> {
         .map_err(|cause| Failure::Json { path: path.to_owned(), cause })
 }
 
-/// The job itself: load every team, change it in memory, flush once.
+/// The job itself: load every team, change it in memory, flush once. A dry run stops before that, with the
+/// plan of it.
 async fn save(
     options: &Options,
     teams: &[Team],
     json: Option<&File>,
     summary: &mut Summary,
-) -> Result<(), Failure> {
-    let memory = opened(options).await.map_err(|error| Failure::before_writing(error, teams))?;
+) -> Result<Option<Planned>, Failure> {
+    let opened = opened(options).await;
+    let (memory, is_there) = opened.map_err(|error| Failure::before_writing(error, teams))?;
     // From here on, the figures of an earlier run are those of another table.
     json.map_or(Ok(()), common::clear).map_err(|cause| Failure::json(options, cause))?;
 
-    let saved = match load_and_change(&memory, teams).await {
+    let loaded = load_and_change(&memory, teams, is_there).await;
+    let loaded = loaded.map_err(|error| Failure::before_writing(error, teams));
+    if options.dry_run && loaded.is_ok() {
+        summary.counted(&memory);
+        return Ok(Some(Planned::new(&memory.plan().await, options.price)));
+    }
+    let saved = match loaded {
         Ok(()) => flush(&memory).await,
-        Err(error) => Err(Failure::before_writing(error, teams)),
+        Err(failure) => Err(failure),
     };
 
+    summary.counted(&memory);
     let stats = memory.stats();
-    summary.read_requests = stats.read_requests;
-    summary.write_requests = stats.write_requests;
-    summary.items_read = stats.items_read;
     // A flush that failed has a report too: of what it saved, and of what it did not.
     if let Some(report) = Failure::report_of(&saved) {
         summary.items_written = report.written;
@@ -132,26 +141,39 @@ async fn save(
         summary.items_unchanged = stats.items_unchanged;
         summary.items_failed = unsaved.len() as u64;
     }
-    saved.map(drop)
+    saved.map(|_| None)
 }
 
-/// The table in memory; the table itself is made if there is none.
-async fn opened(options: &Options) -> Result<MemoryTable<Team>, memory_table::Error> {
-    let mut database = common::connect(options.endpoint.as_deref(), options.db.as_deref())?;
+/// The table in memory, and whether there is one in the database: it is made if there is none, unless nothing
+/// is to be written.
+async fn opened(options: &Options) -> Result<(MemoryTable<Team>, bool), memory_table::Error> {
+    // The database would be made with its file.
+    let is_new = |path: &Path| !path.exists() && common::folder(path).is_some_and(Path::exists);
+    let path = options.db.as_deref().filter(|path| !(options.dry_run && is_new(path)));
+    let mut database = common::connect(options.endpoint.as_deref(), path)?;
     if let Some(patience) = options.patience {
         database = database.with_patience(patience);
     }
-    let table = database.table_named::<Team>(&options.table);
-    table.create_if_missing().await?;
-    Ok(MemoryTable::new(table))
+    let table = options.pace.of(database.table_named::<Team>(&options.table));
+    if options.dry_run && !table.exists().await? {
+        return Ok((MemoryTable::builder(table).assume_absent().build()?, false));
+    }
+    if !options.dry_run {
+        table.create_if_missing().await?;
+    }
+    options.pace.check(&table, &options.table);
+    Ok((MemoryTable::new(table), true))
 }
 
 async fn load_and_change(
     memory: &MemoryTable<Team>,
     teams: &[Team],
+    is_there: bool,
 ) -> Result<(), memory_table::Error> {
     // 100 keys a request, where a `get` per team would be a request each.
-    memory.prefetch(teams.iter().map(|team| team.team.as_str())).await?;
+    if is_there {
+        memory.prefetch(teams.iter().map(|team| team.team.as_str())).await?;
+    }
 
     // No request: the change waits in memory. What a stored item has beyond the fields of `Team`
     // is kept, and a team that is already as it should be is not written at all.
@@ -189,8 +211,9 @@ fn write_json(mut file: File, summary: &Summary) -> io::Result<()> {
     writeln!(file, "{json}")
 }
 
-fn print(teams: &[Team], top: usize, summary: &Summary) -> io::Result<()> {
-    let text = format!("{}{summary}", report::table(teams, top));
+fn print(teams: &[Team], top: usize, summary: &Summary, plan: Option<&Planned>) -> io::Result<()> {
+    let plan = plan.map_or_else(String::new, Planned::to_string);
+    let text = format!("{}{summary}{plan}", report::table(teams, top));
     match io::stdout().write_all(text.as_bytes()) {
         // The reader has seen enough, as in `leaderboard | head -1`.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use crate::common::options::{endpoint, seconds, table_name};
+use crate::common::options::{Pace, endpoint, positive, seconds, table_name};
 
 /// Recomputes the Elo ratings of football teams from their matches and saves them in DynamoDB
 #[derive(Parser, Debug)]
@@ -42,6 +42,19 @@ pub struct Options {
     /// Give up after so long without progress; fractions are allowed [default: 60]
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub patience: Option<Duration>,
+
+    /// Print what would be written and what it would cost, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// How fast to write.
+    #[command(flatten)]
+    pub pace: Pace,
+
+    /// Price of a million write units, for the cost that a dry run prints
+    #[arg(long, value_name = "PRICE", value_parser = positive, requires = "dry_run",
+        allow_negative_numbers = true)]
+    pub price: Option<f64>,
 }
 
 const MORE_HELP: &str = "\
@@ -50,6 +63,9 @@ and needs neither a server nor an account.
 
 A file of matches has a header with at least date, home_team, away_team, home_score and
 away_score. A score that is empty or NA skips its match.
+
+A put of a kilobyte is a write unit. With --share the capacity is what DescribeTable says; a table on
+demand without a maximum has none, and is written as fast as it takes it.
 
 With --endpoint, fixed test credentials are used when none are set in the environment.
 
@@ -81,6 +97,9 @@ mod tests {
         assert_eq!((options.table.as_str(), options.top), ("teams", 10));
         assert_eq!((options.matches, options.synthetic), (None, None));
         assert_eq!((options.endpoint, options.db, options.patience), (None, None, None));
+        let pace = options.pace;
+        assert_eq!((pace.write_capacity, pace.share, options.price), (None, None, None));
+        assert!(!options.dry_run);
     }
 
     #[test]
@@ -89,6 +108,10 @@ mod tests {
         assert_eq!(inputs.unwrap_err(), ErrorKind::ArgumentConflict);
         let databases = parse(&["--endpoint", "http://localhost:8000", "--db", "x.db"]);
         assert_eq!(databases.unwrap_err(), ErrorKind::ArgumentConflict);
+        let paces = parse(&["--write-capacity", "400", "--share", "0.5"]);
+        assert_eq!(paces.unwrap_err(), ErrorKind::ArgumentConflict);
+        let price = parse(&["--price", "0.625"]);
+        assert_eq!(price.unwrap_err(), ErrorKind::MissingRequiredArgument);
     }
 
     #[test]
@@ -112,6 +135,13 @@ mod tests {
             ["--table", "arn:aws:dynamodb:eu-central-1:1:table/teams"],
             ["--synthetic", "0"],
             ["--top", "some"],
+            ["--write-capacity", "0"],
+            ["--write-capacity", "-4"],
+            ["--write-capacity", "inf"],
+            ["--write-capacity", "fast"],
+            ["--share", "0"],
+            ["--share", "1.1"],
+            ["--share", "NaN"],
         ] {
             assert_eq!(parse(&bad).unwrap_err(), ErrorKind::ValueValidation, "{bad:?}");
         }

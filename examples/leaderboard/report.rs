@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use memory_table::{FlushPlan, MemoryTable};
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
@@ -46,6 +47,100 @@ pub struct Summary {
     pub items_failed: u64,
     /// How long the job took, from the start of the program.
     pub seconds: f64,
+    /// Units that the service charged for reading.
+    pub read_units: f64,
+    /// Units that the service charged for writing.
+    pub write_units: f64,
+    /// Units that items were not charged that were as they should be already.
+    pub units_saved: f64,
+    /// What was not done, in a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub planned: Option<Planned>,
+}
+
+/// What a dry run found is to be done.
+#[derive(Serialize, Debug, Clone, PartialEq)]
+pub struct Planned {
+    /// Items to be written.
+    pub puts: u64,
+    /// Items to be deleted.
+    pub deletes: u64,
+    /// Items that are as they should be already.
+    pub unchanged: u64,
+    /// Items that cannot be written.
+    pub parked: u64,
+    /// Bytes of the items to be sent.
+    pub bytes: u64,
+    /// Requests, if none has to be sent twice.
+    pub requests: u64,
+    /// Units of writes.
+    pub write_units: f64,
+    /// Units that unchanged items do not cost.
+    pub units_saved: f64,
+    /// How long it takes at the table's present rate; null while that is not known.
+    pub seconds: Option<f64>,
+    /// What the units cost at the price that was given; null if none was.
+    pub cost: Option<f64>,
+}
+
+impl Planned {
+    pub fn new(plan: &FlushPlan, price: Option<f64>) -> Self {
+        Self {
+            puts: plan.puts,
+            deletes: plan.deletes,
+            unchanged: plan.unchanged,
+            parked: plan.parked,
+            bytes: plan.bytes,
+            requests: plan.requests,
+            write_units: plan.capacity.total,
+            units_saved: plan.saved_capacity,
+            seconds: plan.time.map(|time| time.as_secs_f64()),
+            cost: price.map(|price| plan.cost(price)),
+        }
+    }
+}
+
+impl fmt::Display for Planned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\nDry run: nothing was written. A run without --dry-run would")?;
+        writeln!(f, "put             {} items", self.puts)?;
+        writeln!(f, "delete          {} items", self.deletes)?;
+        writeln!(f, "leave           {} items unchanged", self.unchanged)?;
+        if self.parked > 0 {
+            writeln!(f, "not be able to write {} items", self.parked)?;
+        }
+        writeln!(f, "send            {} bytes in {} requests", self.bytes, self.requests)?;
+        write!(f, "use             {} write units", self.write_units)?;
+        writeln!(f, " ({} saved by unchanged items)", self.units_saved)?;
+        if let Some(seconds) = self.seconds {
+            writeln!(f, "take            {seconds:.2} s at the table's rate")?;
+        }
+        if let Some(cost) = self.cost {
+            writeln!(f, "cost            {cost:.6}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Summary {
+    /// Takes in what the requests were so far.
+    pub fn counted(&mut self, memory: &MemoryTable<Team>) {
+        let (stats, units) = (memory.stats(), memory.consumption());
+        self.read_requests = stats.read_requests;
+        self.write_requests = stats.write_requests;
+        self.items_read = stats.items_read;
+        self.read_units = units.reads.total;
+        self.write_units = units.writes.total;
+        self.units_saved = units.saved;
+    }
+
+    /// Nothing was to be written, so nothing failed.
+    pub fn planned(&mut self, plan: &Planned) {
+        self.items_unchanged = plan.unchanged;
+        self.items_failed = 0;
+        self.units_saved = plan.units_saved;
+        self.planned = Some(plan.clone());
+    }
 }
 
 impl fmt::Display for Summary {
@@ -57,6 +152,9 @@ impl fmt::Display for Summary {
         writeln!(f, "read requests   {read_requests} ({items_read} items read)")?;
         write!(f, "write requests  {write_requests} ")?;
         writeln!(f, "({items_written} items written, {items_unchanged} unchanged)")?;
+        writeln!(f, "read units      {}", self.read_units)?;
+        let Summary { write_units, units_saved, .. } = self;
+        writeln!(f, "write units     {write_units} ({units_saved} saved by unchanged items)")?;
         writeln!(f, "seconds         {:.2}", self.seconds)
     }
 }
@@ -168,6 +266,9 @@ rank  team     rating  played  won  drawn  lost  goals for  goals against  last 
             items_written: 30,
             items_unchanged: 2,
             seconds: 0.125,
+            read_units: 16.5,
+            write_units: 30.0,
+            units_saved: 2.0,
             ..Summary::default()
         };
         let expected = "\
@@ -175,6 +276,8 @@ matches         64 (0 skipped)
 teams           32
 read requests   1 (0 items read)
 write requests  2 (30 items written, 2 unchanged)
+read units      16.5
+write units     30 (2 saved by unchanged items)
 seconds         0.12
 ";
         assert_eq!(summary.to_string(), expected);
@@ -185,7 +288,8 @@ seconds         0.12
         let json = serde_json::to_string(&Summary::default()).unwrap();
         let keys: Vec<&str> = json.split('"').skip(1).step_by(2).collect();
         let expected = "matches skipped teams read_requests write_requests items_read \
-                        items_written items_unchanged items_failed seconds";
+                        items_written items_unchanged items_failed seconds read_units write_units \
+                        units_saved";
         assert_eq!(keys.join(" "), expected);
     }
 }

@@ -46,8 +46,9 @@ impl<T: Record> Shared<T> {
         if sums.is_zero() {
             // Nothing is to be changed, nor made: the service would make an item of it.
             self.settle(key, Settled::Written);
-            self.tally.unchanged();
-            return Take::Unchanged;
+            let units = self.increment_units(key);
+            self.note_unchanged(units);
+            return Take::Unchanged(units);
         }
         match single::<T>(key, &sums, &token) {
             Ok(single) => {

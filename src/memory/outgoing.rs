@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Shared;
 use super::attempt::{Base, Doubts};
 use super::delta::Frozen;
-use super::prepare::{Prepared, Send};
+use super::prepare::{Prepared, Same, Send};
 use super::slot::Known;
 use super::touched::Touched;
 use super::unsaved::{Flight, Unsaved};
@@ -147,12 +147,13 @@ impl<T: Record> Changes for Arc<Shared<T>> {
             };
             match self.prepare(key, &sent) {
                 Ok(Prepared::Send(prepared)) => return self.held_or_sent(key, &sent, *prepared),
-                Ok(Prepared::Unchanged(now, absorbed, lacking)) => {
+                Ok(Prepared::Unchanged(same)) => {
+                    let Same { now, absorbed, lacking, units } = same;
                     self.note_flight(key, &sent, &absorbed, |flight| {
                         (flight.sent, flight.lacking) = (now, lacking);
                     });
-                    if self.settle_unchanged(key) {
-                        return Take::Unchanged;
+                    if self.settle_unchanged(key, units) {
+                        return Take::Unchanged(units);
                     }
                     // Increments are left.
                 }
@@ -212,13 +213,30 @@ impl<T: Record> Shared<T> {
         };
         let (seq, sent) = (unsaved.seq, now.clone());
         unsaved.ground();
-        let touched = unsaved.touched.clone();
+        let record = self.to_send(now, kept.clone(), unsaved);
         let changes = unsaved.touched.fly();
-        unsaved.flight = Some(Flight::new(seq, sent, kept.clone(), changes));
-        let (base, doubts) = (unsaved.base.clone(), unsaved.doubts.clone());
-        let waiting = unsaved.deltas.as_ref().map(|deltas| deltas.waiting.clone());
-        let since = unsaved.deltas.as_ref().map_or(0, |deltas| deltas.since);
-        let mode = self.mode_of(unsaved);
-        Part::Record(Sent { seq, now, base, touched, kept, mode, doubts, waiting, since })
+        unsaved.flight = Some(Flight::new(seq, sent, kept, changes));
+        Part::Record(record)
+    }
+
+    /// What a record is to be made of that is not in flight.
+    pub(super) fn to_send(
+        &self,
+        now: Known<T>,
+        kept: Option<Arc<Kept>>,
+        unsaved: &Unsaved<T>,
+    ) -> Sent<T> {
+        let deltas = unsaved.deltas.as_ref();
+        Sent {
+            seq: unsaved.seq,
+            now,
+            base: unsaved.base.clone(),
+            touched: unsaved.touched.clone(),
+            kept,
+            mode: self.mode_of(unsaved),
+            doubts: unsaved.doubts.clone(),
+            waiting: deltas.map(|deltas| deltas.waiting.clone()),
+            since: deltas.map_or(0, |deltas| deltas.since),
+        }
     }
 }

@@ -4,17 +4,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::Shared;
-use super::attempt::{Attempt, Base, Doubt, Met};
+use super::attempt::{Attempt, Doubt, Met};
 use super::fence::Expectation;
 use super::outgoing::Sent;
 use super::slot::Known;
 use super::touched::Names;
 use crate::breaks::broken;
+use crate::capacity::write_units;
 use crate::codec::tree::{Fields, Node, field, parse_item, write_fields};
-use crate::codec::{
-    CodecError, EncodedItem, Kept, MAX_ITEM, decode_again, encode, key_json, same_items,
-};
-use crate::error::{Error, ErrorKind};
+use crate::codec::{EncodedItem, decode_again, key_json, same_items};
+use crate::error::Error;
 use crate::guard::{self, Mode, Outgoing, Request, Stored, has_name};
 use crate::key::Key;
 use crate::record::Record;
@@ -25,9 +24,19 @@ use crate::types::Number;
 /// What is to be sent for a slot.
 pub(super) enum Prepared<T> {
     Send(Box<Send<T>>),
-    /// Nothing: this is what is stored, with these increments in it, and as this item where the type
-    /// would write more.
-    Unchanged(Known<T>, Sums, Met),
+    /// Nothing.
+    Unchanged(Same<T>),
+}
+
+/// What is stored already.
+pub(super) struct Same<T> {
+    pub(super) now: Known<T>,
+    /// The increments that are in it.
+    pub(super) absorbed: Sums,
+    /// The item, where the type would write more.
+    pub(super) lacking: Met,
+    /// What writing it would have cost.
+    pub(super) units: f64,
 }
 
 pub(super) struct Send<T> {
@@ -44,6 +53,16 @@ pub(super) struct Send<T> {
     pub(super) lacking: Option<Arc<[u8]>>,
 }
 
+/// The whole record, as it is stored or not.
+enum Whole {
+    /// As it is: it would have cost so many units.
+    Same(f64),
+    Other(Action),
+}
+
+/// What deleting costs where there is no item.
+const OF_NOTHING: f64 = 1.0;
+
 /// The item that a record is to be.
 struct Target {
     /// Without the increments that go on their own.
@@ -57,8 +76,11 @@ impl<T: Record> Shared<T> {
     pub(super) fn prepare(&self, key: &Key, sent: &Sent<T>) -> Result<Prepared<T>, Error> {
         match sent.mode {
             Mode::Plain => Ok(match self.whole(key, sent)? {
-                None => Prepared::Unchanged(sent.now.clone(), Sums::default(), None),
-                Some(action) => {
+                Whole::Same(units) => {
+                    let (now, absorbed) = (sent.now.clone(), Sums::default());
+                    Prepared::Unchanged(Same { now, absorbed, lacking: None, units })
+                }
+                Whole::Other(action) => {
                     let (now, absorbed) = (sent.now.clone(), Sums::default());
                     let send =
                         Send { action, item: None, now, attempt: None, absorbed, lacking: None };
@@ -70,24 +92,25 @@ impl<T: Record> Shared<T> {
     }
 
     /// The whole record, whatever is stored.
-    fn whole(&self, key: &Key, sent: &Sent<T>) -> Result<Option<Action>, Error> {
+    fn whole(&self, key: &Key, sent: &Sent<T>) -> Result<Whole, Error> {
         match (&sent.now, &sent.base.for_sure()) {
             (Known::Record(now), Known::Record(base)) if !sent.is_stale() => {
                 let item = self.item(now, key, None)?;
                 let unchanged =
                     self.item(base, key, None).is_ok_and(|base| same_items(&item.json, &base.json));
                 if unchanged {
-                    return Ok(None);
+                    let beside = sent.kept.as_ref().map_or(0, |kept| kept.beside());
+                    return Ok(Whole::Same(write_units(item.size + beside)));
                 }
-                self.restored(item, key, sent.kept.as_deref()).map(Action::Put).map(Some)
+                self.restored(item, key, sent.kept.as_deref()).map(Action::Put).map(Whole::Other)
             }
             (Known::Record(now), _) => {
-                self.item(now, key, sent.kept.as_deref()).map(Action::Put).map(Some)
+                self.item(now, key, sent.kept.as_deref()).map(Action::Put).map(Whole::Other)
             }
             // An absence that was read eventually may be none.
-            (_, Known::Absent) if self.options.consistent => Ok(None),
-            (Known::Absent, Known::Unknown) if broken(3) => Ok(None),
-            _ => Ok(Some(Action::Delete(key_json::<T>(key)))),
+            (_, Known::Absent) if self.options.consistent => Ok(Whole::Same(OF_NOTHING)),
+            (Known::Absent, Known::Unknown) if broken(3) => Ok(Whole::Same(OF_NOTHING)),
+            _ => Ok(Whole::Other(Action::Delete(key_json::<T>(key)))),
         }
     }
 
@@ -143,7 +166,9 @@ impl<T: Record> Shared<T> {
         };
         let Some(Outgoing { action, changed, expects }) = outgoing else {
             let now = versioned(stored.version::<T>())?;
-            return Ok(Prepared::Unchanged(now, absorbed, lacking(&[])));
+            let units = target.map_or(OF_NOTHING, |(item, _)| write_units(item.size));
+            let lacking = lacking(&[]);
+            return Ok(Prepared::Unchanged(Same { now, absorbed, lacking, units }));
         };
         let waits = sent.waiting.as_ref().is_some_and(|waiting| *waiting != absorbed)
             || sent.touched.has_added();
@@ -266,121 +291,6 @@ impl<T: Record> Shared<T> {
         names.sort_unstable();
         names.dedup();
         Some(names)
-    }
-
-    /// The item that an attempt was to make, if there was to be one; `None` if it cannot be said.
-    pub(super) fn item_of(&self, key: &Key, doubt: &Doubt<T>) -> Option<Met> {
-        match doubt {
-            Doubt::Alone(attempt) => Some(attempt.item.clone()),
-            Doubt::Whole { sent: Known::Record(record), kept, .. } => {
-                let item = self.item(record, key, kept.as_deref()).ok()?;
-                Some(Some(item.json.into()))
-            }
-            Doubt::Whole { .. } => Some(None),
-        }
-    }
-
-    /// The item as it is stored, if there is one and it is known.
-    pub(super) fn stored_item(&self, key: &Key, base: &Base<T>) -> Result<Option<Vec<u8>>, Error> {
-        match (&base.item, &base.known) {
-            (Some(item), _) => Ok(Some(item.to_vec())),
-            (None, Known::Record(record)) => {
-                self.stored_form(record, key, base.kept.as_deref()).map(Some)
-            }
-            (None, Known::Absent | Known::Unknown) => Ok(None),
-        }
-    }
-
-    /// The item of a record that is saved, as it is stored.
-    pub(super) fn stored_form(
-        &self,
-        record: &T,
-        key: &Key,
-        kept: Option<&Kept>,
-    ) -> Result<Vec<u8>, Error> {
-        let item = self.encoded_form(record, key)?;
-        let Some(kept) = kept else { return Ok(item.json) };
-        kept.stored(item).map_err(|why| self.unstorable(key, why.to_string()))
-    }
-
-    pub(super) fn fields<'i>(&self, item: &'i [u8], key: &Key) -> Result<Fields<'i>, Error> {
-        parse_item(item).map_err(|why| self.unstorable(key, why.to_string()))
-    }
-
-    /// Encodes a record together with what is kept beside it.
-    pub(super) fn item(
-        &self,
-        record: &T,
-        key: &Key,
-        kept: Option<&Kept>,
-    ) -> Result<EncodedItem, Error> {
-        let item = self.encoded_form(record, key)?;
-        self.restored(item, key, kept)
-    }
-
-    /// Encodes a record; a serde implementation that panics is an error of its record.
-    pub(super) fn encoded_form(&self, record: &T, key: &Key) -> Result<EncodedItem, Error> {
-        match catch_unwind(AssertUnwindSafe(|| encode(record, key))) {
-            Ok(Ok(item)) => Ok(item),
-            Ok(Err(error)) => Err(self.unstorable(key, error.to_string())),
-            Err(_) => Err(self.unstorable(key, "its `Serialize` panicked".to_owned())),
-        }
-    }
-
-    /// An item without increments.
-    fn without(&self, item: &EncodedItem, key: &Key, sums: &Sums) -> Result<Vec<u8>, Error> {
-        let json = sums.negated().added_to(&item.json);
-        json.map_err(|why| self.unstorable(key, why.to_string()))
-    }
-
-    fn restored(
-        &self,
-        item: EncodedItem,
-        key: &Key,
-        kept: Option<&Kept>,
-    ) -> Result<EncodedItem, Error> {
-        let Some(kept) = kept else {
-            return Ok(item);
-        };
-        let failed = |error: CodecError| self.unstorable(key, error.to_string());
-        let item = kept.restore(item).map_err(failed)?;
-        if item.size > MAX_ITEM {
-            let size = item.size;
-            let why = format!(
-                "with the attributes that the record's type does not know the item has {size} bytes, \
-                 DynamoDB allows {MAX_ITEM}"
-            );
-            return Err(self.unstorable(key, why));
-        }
-        Ok(item)
-    }
-
-    /// What is kept beside a record.
-    pub(super) fn kept_of(&self, key: &Key) -> Option<Arc<Kept>> {
-        let mut locked = self.slots.lock(key.as_bytes());
-        locked.find(key.as_bytes()).and_then(|slot| slot.kept.clone())
-    }
-
-    /// An item that is about to be put, unless it is too large together with what is kept beside it.
-    pub(super) fn fits_with_kept(
-        &self,
-        key: &Key,
-        item: EncodedItem,
-    ) -> Result<EncodedItem, Error> {
-        match self.kept_of(key).filter(|kept| item.size + kept.beside() > MAX_ITEM) {
-            None => Ok(item),
-            // What was stored in another form need not take more.
-            Some(kept) => {
-                let size = item.size;
-                self.restored(item, key, Some(&kept)).map(|item| EncodedItem { size, ..item })
-            }
-        }
-    }
-
-    pub(super) fn unstorable(&self, key: &Key, why: String) -> Error {
-        self.place(Error::new(ErrorKind::InvalidRecord, why))
-            .on_key(key)
-            .advise("put a record that can be stored")
     }
 }
 

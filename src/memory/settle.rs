@@ -57,8 +57,14 @@ impl<T: Record> Shared<T> {
         more
     }
 
-    /// What is stored is what was to be written; whether that is all.
-    pub(super) fn settle_unchanged(&self, key: &Key) -> bool {
+    /// Nothing was written that would have cost so many units.
+    pub(super) fn note_unchanged(&self, units: f64) {
+        self.tally.unchanged();
+        self.counters.spent.saved(units);
+    }
+
+    /// What is stored is what was to be written, for so many units; whether that is all.
+    pub(super) fn settle_unchanged(&self, key: &Key, units: f64) -> bool {
         let mut all = true;
         self.slots.lock(key.as_bytes()).transition(key, |slot| {
             let saved = slot.unchanged();
@@ -68,7 +74,7 @@ impl<T: Record> Shared<T> {
         });
         self.register(key);
         if all {
-            self.tally.unchanged();
+            self.note_unchanged(units);
         }
         self.settled.notify_waiters();
         all

@@ -142,6 +142,16 @@ impl Side {
         self.state.lock().table.rate(Instant::now())
     }
 
+    /// How long writes of so many units take at the present rates; `None` if there is no limit.
+    pub(crate) fn time(&self, units: &ConsumedCapacity) -> Option<Duration> {
+        let (state, now) = (self.state.lock(), Instant::now());
+        let of_index =
+            |(name, units): (&str, f64)| Some(units / state.indexes.get(name)?.limit.rate(now)?);
+        let of_table = state.table.rate(now).map(|rate| units.of_table_capacity() / rate);
+        let times = units.of_own_capacity().filter_map(of_index).chain(of_table);
+        times.reduce(f64::max).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+    }
+
     /// How much may be sent now, of so many entries that wait for one request; else when to ask again.
     pub(crate) fn room(&self, entries: usize) -> Result<Room, Wait> {
         let (state, now) = (&mut *self.state.lock(), Instant::now());

@@ -226,6 +226,8 @@ pub(crate) fn sleep(time: Duration) -> Sleep {
     sleep_until(Instant::now().checked_add(time).unwrap_or_else(|| Instant::now() + far))
 }
 
+pub(crate) use shuttle::future::yield_now;
+
 /// The time is up.
 #[derive(Debug)]
 pub(crate) struct Elapsed;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Table;
 use crate::error::{Error, ErrorKind};
-use crate::pace::Wanted;
+use crate::pace::{Pace, Wanted};
 use crate::record::Record;
 
 /// The service keeps what is not used of a provisioned table's capacity for so long.
@@ -99,6 +99,11 @@ impl<T: Record> Table<T> {
     pub fn write_rate(&self) -> Option<f64> {
         let name = self.name.as_ref().ok()?;
         self.database.pace(name).writes.rate()
+    }
+
+    /// The pace of the table; `None` if its name is none.
+    pub(crate) fn pace(&self) -> Option<Arc<Pace>> {
+        Some(self.database.pace(self.name.as_ref().ok()?))
     }
 
     fn paced(mut self, option: &str, is_fit: bool, change: impl FnOnce(&mut Wanted)) -> Self {

@@ -393,7 +393,7 @@ fn take(at: &TableKey, sources: &Sources<'_>, report: &mut Report) -> Option<Tak
             report.conflict_failed(at);
             report.failed(at, not_saved(operation, error));
         }
-        Take::Unchanged => report.unchanged(at),
+        Take::Unchanged(units) => report.unchanged(at, units),
         Take::Gone => report.gone(at),
         Take::Parked(operation, error) => report.parked(at, not_saved(operation, error)),
         Take::Stuck(operation, error) => report.failed(at, not_saved(operation, error)),

@@ -77,7 +77,9 @@ pub struct FlushReport {
     /// Write units that the service charged, those of indexes included; 0 if it does not say.
     /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>
     pub consumed_capacity: f64,
-    /// The same by the full names of the tables, and by their indexes.
+    /// Write units that the unchanged records would have cost their tables, indexes left out.
+    pub saved_capacity: f64,
+    /// What was charged, by the full names of the tables and by their indexes.
     pub capacity_by_table: BTreeMap<Arc<str>, ConsumedCapacity>,
     /// How long it took.
     pub elapsed: Duration,
@@ -110,6 +112,7 @@ impl FlushReport {
             bytes,
             // With those by table.
             consumed_capacity: _,
+            saved_capacity,
             capacity_by_table,
             elapsed,
             background,
@@ -124,6 +127,7 @@ impl FlushReport {
         self.retries += retries;
         self.unprocessed += unprocessed;
         self.bytes += bytes;
+        self.saved_capacity += saved_capacity;
         for (table, units) in &capacity_by_table {
             self.charged(table, units);
         }
@@ -379,12 +383,13 @@ impl Report {
         }
     }
 
-    pub(super) fn unchanged(&mut self, at: &TableKey) {
+    pub(super) fn unchanged(&mut self, at: &TableKey, units: f64) {
         self.tries.remove(at);
         if self.parts.remove(at) {
             self.done.written += 1;
         } else {
             self.done.unchanged += 1;
+            self.done.saved_capacity += units;
         }
     }
 

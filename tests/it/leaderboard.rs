@@ -85,11 +85,13 @@ fn the_world_cup_is_written_once() {
     let first = serde_json::json!({
         "matches": 64, "skipped": 0, "teams": 32, "read_requests": 1, "write_requests": 2,
         "items_read": 0, "items_written": 32, "items_unchanged": 0, "items_failed": 0,
+        "read_units": 32.0, "write_units": 32.0, "units_saved": 0.0,
     });
     assert_json(job.succeed(&[]), &first);
     let second = serde_json::json!({
         "matches": 64, "skipped": 0, "teams": 32, "read_requests": 1, "write_requests": 0,
         "items_read": 32, "items_written": 0, "items_unchanged": 32, "items_failed": 0,
+        "read_units": 32.0, "write_units": 0.0, "units_saved": 32.0,
     });
     assert_json(job.succeed(&[]), &second);
 }
@@ -109,9 +111,74 @@ matches         64 (0 skipped)
 teams           32
 read requests   1 (0 items read)
 write requests  2 (32 items written, 0 unchanged)
+read units      32
+write units     32 (0 saved by unchanged items)
 seconds         ";
     let seconds = text.strip_prefix(expected).unwrap_or_else(|| panic!("{text}"));
     assert!(seconds.trim_end().parse::<f64>().is_ok(), "{text}");
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_done_and_leaves_no_trace() {
+    let job = Job::new();
+    let arguments = [
+        "--dry-run",
+        "--write-capacity",
+        "20",
+        "--price",
+        "625",
+        "--db",
+        "d.db",
+        "--json",
+        "out.json",
+    ];
+    let output = job.run(&arguments);
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
+    let expected = "
+Dry run: nothing was written. A run without --dry-run would
+put             32 items
+delete          0 items
+leave           0 items unchanged
+send            3166 bytes in 2 requests
+use             32 write units (0 saved by unchanged items)
+take            1.60 s at the table's rate
+cost            0.020000
+";
+    assert!(stdout(&output).ends_with(expected), "{}", stdout(&output));
+    assert!(!job.path("d.db").exists(), "a database was made");
+    let found = json(&job.path("out.json"));
+    let planned = serde_json::json!({
+        "puts": 32, "deletes": 0, "unchanged": 0, "parked": 0, "bytes": 3166, "requests": 2,
+        "write_units": 32.0, "units_saved": 0.0, "seconds": 1.6, "cost": 0.02,
+    });
+    assert_eq!(found["planned"], planned);
+    assert_eq!((&found["write_requests"], &found["items_failed"]), (&0.into(), &0.into()));
+    // Where the teams are, nothing of them is changed.
+    let rows = "d1,A,B,1,0\nd1,C,D,2,2\n";
+    fs::write(job.path("m.csv"), format!("{HEADER}{rows}")).expect("written");
+    job.succeed(&["--matches", "m.csv"]);
+    fs::write(job.path("m.csv"), format!("{HEADER}{rows}d2,C,A,0,1\n")).expect("written");
+    for _ in 0..2 {
+        let found = job.succeed(&["--matches", "m.csv", "--dry-run"]);
+        let planned = &found["planned"];
+        assert_eq!((&planned["puts"], &planned["unchanged"]), (&2.into(), &2.into()));
+        assert_eq!((&planned["seconds"], &planned["cost"]), (&Value::Null, &Value::Null));
+        assert_eq!((&found["items_read"], &found["units_saved"]), (&4.into(), &2.0.into()));
+    }
+    let found = job.succeed(&["--matches", "m.csv"]);
+    assert_eq!((&found["items_written"], &found.get("planned")), (&2.into(), &None));
+}
+
+#[test]
+fn a_write_capacity_sets_the_pace_and_a_share_of_nothing_is_told() {
+    let job = Job::new();
+    let seconds = job.succeed(&["--write-capacity", "20"])["seconds"].as_f64().unwrap();
+    assert!(seconds > 0.55, "32 units, of which 20 at once: {seconds}");
+    let output = job.run(&["--share", "0.5", "--db", "d.db"]);
+    assert_eq!(output.status.code(), Some(0));
+    let note =
+        "note: the service does not say what table `teams` can take, so --share does nothing\n";
+    assert_eq!(stderr(&output), note);
 }
 
 #[test]
@@ -285,6 +352,7 @@ fn a_refused_endpoint_ends_with_1_and_writes_the_json() {
     let none = serde_json::json!({
         "matches": 64, "skipped": 0, "teams": 32, "read_requests": 0, "write_requests": 0,
         "items_read": 0, "items_written": 0, "items_unchanged": 0, "items_failed": 32,
+        "read_units": 0.0, "write_units": 0.0, "units_saved": 0.0,
     });
     assert_json(json(&job.path("out.json")), &none);
 }

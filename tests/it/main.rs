@@ -35,6 +35,7 @@ mod memory_writes;
 mod overlay;
 mod pace;
 mod patience;
+mod plan;
 mod queries;
 mod rekey;
 mod retries;
