@@ -16,6 +16,14 @@ use crate::store::{TableRef, short_name};
 /// A unit of writes is so many bytes begun.
 const WRITE_UNIT: usize = 1024;
 
+/// A unit of reads is so many bytes begun.
+pub(crate) const READ_UNIT: u64 = 4096;
+
+/// The units that a read of four kilobytes costs.
+pub(crate) const fn read_unit(consistent: bool) -> f64 {
+    if consistent { 1.0 } else { 0.5 }
+}
+
 /// The units that a write of an item of so many bytes costs: one at least.
 pub(crate) fn write_units(bytes: usize) -> f64 {
     f64::from(u32::try_from(bytes.div_ceil(WRITE_UNIT).max(1)).unwrap_or(u32::MAX))
@@ -62,6 +70,12 @@ impl ConsumedCapacity {
     #[must_use]
     pub fn of_table(&self) -> f64 {
         self.total - self.indexes.values().fold(0.0, |sum, units| sum + units)
+    }
+
+    /// Those of an index, as those of a table.
+    pub(crate) fn of_index(&self, index: &str) -> Self {
+        let total = self.indexes.get(index).copied().unwrap_or_default();
+        Self { total, ..Self::default() }
     }
 
     /// Those of each index that has capacity of its own.

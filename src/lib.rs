@@ -121,8 +121,8 @@ pub use key::{
 };
 pub use manage::{CreateIfMissing, UpdateTable};
 pub use memory::{
-    CachedIndex, FeedError, FlushPlan, Flushable, Increment, LoadReport, Loadable, MemoryTable,
-    MemoryTableBuilder, PutSink, ScopeError, Stats, Unsaved, flush_all,
+    CachedIndex, FeedError, FlushPlan, Flushable, Increment, LoadPlan, LoadReport, Loadable,
+    MemoryTable, MemoryTableBuilder, PutSink, ScopeError, Stats, Unsaved, flush_all,
 };
 pub use record::{FromKey, Projection, Record};
 pub use retry::RetryPolicy;

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::capacity::Spent;
+use crate::capacity::{ConsumedCapacity, Spent, read_unit};
 use crate::error::Error;
 use crate::key::Key;
 use crate::logging::Access;
-use crate::pace::Pace;
+use crate::pace::{One, Pace};
 use crate::retry::Patience;
-use crate::store::{Answered, Failure, Store, TableRef};
+use crate::spec::IndexSpec;
+use crate::store::{Answered, Failure, Reading, Store, TableRef};
 
 /// What the requests of a table cost. HTTP attempts of data calls, retries included.
 #[derive(Debug, Default)]
@@ -33,6 +34,14 @@ impl Counters {
     }
 }
 
+/// What a request reads.
+#[derive(Clone, Copy)]
+pub(crate) enum Read<'r> {
+    /// An item, consistently or not.
+    Item(&'r Key, bool),
+    Page(&'r Reading),
+}
+
 /// Everything that a request of a table needs.
 #[derive(Clone)]
 pub(crate) struct Link {
@@ -44,59 +53,92 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Sends a read until it is answered or patience ends. `key`: that of the item, if it is one.
+    /// Sends a read until it is answered or patience ends.
     pub(crate) async fn read<T, F>(
         &self,
         operation: &'static str,
-        key: Option<&Key>,
+        what: Read<'_>,
         send: impl Fn() -> F,
     ) -> Result<T, Error>
     where
         F: Future<Output = Result<Answered<T>, Failure>>,
     {
-        let answered = self.send(operation, key, &self.counters.read_requests, send).await?;
-        self.counters.spent.read(answered.charged.of(&self.table).as_ref());
-        Ok(answered.value)
+        let counter = &self.counters.read_requests;
+        let (key, one) = match what {
+            Read::Item(key, consistent) => (Some(key), self.one_get(key, consistent)),
+            Read::Page(reading) => (None, self.one_page(reading)),
+        };
+        let (value, charged) = self.send((operation, key), one, counter, send).await?;
+        self.counters.spent.read(charged.as_ref());
+        Ok(value)
     }
 
-    /// Sends a write of an item until it is answered or patience ends.
+    /// Sends a write of an item, which is thought to cost so many units, until it is answered or patience ends.
     pub(crate) async fn write<T, F>(
         &self,
         operation: &'static str,
-        key: &Key,
+        (key, units): (&Key, f64),
         send: impl Fn() -> F,
     ) -> Result<T, Error>
     where
         F: Future<Output = Result<Answered<T>, Failure>>,
     {
         let counter = &self.counters.write_requests;
-        let answered = self.send(operation, Some(key), counter, send).await?;
-        self.counters.spent.written(answered.charged.of(&self.table).as_ref());
-        Ok(answered.value)
+        let one = self.one_write(key, units);
+        let (value, charged) = self.send((operation, Some(key)), one, counter, send).await?;
+        self.counters.spent.written(charged.as_ref());
+        Ok(value)
     }
 
+    /// What was answered, and what the table was charged for it.
     async fn send<T, F>(
         &self,
-        operation: &'static str,
-        key: Option<&Key>,
+        (operation, key): (&'static str, Option<&Key>),
+        one: One<'_>,
         counter: &AtomicU64,
         send: impl Fn() -> F,
-    ) -> Result<Answered<T>, Error>
+    ) -> Result<(T, Option<ConsumedCapacity>), Error>
     where
         F: Future<Output = Result<Answered<T>, Failure>>,
     {
         let mut attempts = self.patience.attempts();
         loop {
+            let turn = one.turn(&mut attempts).await;
             Counters::add(counter, 1);
             let first = Access::on(operation, &self.table.name);
             let access = Access { key, requests: attempts.sent + 1, ..first };
             match access.sent(attempts.attempt(send())).await {
-                Ok(answered) => return Ok(answered),
+                Ok(Answered { value, charged }) => {
+                    let charged = charged.of(&self.table);
+                    one.answered(turn, charged.as_ref());
+                    return Ok((value, charged));
+                }
                 Err(failure) => {
+                    one.failed(turn, &failure, &mut attempts);
                     attempts.wait(failure).await.map_err(|error| self.place(error, operation))?;
                 }
             }
         }
+    }
+
+    /// A write of an item that is thought to cost so many units.
+    pub(crate) fn one_write<'k>(&self, key: &'k Key, units: f64) -> One<'k> {
+        let side = Arc::clone(&self.pace.writes);
+        One { side, partition: key.partition_bytes(), units: Some(units), index: None }
+    }
+
+    fn one_get<'k>(&self, key: &'k Key, consistent: bool) -> One<'k> {
+        let (side, units) = (Arc::clone(&self.pace.reads), Some(read_unit(consistent)));
+        One { side, partition: key.partition_bytes(), units, index: None }
+    }
+
+    fn one_page(&self, reading: &Reading) -> One<'static> {
+        let index = reading.index.filter(|index| !index.is_local()).map(IndexSpec::name);
+        let side = match index {
+            Some(index) => self.pace.index_reads(index),
+            None => Arc::clone(&self.pace.reads),
+        };
+        One { side, partition: &[], units: None, index }
     }
 
     /// Adds to an error where it happened.

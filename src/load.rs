@@ -1,5 +1,7 @@
 //! The load engine: keys to items in as few requests as possible.
 
+mod chunk;
+
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,11 +13,11 @@ use crate::codec::{
 };
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
-use crate::link::{Counters, Link};
-use crate::logging::Access;
+use crate::link::{Counters, Link, Read};
 use crate::record::Record;
-use crate::store::{Answered, Found, Page, PageRequest, Reading, Wanted};
+use crate::store::{Page, PageRequest, Reading, Wanted};
 use crate::types::Attributes;
+use chunk::Chunk;
 
 /// The most items of a scan page on the embedded database, where a page without a limit selects
 /// all the rows that are left, so that a scan would take quadratic time.
@@ -32,8 +34,11 @@ pub(crate) async fn get_json<T: Record>(
     consistent: bool,
 ) -> Result<Option<Vec<u8>>, Error> {
     let wanted = wanted::<T>(key);
-    let item =
-        link.read("GetItem", Some(key), || link.store.get(&link.table, &wanted, consistent)).await;
+    let item = link
+        .read("GetItem", Read::Item(key, consistent), || {
+            link.store.get(&link.table, &wanted, consistent)
+        })
+        .await;
     let item = item.map_err(|error| error.on_key(key))?;
     Counters::add(&link.counters.items_read, usize::from(item.is_some()));
     Ok(item)
@@ -81,48 +86,8 @@ pub(crate) async fn raw_chunk<T: Record>(
     consistent: bool,
     mut take: impl FnMut(&[u8]),
 ) -> Result<(), Error> {
-    let operation = "BatchGetItem";
-    let mut left: Vec<Wanted> = keys.iter().map(wanted::<T>).collect();
-    let mut attempts = link.patience.attempts();
-    while !left.is_empty() {
-        Counters::add(&link.counters.read_requests, 1);
-        let first = Access::on(operation, &link.table.name);
-        let access = Access { items: left.len(), requests: attempts.sent + 1, ..first };
-        let request = link.store.batch_get(&link.table, &left, consistent);
-        let answer = access.sent(attempts.attempt(request)).await;
-        let failure = match answer {
-            Ok(Answered { value: Found { items, unprocessed }, charged }) => {
-                link.counters.spent.read(charged.of(&link.table).as_ref());
-                Counters::add(&link.counters.items_read, items.len());
-                for json in &items {
-                    take(json);
-                }
-                if unprocessed.len() < left.len() {
-                    attempts.progressed();
-                }
-                let mut again = unprocessed.into_iter().map(|at| left.get(at).cloned());
-                left = again.by_ref().flatten().collect();
-                if left.is_empty() {
-                    break;
-                }
-                unprocessed_keys(left.len())
-            }
-            Err(failure) => failure,
-        };
-        attempts.wait(failure).await.map_err(|error| link.place(error, operation))?;
-    }
-    Ok(())
-}
-
-fn unprocessed_keys(count: usize) -> crate::store::Failure {
-    let text =
-        format!("the service left {count} keys unprocessed, which is how it throttles a batch");
-    crate::store::Failure {
-        class: crate::store::Class::Throttled,
-        outcome: crate::store::Outcome::NotWritten,
-        error: Error::new(ErrorKind::Throttled, text)
-            .advise("raise the table's read capacity or the patience"),
-    }
+    let left = keys.iter().map(wanted::<T>).collect();
+    Chunk::new(link, left, consistent).read(&mut take).await
 }
 
 /// A query, or one segment of a scan, page by page.
@@ -165,7 +130,9 @@ impl Pages {
         };
         request.limit = limit.into_iter().chain(self.most).min();
         let operation = request.reading.operation();
-        let page = link.read(operation, None, || link.store.page(&link.table, request)).await?;
+        let page = link
+            .read(operation, Read::Page(&request.reading), || link.store.page(&link.table, request))
+            .await?;
         Counters::add(&link.counters.items_read, page.items.len());
         match &page.next {
             Some(start) => request.start = Some(start.clone()),

@@ -51,7 +51,7 @@ pub use feed::{FeedError, PutSink};
 pub use increment::Increment;
 pub use many::{LoadReport, Loadable};
 pub use overlay::CachedIndex;
-pub use plan::FlushPlan;
+pub use plan::{FlushPlan, LoadPlan};
 pub use stats::Stats;
 pub use together::{Flushable, flush_all};
 

@@ -1,14 +1,19 @@
-//! How fast a table is written: all that it can take, and no more.
+//! How fast a table is written and read: all that it can take, and no more.
 //!
-//! A [`Pace`] is that of one table of one database, whoever uses it. Its [`Side`] says how much may be sent
-//! now, and learns from each answer what that cost and what was left. It has a limit for the table, one
-//! for each index that has capacity of its own, and one for each partition key that is hot.
+//! A [`Pace`] is that of one table of one database, whoever uses it. Its [`Side`]s, of writes and of reads, say
+//! how much may be sent now, and learn from each answer what that cost and what was left. That of the writes has
+//! a limit for the table, one for each index that has capacity of its own, and one for each partition key that
+//! is hot. The reads of an index that has capacity of its own are a side of their own: they use nothing of the
+//! table's.
 
 mod blame;
 mod cost;
 mod limit;
+mod one;
 mod others;
+mod queue;
 mod side;
+mod ticket;
 mod trend;
 
 use std::collections::BTreeMap;
@@ -16,7 +21,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use limit::Wait;
-pub(crate) use side::{Answered, Room, Side, Ticket};
+pub(crate) use one::One;
+pub(crate) use side::{Room, Side};
+pub(crate) use ticket::{Answered, Ticket};
 
 use crate::logging::DATABASE;
 use crate::rt::Mutex;
@@ -39,6 +46,10 @@ pub(crate) struct Part<'a> {
 #[derive(Debug)]
 pub(crate) struct Pace {
     pub(crate) writes: Arc<Side>,
+    /// Of the table, and of indexes that use its capacity.
+    pub(crate) reads: Arc<Side>,
+    /// Of indexes that have capacity of their own.
+    index_reads: Mutex<BTreeMap<String, Arc<Side>>>,
     /// What the caller wants, and what there is, once that is known.
     wanted: Mutex<(Wanted, Option<Described>)>,
 }
@@ -48,6 +59,7 @@ pub(crate) struct Pace {
 pub(crate) struct Wanted {
     /// Units a second of the table.
     pub(crate) write_capacity: Option<f64>,
+    pub(crate) read_capacity: Option<f64>,
     /// The part of what the table and its indexes have.
     pub(crate) share: Option<f64>,
     /// For how long what is not used is kept.
@@ -56,13 +68,20 @@ pub(crate) struct Wanted {
 
 impl Default for Wanted {
     fn default() -> Self {
-        Self { write_capacity: None, share: None, burst: BURST }
+        Self { write_capacity: None, read_capacity: None, share: None, burst: BURST }
     }
 }
 
-/// What the service says that a table can take: units of writes a second, as far as there is a limit.
+/// What the service says that a table can take.
 #[derive(Debug, Default)]
 pub(crate) struct Described {
+    pub(crate) writes: Capacity,
+    pub(crate) reads: Capacity,
+}
+
+/// Units a second, as far as there is a limit.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Capacity {
     pub(crate) table: Option<f64>,
     /// Of the indexes that have capacity of their own.
     pub(crate) indexes: BTreeMap<String, f64>,
@@ -70,7 +89,19 @@ pub(crate) struct Described {
 
 impl Pace {
     pub(crate) fn new() -> Self {
-        Self { writes: Arc::new(Side::new()), wanted: Mutex::new((Wanted::default(), None)) }
+        Self {
+            writes: Arc::new(Side::new()),
+            reads: Arc::new(Side::new()),
+            index_reads: Mutex::new(BTreeMap::new()),
+            wanted: Mutex::new((Wanted::default(), None)),
+        }
+    }
+
+    /// The reads of an index that has capacity of its own.
+    pub(crate) fn index_reads(&self, index: &str) -> Arc<Side> {
+        let mut sides = self.index_reads.lock();
+        let side = sides.entry(index.to_owned()).or_insert_with(|| Arc::new(Side::new()));
+        Arc::clone(side)
     }
 
     /// Changes what the caller wants.
@@ -84,7 +115,7 @@ impl Pace {
     pub(crate) fn described(&self, table: &str, described: Described) {
         let mut wanted = self.wanted.lock();
         let is_new = wanted.1.is_none();
-        if is_new && wanted.0.share.is_some() && described.table.is_none() {
+        if is_new && wanted.0.share.is_some() && described.writes.table.is_none() {
             no_figures(table);
         }
         wanted.1 = Some(described);
@@ -99,12 +130,24 @@ impl Pace {
     }
 
     fn apply(&self, (wanted, described): &(Wanted, Option<Described>)) {
-        let units = described.as_ref();
+        let (nothing, burst) = (Described::default(), wanted.burst);
+        let described = described.as_ref().unwrap_or(&nothing);
         let share = |units: f64| wanted.share.map(|share| share * units);
-        let table = wanted.write_capacity.or_else(|| units?.table.and_then(share));
-        let indexes = units.into_iter().flat_map(|units| &units.indexes);
-        let indexes = indexes.filter_map(|(name, units)| Some((name.clone(), share(*units)?)));
-        self.writes.set(table, &indexes.collect(), wanted.burst);
+        let of_indexes = |capacity: &Capacity| -> BTreeMap<String, f64> {
+            let indexes = capacity.indexes.iter();
+            indexes.filter_map(|(name, units)| Some((name.clone(), share(*units)?))).collect()
+        };
+        let writes = wanted.write_capacity.or_else(|| described.writes.table.and_then(share));
+        self.writes.set(writes, &of_indexes(&described.writes), burst);
+        let reads = wanted.read_capacity.or_else(|| described.reads.table.and_then(share));
+        self.reads.set(reads, &BTreeMap::new(), burst);
+        let indexes = of_indexes(&described.reads);
+        for name in indexes.keys() {
+            self.index_reads(name);
+        }
+        for (name, side) in &*self.index_reads.lock() {
+            side.set(indexes.get(name).copied(), &BTreeMap::new(), burst);
+        }
     }
 }
 
@@ -112,7 +155,7 @@ fn no_figures(table: &str) {
     tracing::warn!(
         target: DATABASE,
         table,
-        "a share of the table's capacity is wanted, and the service does not say how much it has: the \
-         writes have no pace"
+        "a share of the table's capacity is wanted, and the service does not say how much it has: no pace \
+         is set"
     );
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::database::contact::{Contact, FIRST_LIMIT, FIRST_PATIENCE};
 use crate::error::{Error, ErrorKind};
-use crate::rt::{Instant, timeout_at};
+use crate::pace::Wait;
+use crate::rt::{Instant, sleep_until, timeout_at};
 use crate::store::{Class, Failure, Outcome};
 
 /// How long to wait between attempts: capped exponential backoff with full jitter.
@@ -115,6 +116,48 @@ impl Attempts<'_> {
             .unwrap_or_else(|_| Err(silent(self.patience.contact.endpoint())))
     }
 
+    /// Waits until a table's pace may let it go, or patience ends: whether it has not. Where it is a matter of its
+    /// turn alone, that takes nothing from the patience.
+    pub(crate) async fn waits(&mut self, wait: Wait) -> bool {
+        let since = Instant::now();
+        if !wait.is_pause {
+            sleep_until(wait.until).await;
+            self.held(since.elapsed());
+            return true;
+        }
+        sleep_until(wait.until.min(self.end())).await;
+        !self.is_over()
+    }
+
+    /// That time takes nothing from the patience.
+    pub(crate) fn held(&mut self, time: Duration) {
+        self.progress = (self.progress + time).min(Instant::now());
+    }
+
+    /// Whether patience has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.end() <= Instant::now()
+    }
+
+    /// When patience ends.
+    fn end(&self) -> Instant {
+        let far = Duration::from_secs(86_400 * 365);
+        self.progress.checked_add(self.patience_now()).unwrap_or_else(|| self.progress + far)
+    }
+
+    /// How long to wait when nothing was given for the time of this number; until patience ends at most.
+    pub(crate) fn delay(&mut self, times: u32) -> Duration {
+        let left = self.patience_now().saturating_sub(self.progress.elapsed());
+        self.patience.policy.delay(times, &mut self.random).min(left)
+    }
+
+    /// It is shorter before the first contact.
+    fn patience_now(&self) -> Duration {
+        let patience = self.patience.patience;
+        let known = self.patience.contact.has_answered();
+        if known { patience } else { patience.min(FIRST_PATIENCE) }
+    }
+
     /// Some of what was asked for came: patience begins anew.
     pub(crate) fn progressed(&mut self) {
         self.progress = Instant::now();
@@ -123,10 +166,7 @@ impl Attempts<'_> {
 
     /// Waits before the next attempt, or gives up with the failure's error.
     pub(crate) async fn wait(&mut self, failure: Failure) -> Result<(), Error> {
-        let known = self.patience.contact.has_answered();
-        let patience = self.patience.patience;
-        let patience = if known { patience } else { patience.min(FIRST_PATIENCE) };
-        let left = patience.saturating_sub(self.progress.elapsed());
+        let left = self.patience_now().saturating_sub(self.progress.elapsed());
         let retries = matches!(failure.class, Class::Throttled | Class::Transient);
         if !retries || left.is_zero() {
             let sent = self.sent - u64::from(failure.error.is_unsent());

@@ -9,12 +9,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::capacity::Charged;
+use crate::capacity::{Charged, write_units};
 use crate::codec::EncodedItem;
 use crate::condition::Rendered;
 use crate::error::Error;
 use crate::key::Key;
 use crate::record::Record;
+use crate::spec::IndexSpec;
 
 /// The most operations of one BatchWriteItem.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>
@@ -152,6 +153,14 @@ impl Form {
     }
 }
 
+impl Single {
+    /// The units that it is thought to cost: a transaction costs twice what a write does.
+    pub(crate) fn units(&self) -> f64 {
+        let units = write_units(self.size);
+        if matches!(self.form, Form::Add { .. }) { 2.0 * units } else { units }
+    }
+}
+
 impl Action {
     pub(crate) const fn operation(&self) -> Operation {
         match self {
@@ -222,7 +231,7 @@ pub(crate) struct Reading {
     /// A query if they have a key condition, else a scan.
     pub(crate) expressions: Rendered,
     /// The index to read; `None` for the table itself.
-    pub(crate) index: Option<&'static str>,
+    pub(crate) index: Option<&'static IndexSpec>,
     pub(crate) consistent: bool,
     /// From the highest sort key to the lowest.
     pub(crate) descending: bool,

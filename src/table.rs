@@ -39,6 +39,7 @@ pub(crate) use read::{
     cursor_keys, parts, skipped,
 };
 
+use crate::capacity::write_units;
 use crate::codec::{EncodedItem, encode};
 use crate::database::Database;
 use crate::error::{Error, ErrorKind};
@@ -262,7 +263,9 @@ impl<T: Record> Table<T> {
     pub async fn put(&self, record: &T) -> Result<(), Error> {
         let (key, item) = self.stored(record)?;
         let link = self.ready().await?;
-        let written = link.write("PutItem", &key, || link.store.put(&link.table, &item)).await;
+        let units = write_units(item.size);
+        let written =
+            link.write("PutItem", (&key, units), || link.store.put(&link.table, &item)).await;
         written.map_err(|error| error.on_key(&key))?;
         Counters::add(&link.counters.items_written, 1);
         Ok(())
@@ -284,7 +287,7 @@ impl<T: Record> Table<T> {
         let link = self.ready().await?;
         let wanted = load::wanted::<T>(&key);
         let deleted =
-            link.write("DeleteItem", &key, || link.store.delete(&link.table, &wanted)).await;
+            link.write("DeleteItem", (&key, 1.0), || link.store.delete(&link.table, &wanted)).await;
         let deleted = deleted.map_err(|error| error.on_key(&key))?;
         Counters::add(&link.counters.items_deleted, usize::from(deleted.is_some()));
         let decoded = deleted.map(|json| load::read_item::<T>(&link, &json)).transpose()?;

@@ -40,6 +40,7 @@ calls! {
     "load_segment": |s| s.memory.load_segment(0, 2),
     "load": |s| s.memory.load(s.table.scan()),
     "plan": |s| s.memory.plan(),
+    "plan_prefetch": |s| s.memory.plan_prefetch(ALL),
     "scan": |s| s.memory.scan().page_size(2).all(),
     "first of a scan": |s| s.memory.scan().page_size(2).first(),
     "put": |s| s.memory.put(counted(MISSING, 4)),

@@ -8,8 +8,11 @@ use aws_sdk_dynamodb::types::{
 };
 
 use crate::key::KeyKind;
-use crate::pace::Described;
+use crate::pace::{Capacity, Described};
 use crate::spec::Units;
+
+/// Units of reads and writes, as far as they are set.
+type Most = (Option<u64>, Option<u64>);
 
 /// A key attribute: its name and type.
 type KeyOf = (String, KeyKind);
@@ -87,8 +90,8 @@ pub struct TableDescription {
     pub arn: Option<String>,
     /// What tells it from a table of the same name that was deleted, if the service said it.
     pub id: Option<String>,
-    /// The most units of writes a second that it admits on demand, if that is set.
-    pub(crate) most: Option<u64>,
+    /// The most units of reads and writes a second that it admits on demand, as far as they are set.
+    pub(crate) most: Most,
 }
 
 /// What DescribeTable says of an index.
@@ -109,8 +112,8 @@ pub struct IndexDescription {
     pub attributes: ProjectedAttributes,
     /// Units of capacity a second, reads and writes; `None` on demand and for a local index.
     pub units: Option<(u64, u64)>,
-    /// The most units of writes a second that it admits on demand, if that is set.
-    pub(crate) most: Option<u64>,
+    /// The most units of reads and writes a second that it admits on demand, as far as they are set.
+    pub(crate) most: Most,
 }
 
 /// The attributes that a real index has besides the keys, its own and the table's.
@@ -171,10 +174,17 @@ impl TableDescription {
 
     /// What it can take, as far as that is said.
     pub(crate) fn capacity(&self) -> Described {
-        let of_index =
-            |index: &IndexDescription| Some((index.name.clone(), limit(index.units, index.most)?));
-        let indexes = self.indexes.iter().filter_map(of_index).collect();
-        Described { table: limit(self.billing.units(), self.most), indexes }
+        let (reads, writes) = limits(self.billing.units(), self.most);
+        let mut described = Described {
+            reads: Capacity { table: reads, ..Capacity::default() },
+            writes: Capacity { table: writes, ..Capacity::default() },
+        };
+        for index in &self.indexes {
+            let (reads, writes) = limits(index.units, index.most);
+            described.reads.indexes.extend(reads.map(|units| (index.name.clone(), units)));
+            described.writes.indexes.extend(writes.map(|units| (index.name.clone(), units)));
+        }
+        described
     }
 
     /// Whether the table and its indexes can be used.
@@ -220,7 +230,7 @@ impl IndexDescription {
             sort_key: key(index.key_schema(), &KeyType::Range, definitions),
             attributes: attributes(index.projection())?,
             units: None,
-            most: None,
+            most: (None, None),
         })
     }
 }
@@ -245,16 +255,21 @@ fn key(
     Some((name, kind))
 }
 
-/// Writes a second as provisioned, or else the most on demand.
-fn limit(provisioned: Option<Units>, most: Option<u64>) -> Option<f64> {
+/// Reads and writes a second as provisioned, or else the most on demand.
+fn limits(provisioned: Option<Units>, most: Most) -> (Option<f64>, Option<f64>) {
     #[expect(clippy::cast_precision_loss, reason = "nobody has 2^53 units a second")]
     let units = |units: u64| units as f64;
-    provisioned.map(|(_, writes)| writes).or(most).map(units)
+    let (reads, writes) = provisioned.map_or(most, |(reads, writes)| (Some(reads), Some(writes)));
+    (reads.map(units), writes.map(units))
 }
 
 /// -1 stands for no maximum.
-fn most(most: Option<&types::OnDemandThroughput>) -> Option<u64> {
-    most?.max_write_request_units().and_then(|units| u64::try_from(units).ok())
+fn most(most: Option<&types::OnDemandThroughput>) -> Most {
+    let count = |units: Option<i64>| units.and_then(|units| u64::try_from(units).ok());
+    let of = |most: &types::OnDemandThroughput| {
+        (count(most.max_read_request_units()), count(most.max_write_request_units()))
+    };
+    most.map(of).unwrap_or_default()
 }
 
 fn attributes(projection: Option<&Projection>) -> Option<ProjectedAttributes> {
@@ -354,7 +369,7 @@ mod tests {
             sort_key: None,
             attributes: ProjectedAttributes::KeysOnly,
             units: None,
-            most: None,
+            most: (None, None),
         };
         assert_eq!(found, [expected]);
     }

@@ -345,7 +345,7 @@ macro_rules! reading {
             .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
             .set_limit($page.limit.and_then(|limit| i32::try_from(limit).ok()))
             .set_exclusive_start_key($page.start.as_deref().map(sdk_item).transpose()?)
-            .set_index_name(index.map(str::to_owned))
+            .set_index_name(index.map(|index| index.name().to_owned()))
             .set_select(count.then_some(Select::Count))
             .set_filter_expression(expressions.filter.clone())
             .set_projection_expression(expressions.projection.clone())

@@ -1,5 +1,7 @@
 //! Options of a memory table.
 
+mod pace;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,6 +1,10 @@
 //! What a flush would do, without doing it.
 
+mod load;
+
 use std::time::Duration;
+
+pub use load::LoadPlan;
 
 use super::delta::Frozen;
 use super::outgoing::Sent;

@@ -257,6 +257,11 @@ impl Limit {
         Err(Wait { until, is_pause: self.barren.is_some() })
     }
 
+    /// Whether the service gives nothing at all.
+    pub(super) const fn is_barren(&self) -> bool {
+        self.barren.is_some()
+    }
+
     /// For how many seconds what is left would do, at the present rate.
     pub(super) fn reserve(&self, now: Instant) -> f64 {
         self.rate(now).map_or(f64::INFINITY, |rate| self.balance / rate)

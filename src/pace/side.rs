@@ -1,7 +1,6 @@
-//! The writes of a table: what may be sent, what was, and what that cost.
+//! The writes or the reads of a table: what may be sent, what was, and what that cost.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,9 +9,9 @@ use super::Part;
 use super::blame::{Blame, Known, blame};
 use super::cost::Mean;
 use super::limit::{self, Flight, Limit, Wait};
+use super::ticket::{Answered, Flights, Ticket};
 use crate::capacity::ConsumedCapacity;
-use crate::error::ThrottlingReason;
-use crate::rt::{Instant, Mutex};
+use crate::rt::{Instant, Mutex, Semaphore};
 
 /// So many hot keys are remembered before those that are not used any more are forgotten.
 const MANY_KEYS: usize = 1_000;
@@ -24,33 +23,38 @@ const MARGIN: f64 = 1.1;
 /// How long to wait when nothing is given, from the number of times that nothing was.
 pub(crate) type Pause<'a> = &'a mut dyn FnMut(u32) -> Duration;
 
-/// The writes of a table.
+/// The writes of a table, its reads, or those of an index.
 #[derive(Debug)]
 pub(crate) struct Side {
     /// There is or was a hot partition key. It is asked for each key that is sent, so that it is no part of
     /// the state.
-    knows_hot: AtomicBool,
-    state: Mutex<State>,
+    pub(super) knows_hot: AtomicBool,
+    pub(super) state: Mutex<State>,
+    /// Who has it is the next to be sent, of those that send one request: one after the other, so that those
+    /// who need little do not keep those waiting for ever who need much.
+    pub(super) queue: Semaphore,
 }
 
 #[derive(Debug)]
-struct State {
-    table: Limit,
+pub(super) struct State {
+    pub(super) table: Limit,
     /// Those that have capacity of their own, as far as that is known.
-    indexes: BTreeMap<String, Index>,
+    pub(super) indexes: BTreeMap<String, Index>,
     /// Partition keys that can take less than the table.
-    hot: HashMap<Box<[u8]>, Limit>,
+    pub(super) hot: HashMap<Box<[u8]>, Limit>,
     /// Those of which something was left the last time that they were sent.
     suspects: HashSet<Box<[u8]>>,
     /// Units of an entry.
     entry: Mean,
+    /// Units of a page.
+    page: Mean,
     /// Units that were charged for a unit as we reckon.
     charge: Mean,
 }
 
 #[derive(Debug)]
-struct Index {
-    limit: Limit,
+pub(super) struct Index {
+    pub(super) limit: Limit,
     /// Its units for a unit of the table.
     share: Mean,
 }
@@ -81,37 +85,6 @@ impl Room {
     }
 }
 
-/// A request in flight. Dropped, it is taken for lost.
-pub(crate) struct Ticket {
-    side: Arc<Side>,
-    /// `None` once it is answered.
-    flights: Option<Flights>,
-}
-
-/// The request among those of each limit that it is within.
-struct Flights {
-    table: Flight,
-    indexes: Vec<(String, Flight)>,
-    hot: Vec<(Box<[u8]>, Flight)>,
-}
-
-impl fmt::Debug for Ticket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ticket").finish_non_exhaustive()
-    }
-}
-
-/// What the answer to a request says.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Answered<'a> {
-    /// As they were sent, each with whether it was left.
-    pub(crate) parts: &'a [Part<'a>],
-    /// What the service charged, if it says so.
-    pub(crate) charged: Option<&'a ConsumedCapacity>,
-    /// Why all was left.
-    pub(crate) reasons: &'a [ThrottlingReason],
-}
-
 impl Side {
     pub(super) fn new() -> Self {
         let state = State {
@@ -120,9 +93,14 @@ impl Side {
             hot: HashMap::new(),
             suspects: HashSet::new(),
             entry: Mean::default(),
+            page: Mean::default(),
             charge: Mean::default(),
         };
-        Self { knows_hot: AtomicBool::new(false), state: Mutex::new(state) }
+        Self {
+            knows_hot: AtomicBool::new(false),
+            state: Mutex::new(state),
+            queue: Semaphore::new(1),
+        }
     }
 
     /// The most that may be used of the table and of its indexes.
@@ -165,6 +143,22 @@ impl Side {
             }
         }
         Ok(room)
+    }
+
+    /// Whether the service gives nothing at all.
+    pub(super) fn gives_nothing(&self) -> bool {
+        self.state.lock().table.is_barren()
+    }
+
+    /// Whether one entry of a partition key may be sent now, as far as that is hot; else when to ask again.
+    pub(super) fn hot_turn(&self, partition: &[u8]) -> Result<(), Wait> {
+        if self.is_hot(partition) { self.hot_room(partition, 1).map(drop) } else { Ok(()) }
+    }
+
+    /// Units that a page is thought to cost, as we reckon.
+    pub(crate) fn page(&self) -> f64 {
+        let state = self.state.lock();
+        state.page.get().unwrap_or(1.0) / state.charge.get().unwrap_or(1.0)
     }
 
     /// Whether a partition key is hot.
@@ -230,12 +224,20 @@ impl State {
     }
 
     /// Takes in an answer.
-    fn answered(&mut self, flights: Flights, answer: Answered<'_>, pause: Pause<'_>, now: Instant) {
-        let Answered { parts, charged, reasons } = answer;
+    pub(super) fn answered(
+        &mut self,
+        flights: Flights,
+        answer: Answered<'_>,
+        pause: Pause<'_>,
+        now: Instant,
+    ) {
+        let Answered { parts, charged, reasons, is_page } = answer;
         let charge = self.charge.get().unwrap_or(1.0);
         let done = || parts.iter().filter(|part| !part.left);
         let reckoned = done().fold(0.0, |sum, part| sum + part.units);
-        if let Some(charged) = charged {
+        if let Some(charged) = charged.filter(|_| is_page) {
+            self.page.learn(charged.of_table_capacity(), 1.0);
+        } else if let Some(charged) = charged {
             let entries = u32::try_from(done().count()).unwrap_or(u32::MAX);
             self.charge.learn(charged.of_table_capacity(), reckoned);
             self.entry.learn(charged.of_table_capacity(), f64::from(entries));
@@ -376,35 +378,5 @@ impl Judged<'_> {
     /// What it means for a limit.
     fn answer(&self, consumed: f64, left: bool) -> limit::Answer {
         limit::Answer { consumed, left, largest: self.largest }
-    }
-}
-
-impl Ticket {
-    /// The request was answered. `pause`: how long to wait when nothing is given for the time of this
-    /// number.
-    pub(crate) fn answered(mut self, answer: Answered<'_>, pause: Pause<'_>) {
-        if let Some(flights) = self.flights.take() {
-            let state = &mut *self.side.state.lock();
-            state.answered(flights, answer, pause, Instant::now());
-            self.side.knows_hot.fetch_or(!state.hot.is_empty(), Ordering::Relaxed);
-        }
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        let Some(flights) = self.flights.take() else { return };
-        let (state, now) = (&mut *self.side.state.lock(), Instant::now());
-        state.table.lost(flights.table, now);
-        for (name, flight) in flights.indexes {
-            if let Some(index) = state.indexes.get_mut(&name) {
-                index.limit.lost(flight, now);
-            }
-        }
-        for (key, flight) in flights.hot {
-            if let Some(limit) = state.hot.get_mut(&key) {
-                limit.lost(flight, now);
-            }
-        }
     }
 }

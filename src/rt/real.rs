@@ -3,7 +3,7 @@
 use std::future::Future;
 
 pub(crate) use parking_lot::{Mutex, MutexGuard};
-pub(crate) use tokio::sync::{Notify, Semaphore, oneshot};
+pub(crate) use tokio::sync::{Notify, Semaphore, SemaphorePermit as Permit, oneshot};
 pub(crate) use tokio::task::{JoinError, JoinHandle, yield_now};
 pub(crate) use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::future::{Either, FutureExt, select};
 use futures::stream::FuturesUnordered;
-pub(crate) use tokio::sync::{Notify, Semaphore, oneshot};
+pub(crate) use tokio::sync::{Notify, Semaphore, SemaphorePermit as Permit, oneshot};
 pub(crate) use tokio::time::Instant;
 
 #[derive(Debug, Default)]

@@ -1,4 +1,4 @@
-//! How fast a table may be written.
+//! How fast a table may be written and read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +13,8 @@ use crate::record::Record;
 const LONGEST_BURST: Duration = Duration::from_secs(300);
 
 impl<T: Record> Table<T> {
-    /// Flushes and batches write no more than so many units a second, all together that write to this table
-    /// through this database and its clones: a put of a kilobyte is one. Calls that write one record go at
-    /// once and are not counted.
+    /// Writes no more than so many units a second, all together that write to this table through this database
+    /// and its clones, flushes and batches as single calls: a put of a kilobyte is one.
     ///
     /// What the service says that it charges is what counts, so that large items, conditions and
     /// transactions are paid for as what they are. The units of global indexes are not counted: they
@@ -61,11 +60,56 @@ impl<T: Record> Table<T> {
         })
     }
 
-    /// Flushes and batches write no more than this part of the table's capacity, and of its global indexes', so
-    /// that the rest is left for others: `0.5` is half of it, as DescribeTable says it, provisioned or the most
-    /// on demand.
+    /// Reads no more than so many units a second, all together that read this table through this database and
+    /// its clones, loads, queries and scans as single calls: a consistent read of four kilobytes is one, an
+    /// eventually consistent one a half. A page of a query or a scan costs what its megabyte costs, and is waited
+    /// for afterwards.
     ///
-    /// [`write_capacity`](Self::write_capacity) stands over it for the table itself. Where the service says
+    /// Reads of global indexes are not counted, which have capacity of their own. All else is as for
+    /// [`write_capacity`](Self::write_capacity).
+    ///
+    /// Default: as fast as the service takes it.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use memory_table::testing::PausedClock;
+    /// # use memory_table::{Database, MemoryTable, Record};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Record, Serialize, Deserialize, Clone)]
+    /// # #[record(table = "players")]
+    /// # struct Player { #[record(partition_key)] name: String }
+    /// # let database = Database::embedded()?;
+    /// # let clock = PausedClock::over(&database)?;
+    /// let players = database.table::<Player>().read_capacity(10);
+    /// players.create_if_missing().await?;
+    /// let memory = MemoryTable::new(players.clone());
+    /// memory.prefetch((0..50).map(|number| number.to_string())).await?;
+    /// # let elapsed = clock.elapsed();
+    /// assert!(elapsed.as_secs_f64() > 3.9, "ten of them at once, then ten a second");
+    /// assert_eq!(players.read_rate(), Some(10.0));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`] by the first call if it is not more than 0.
+    #[must_use]
+    pub fn read_capacity(self, units_a_second: impl Into<f64>) -> Self {
+        let units = units_a_second.into();
+        let is_fit = units.is_finite() && units > 0.0;
+        self.paced("read_capacity", is_fit, |wanted| {
+            wanted.read_capacity = Some(units);
+        })
+    }
+
+    /// Writes and reads no more than this part of the table's capacity, and of its global indexes', so that the
+    /// rest is left for others: `0.5` is half of it, as DescribeTable says it, provisioned or the most on
+    /// demand.
+    ///
+    /// [`write_capacity`](Self::write_capacity) and [`read_capacity`](Self::read_capacity) stand over it for the
+    /// table itself. Where the service says
     /// no figure, on demand without a maximum or since describing is denied, it does nothing, and is warned of
     /// when the table is described.
     ///
@@ -95,10 +139,14 @@ impl<T: Record> Table<T> {
         })
     }
 
+    /// Units a second that may be read now; `None` while there is no limit.
+    pub fn read_rate(&self) -> Option<f64> {
+        self.pace()?.reads.rate()
+    }
+
     /// Units a second that may be written now; `None` while there is no limit.
     pub fn write_rate(&self) -> Option<f64> {
-        let name = self.name.as_ref().ok()?;
-        self.database.pace(name).writes.rate()
+        self.pace()?.writes.rate()
     }
 
     /// The pace of the table; `None` if its name is none.

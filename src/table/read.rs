@@ -200,7 +200,7 @@ impl<T: Record> Reader<T> {
         let places = self.places()?;
         let reading = Reading {
             expressions,
-            index: self.index.map(IndexSpec::name),
+            index: self.index,
             consistent: self.consistent,
             descending: self.descending,
             count,

@@ -43,17 +43,27 @@ impl<'l> Sending<'l> {
 
     pub(super) async fn send(&mut self, single: &Single) -> Result<Sent, Error> {
         let link = self.link;
+        let one = link.one_write(self.key, single.units());
+        let turn = one.turn(&mut self.attempts).await;
         Counters::add(&link.counters.write_requests, 1);
         let access = self.access(single);
         let sent = self.attempts.attempt(link.store.write_single(&link.table, single));
         match access.sent(sent).await {
             Ok(Answered { value: Done::Written { item }, charged }) => {
-                link.counters.spent.written(charged.of(&link.table).as_ref());
+                let charged = charged.of(&link.table);
+                one.answered(turn, charged.as_ref());
+                link.counters.spent.written(charged.as_ref());
                 Counters::add(&link.counters.items_written, 1);
                 Ok(Sent::Written(item))
             }
-            Ok(Answered { value: Done::Conflict { theirs }, .. }) => Ok(Sent::Conflict(theirs)),
+            Ok(Answered { value: Done::Conflict { theirs }, charged }) => {
+                let charged = charged.of(&link.table);
+                one.answered(turn, charged.as_ref());
+                link.counters.spent.written(charged.as_ref());
+                Ok(Sent::Conflict(theirs))
+            }
             Err(failure) => {
+                one.failed(turn, &failure, &mut self.attempts);
                 self.is_in_doubt |= failure.outcome == Outcome::OutcomeUnknown;
                 if self.is_once && self.is_in_doubt {
                     let error = failure.error.after_attempts(self.attempts.sent);

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::error::ServiceError;
 use super::request::Request;
 use super::schemas::Schemas;
-use crate::capacity::write_units;
+use crate::capacity::{read_unit, write_units};
 use crate::codec::item_size;
 
 /// How long the service keeps what is not used.
@@ -193,9 +193,13 @@ impl TableCapacity {
         let State { burst, reads, writes, met } = &mut *state;
         let (side, kind) = if request.is_write() { (writes, "Write") } else { (reads, "Read") };
         let entries = request.entries();
+        let read = request.body["IndexName"].as_str().filter(|_| !request.is_write());
         let mut admitted = Admitted::default();
         let mut ask = |key: Option<String>, estimate: f64| {
-            let refusal = side.refusal(key.as_deref(), now, *burst);
+            let refusal = match read.filter(|index| side.indexes.contains_key(*index)) {
+                Some(index) => side.spent_index(|name| name == index, now, *burst),
+                None => side.refusal(key.as_deref(), request.is_write(), (now, *burst)),
+            };
             admitted.left.push(refusal.is_some());
             match refusal {
                 Some(why) => admitted.refused(kind, table, &why),
@@ -207,7 +211,7 @@ impl TableCapacity {
         };
         for (of_table, content) in &entries {
             if *of_table == table {
-                ask(schemas.partition(table, content), estimate(request, content));
+                ask(schemas.partition(table, content), estimate(request, table, content));
             }
         }
         if entries.is_empty() {
@@ -256,19 +260,35 @@ impl State {
 }
 
 impl Side {
-    /// Why nothing more is admitted: the table, an index or the partition key.
-    fn refusal(&mut self, key: Option<&str>, now: Instant, burst: Duration) -> Option<Refusal> {
+    /// Why nothing more is admitted: the table, an index that is written with it, or the partition key.
+    fn refusal(
+        &mut self,
+        key: Option<&str>,
+        is_write: bool,
+        (now, burst): (Instant, Duration),
+    ) -> Option<Refusal> {
         if !self.table.has_some(now, burst) {
             return Some(Refusal::Table);
         }
-        let mut indexes = self.indexes.iter_mut();
-        let spent =
-            indexes.find_map(|(name, bucket)| (!bucket.has_some(now, burst)).then_some(name));
-        if let Some(name) = spent {
-            return Some(Refusal::Index(name.clone()));
+        if let Some(spent) = self.spent_index(|_| is_write, now, burst) {
+            return Some(spent);
         }
         let bucket = self.keys.get_mut(key?)?;
         (!bucket.has_some(now, burst)).then_some(Refusal::Key)
+    }
+
+    /// One of these indexes that has nothing left.
+    fn spent_index(
+        &mut self,
+        is_asked: impl Fn(&str) -> bool,
+        now: Instant,
+        burst: Duration,
+    ) -> Option<Refusal> {
+        let mut asked = self.indexes.iter_mut().filter(|(name, _)| is_asked(name));
+        asked.find_map(|(name, bucket)| {
+            let is_spent = !bucket.has_some(now, burst);
+            is_spent.then(|| Refusal::Index(name.clone()))
+        })
     }
 
     fn take(&mut self, key: Option<String>, units: f64, now: Instant, burst: Duration) {
@@ -405,9 +425,9 @@ impl Admitted {
 }
 
 /// What an entry will consume of its table, before that is known.
-fn estimate(request: &Request, content: &Value) -> f64 {
+fn estimate(request: &Request, table: &str, content: &Value) -> f64 {
     if !request.is_write() {
-        return 0.5;
+        return read_unit(!request.is_eventually_consistent(table));
     }
     write_units(item_size(content.to_string().as_bytes()).unwrap_or_default())
 }

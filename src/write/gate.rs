@@ -10,7 +10,7 @@ use crate::key::Key;
 use crate::link::Link;
 use crate::pace::{Part, Room, Side, Ticket, Wait};
 use crate::rt::Instant;
-use crate::store::{Action, Form, TableRef, Write};
+use crate::store::{Action, TableRef, Write};
 
 /// What may be sent of a table now: so many requests at once, as fast as the table can take it.
 #[derive(Debug)]
@@ -114,10 +114,9 @@ impl Gate {
 
     /// The units that a write is thought to cost.
     pub(super) fn units(&self, write: &Write) -> f64 {
-        let units = write_units(engine::bytes(write, &self.table));
         match &write.action {
-            Action::Single(single) if matches!(single.form, Form::Add { .. }) => 2.0 * units,
-            _ => units,
+            Action::Single(single) => single.units(),
+            _ => write_units(engine::bytes(write, &self.table)),
         }
     }
 

@@ -52,7 +52,7 @@ impl Engine<'_> {
             let parts = gate.parts(part, |at| unprocessed.contains(&(places.start + at)));
             // Of two that are one table nobody knows whose the charge is.
             let charged = units.as_ref().filter(|_| !has_twins);
-            let answer = pace::Answered { parts: &parts, charged, reasons: &[] };
+            let answer = pace::Answered { parts: &parts, charged, reasons: &[], is_page: false };
             self.learn(part, ticket, answer);
         }
     }
@@ -72,10 +72,11 @@ impl Engine<'_> {
                 Class::Refused | Class::Fatal => Vec::new(),
                 Class::Transient => continue,
             };
-            let answer = pace::Answered { parts: &parts, charged: None, reasons: &reasons };
+            let reasons = &reasons;
+            let answer = pace::Answered { parts: &parts, charged: None, reasons, is_page: false };
             self.learn(part, ticket, answer);
             if failure.class == Class::Throttled && !broken(12) {
-                self.gates[table].throttled(&reasons);
+                self.gates[table].throttled(reasons);
             }
         }
     }

@@ -1,5 +1,7 @@
 //! How fast a table is written that has a pace.
 
+mod reads;
+
 use std::time::Duration;
 
 use memory_table::testing::{Fault, TableCapacity};

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use memory_table::{FlushPlan, FlushReport, Guard, MemoryTable, MemoryTableBuilder, Record};
+use memory_table::{
+    ErrorKind, FlushPlan, FlushReport, Guard, MemoryTable, MemoryTableBuilder, Record,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::support::{Fault, Player, Stage, at, player, players, stage};
+use crate::support::{Fault, Player, Stage, at, named, player, players, stage};
 
 #[derive(Record, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[record(
@@ -217,4 +219,69 @@ async fn what_is_in_flight_is_planned_again() {
     gate.open();
     assert_eq!(flush.await.unwrap().unwrap().written, 3);
     assert_eq!(memory.plan().await.unsaved(), 0);
+}
+
+#[tokio::test]
+async fn a_prefetch_does_what_was_planned() {
+    let (stage, memory) = stage(250).await;
+    let keys = || players(400).map(|player| ("chess", player.name)).collect::<Vec<_>>();
+    memory.get(at("p0000")).await.unwrap();
+    memory.delete(at("p0001")).await.unwrap();
+    let plan = memory.plan_prefetch(keys()).await.unwrap();
+    assert_eq!(plan, memory.plan_prefetch(keys().into_iter().chain(keys())).await.unwrap());
+    assert_eq!((plan.cached, plan.to_read, plan.requests, plan.read_units), (2, 398, 4, 398.0));
+    assert_eq!((plan.time, plan.cost(0.5)), (None, 398.0 * 0.5 / 1e6));
+    let (requests, units) = (memory.stats().read_requests, memory.consumption().reads.total);
+    assert_eq!(memory.prefetch(keys()).await.unwrap().records, 249, "one is deleted");
+    assert_eq!(memory.stats().read_requests - requests, plan.requests);
+    assert_eq!(memory.consumption().reads.total - units, plan.read_units);
+    assert_eq!(memory.plan_prefetch(keys()).await.unwrap().to_read, 0);
+    // At half the price, and as large as those that are known.
+    let large = |number: usize| Player { text: "x".repeat(9_000), ..player(&named(number), 0.0) };
+    let written = stage.truth.batch_write().puts((500..504).map(large)).await.unwrap();
+    assert_eq!(written.written, 4);
+    let memory = stage.builder().eventually_consistent_loads().build().unwrap();
+    memory.get(at("p0500")).await.unwrap();
+    let keys = || (500..504).map(|number| ("chess", named(number)));
+    let plan = memory.plan_prefetch(keys()).await.unwrap();
+    assert_eq!((plan.cached, plan.to_read, plan.read_units), (1, 3, 4.5));
+    let size = 9_000 + "gamenameratingtext".len() + "chessp0500".len() + 1;
+    assert_eq!(plan.bytes, 3 * size as u64);
+    let units = memory.consumption().reads.total;
+    assert_eq!(memory.prefetch(keys()).await.unwrap().records, 4);
+    assert_eq!(memory.consumption().reads.total - units, 4.5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_of_everything_is_planned_by_what_the_service_says() {
+    let stage = Stage::<Player>::embedded().await;
+    let large = |number: usize| Player { text: "x".repeat(9_000), ..player(&named(number), 0.0) };
+    let written = stage.truth.batch_write().puts((0..300).map(large)).await.unwrap();
+    assert_eq!(written.written, 300);
+    let memory = stage.builder().read_capacity(100).build().unwrap();
+    memory.get(at("p0000")).await.unwrap();
+    let plan = memory.plan_load_all().await.unwrap();
+    let bytes = 300 * (9_000 + "gamenameratingtext".len() + "chessp0500".len()) as u64 + 300;
+    assert_eq!((plan.cached, plan.to_read), (1, 300));
+    assert!(plan.bytes.abs_diff(bytes) <= 300, "{plan:?}");
+    assert_eq!(
+        (plan.requests, plan.read_units),
+        (4, f64::from(u32::try_from(plan.bytes.div_ceil(4096)).unwrap()))
+    );
+    assert_eq!(plan.time, Some(Duration::from_secs_f64(plan.read_units / 100.0)));
+    let units = memory.consumption().reads.total;
+    assert_eq!(memory.load_all().await.unwrap().records, 300);
+    let units = memory.consumption().reads.total - units;
+    assert!((plan.read_units..plan.read_units + 4.0).contains(&units), "{units}: {plan:?}");
+}
+
+#[tokio::test]
+async fn a_prefetch_is_planned_where_the_table_may_not_be_described() {
+    let (stage, memory) = stage(0).await;
+    stage.faults.always("DescribeTable", Fault::access_denied());
+    let plan = memory.plan_prefetch([at("ada"), at("bob")]).await.unwrap();
+    assert_eq!((plan.to_read, plan.bytes, plan.read_units), (2, 0, 2.0));
+    assert_eq!(memory.plan_load_all().await.unwrap_err().kind(), ErrorKind::AccessDenied);
+    let error = memory.plan_prefetch([("chess", "")]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidKey);
 }

@@ -6,7 +6,7 @@ use memory_table::aws_sdk_dynamodb::Client;
 use memory_table::aws_sdk_dynamodb::config::retry::RetryConfig;
 use memory_table::aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use memory_table::testing::{Faults, TableCapacity};
-use memory_table::{ErrorKind, Record};
+use memory_table::{Database, ErrorKind, Record, Table};
 use serde::{Deserialize, Serialize};
 use tokio::time::advance;
 
@@ -117,17 +117,22 @@ async fn what_is_not_used_is_kept_for_the_time_of_the_burst() {
     assert_eq!(batch(&client, &table, puts(100)).await, Some(15));
 }
 
+/// The table by a database that knows nothing of its pace, and takes the first failure for final.
+fn unpaced(stage: &Stage<Store>) -> Table<Store> {
+    let client = stage.table.database().client().clone();
+    Database::from_client(client).with_patience(Duration::ZERO).table()
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_throttle_says_whether_it_is_of_the_table_an_index_or_a_key() {
     let reason = |capacity: TableCapacity| async move {
         let stage = Stage::<Store>::embedded().await;
         stage.faults.limit(stage.table.name().unwrap(), &capacity);
-        let database = stage.table.database().with_patience(Duration::ZERO);
-        let table = database.table::<Store>();
-        table.put(&store("LV", 1)).await.unwrap();
-        let error = table.put(&store("LV", 2)).await.unwrap_err();
+        let table = || unpaced(&stage);
+        table().put(&store("LV", 1)).await.unwrap();
+        let error = table().put(&store("LV", 2)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Throttled);
-        let other = table.put(&store("EE", 1)).await.is_ok();
+        let other = table().put(&store("EE", 1)).await.is_ok();
         (error.throttling_reasons()[0].to_string(), other)
     };
     let of_table = reason(TableCapacity::provisioned(1, 1).burst(SECOND)).await;
@@ -149,24 +154,42 @@ async fn reads_have_a_capacity_of_their_own() {
         stage.truth.put(&store("LV", id)).await.unwrap();
     }
     stage.faults.limit(stage.table.name().unwrap(), &capacity);
-    let database = stage.table.database().with_patience(Duration::ZERO);
-    let table = database.table::<Store>();
-    table.get_consistent(("LV", 1)).await.unwrap();
-    table.query("LV").all().await.unwrap();
-    table.scan().all().await.unwrap();
+    let table = || unpaced(&stage);
+    table().get_consistent(("LV", 1)).await.unwrap();
+    table().query("LV").all().await.unwrap();
+    table().scan().all().await.unwrap();
     assert_eq!(capacity.met().read_units, 2.0);
     for error in [
-        table.get(("LV", 1)).await.unwrap_err(),
-        table.query("LV").all().await.unwrap_err(),
-        table.batch_get([("LV", 1)]).await.unwrap_err(),
+        table().get(("LV", 1)).await.unwrap_err(),
+        table().query("LV").all().await.unwrap_err(),
+        table().batch_get([("LV", 1)]).await.unwrap_err(),
     ] {
         let reason = error.throttling_reasons()[0].reason.as_str();
         assert_eq!(reason, "TableReadProvisionedThroughputExceeded");
     }
     advance(SECOND).await;
-    let found = table.batch_get([("LV", 1), ("LV", 2), ("LV", 3)]).await.unwrap();
+    let found = table().batch_get([("LV", 1), ("LV", 2), ("LV", 3)]).await.unwrap();
     assert_eq!((found.len(), found.absent.len()), (2, 1));
     assert_eq!((capacity.met().throttled, capacity.met().write_units), (3, 0.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_index_is_read_by_its_own_capacity_alone() {
+    let capacity = TableCapacity::provisioned(1, 1).burst(SECOND).index("by-city", 1, 1);
+    let stage = Stage::<Store>::embedded().await;
+    stage.truth.put(&store("LV", 1)).await.unwrap();
+    stage.faults.limit(stage.table.name().unwrap(), &capacity);
+    let of_index =
+        || async { unpaced(&stage).index(Store::INDEXES.by_city).query("Riga").all().await };
+    let of_table = || async { unpaced(&stage).get_consistent(("LV", 1)).await };
+    for _ in 0..2 {
+        assert!(of_index().await.is_ok(), "it costs a half");
+    }
+    assert!(of_table().await.is_ok());
+    let reasons = [of_index().await.map(drop), of_table().await.map(drop)]
+        .map(|read| read.unwrap_err().throttling_reasons()[0].reason.clone());
+    let expected = ["Index", "Table"].map(|of| format!("{of}ReadProvisionedThroughputExceeded"));
+    assert_eq!(reasons, expected);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,86 @@
+//! A request of one entry, in the pace of its table: an item, or a page.
+
+use std::sync::Arc;
+
+use super::{Answered, Part, Side, Ticket};
+use crate::capacity::ConsumedCapacity;
+use crate::retry::Attempts;
+use crate::store::{Class, Failure};
+
+/// A request of one entry.
+#[derive(Clone, Debug)]
+pub(crate) struct One<'o> {
+    pub(crate) side: Arc<Side>,
+    /// Of the item, as in [`Key::partition_bytes`](crate::key::Key::partition_bytes); empty for a page.
+    pub(crate) partition: &'o [u8],
+    /// Units that it is thought to cost; `None` for a page, which costs what pages cost of late.
+    pub(crate) units: Option<f64>,
+    /// The index whose capacity it uses, if that is not the table's.
+    pub(crate) index: Option<&'static str>,
+}
+
+/// Its turn to be sent.
+pub(crate) struct Turn {
+    ticket: Ticket,
+    units: f64,
+}
+
+impl One<'_> {
+    /// Waits until it may be sent.
+    pub(crate) async fn turn(&self, attempts: &mut Attempts<'_>) -> Turn {
+        while let Some(place) = self.side.place(attempts).await {
+            while let Err(wait) = self.side.room(1) {
+                if !attempts.waits(wait).await {
+                    return self.sends();
+                }
+            }
+            let Err(wait) = self.side.hot_turn(self.partition) else {
+                // Nobody else takes the room before.
+                return self.sends();
+            };
+            drop(place);
+            if !attempts.waits(wait).await {
+                break;
+            }
+        }
+        self.sends()
+    }
+
+    fn sends(&self) -> Turn {
+        let units = self.units.unwrap_or_else(|| self.side.page());
+        Turn { ticket: self.side.sends(&[self.part(units, false)]), units }
+    }
+
+    /// It was answered, and this was charged.
+    pub(crate) fn answered(&self, turn: Turn, charged: Option<&ConsumedCapacity>) {
+        let parts = [self.part(turn.units, false)];
+        let of_index = self.index.zip(charged).map(|(index, charged)| charged.of_index(index));
+        let answered = self.answer(&parts, of_index.as_ref().or(charged), &[]);
+        turn.ticket.answered(answered, &mut |_| <_>::default());
+    }
+
+    /// It failed. What is refused costs nothing; what has no answer may have cost what was thought.
+    pub(crate) fn failed(&self, turn: Turn, failure: &Failure, attempts: &mut Attempts<'_>) {
+        let parts = [self.part(turn.units, true)];
+        let parts = match failure.class {
+            Class::Throttled => &parts[..],
+            Class::Refused | Class::Fatal => &[],
+            Class::Transient => return,
+        };
+        let answered = self.answer(parts, None, failure.error.throttling_reasons());
+        turn.ticket.answered(answered, &mut |times| attempts.delay(times));
+    }
+
+    fn answer<'a>(
+        &self,
+        parts: &'a [Part<'a>],
+        charged: Option<&'a ConsumedCapacity>,
+        reasons: &'a [crate::error::ThrottlingReason],
+    ) -> Answered<'a> {
+        Answered { parts, charged, reasons, is_page: self.units.is_none() }
+    }
+
+    fn part(&self, units: f64, left: bool) -> Part<'_> {
+        Part { partition: self.partition, units, left }
+    }
+}
