@@ -48,6 +48,7 @@
 //! - `embedded`: the embedded database, [`Database::embedded`]; compiles SQLite.
 //! - `garde`: `#[record(validate)]`, rules of fields.
 //! - `chrono`, `jiff`: instants of these crates as attributes and keys, see [`instant`].
+//! - `progress`: flushes and loads as bars on the terminal, `progress_bar` of [`MemoryTableBuilder`].
 //! - `test-util`: faults by script or by chance, for tests: the module `testing`.
 //! - `uuid`: UUIDs as keys; stored as their text.
 //!
@@ -89,6 +90,7 @@ mod sums;
 mod retry;
 mod rt;
 mod pace;
+mod progress;
 mod link;
 mod database;
 mod manage;
@@ -124,6 +126,7 @@ pub use memory::{
     CachedIndex, FeedError, FlushPlan, Flushable, Increment, LoadPlan, LoadReport, Loadable,
     MemoryTable, MemoryTableBuilder, PutSink, ScopeError, Stats, Unsaved, flush_all,
 };
+pub use progress::{Progress, Work};
 pub use record::{FromKey, Projection, Record};
 pub use retry::RetryPolicy;
 pub use spec::{IndexProjection, IndexSpec, KeySpec, TableSpec};

@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::key::Key;
 use crate::logging::Access;
 use crate::pace::{One, Pace};
+use crate::progress::{Listener, Meter, Work};
 use crate::retry::Patience;
 use crate::spec::IndexSpec;
 use crate::store::{Answered, Failure, Reading, Store, TableRef};
@@ -16,6 +17,8 @@ use crate::store::{Answered, Failure, Reading, Store, TableRef};
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) read_requests: AtomicU64,
+    /// Those of them that were sent again.
+    pub(crate) read_retries: AtomicU64,
     pub(crate) write_requests: AtomicU64,
     pub(crate) items_read: AtomicU64,
     pub(crate) items_written: AtomicU64,
@@ -50,6 +53,7 @@ pub(crate) struct Link {
     pub(crate) patience: Patience,
     pub(crate) counters: Arc<Counters>,
     pub(crate) pace: Arc<Pace>,
+    pub(crate) listener: Option<Listener>,
 }
 
 impl Link {
@@ -68,7 +72,8 @@ impl Link {
             Read::Item(key, consistent) => (Some(key), self.one_get(key, consistent)),
             Read::Page(reading) => (None, self.one_page(reading)),
         };
-        let (value, charged) = self.send((operation, key), one, counter, send).await?;
+        let counters = (counter, Some(&self.counters.read_retries));
+        let (value, charged) = self.send((operation, key), one, counters, send).await?;
         self.counters.spent.read(charged.as_ref());
         Ok(value)
     }
@@ -83,7 +88,7 @@ impl Link {
     where
         F: Future<Output = Result<Answered<T>, Failure>>,
     {
-        let counter = &self.counters.write_requests;
+        let counter = (&self.counters.write_requests, None);
         let one = self.one_write(key, units);
         let (value, charged) = self.send((operation, Some(key)), one, counter, send).await?;
         self.counters.spent.written(charged.as_ref());
@@ -95,7 +100,7 @@ impl Link {
         &self,
         (operation, key): (&'static str, Option<&Key>),
         one: One<'_>,
-        counter: &AtomicU64,
+        (requests, retries): (&AtomicU64, Option<&AtomicU64>),
         send: impl Fn() -> F,
     ) -> Result<(T, Option<ConsumedCapacity>), Error>
     where
@@ -104,7 +109,10 @@ impl Link {
         let mut attempts = self.patience.attempts();
         loop {
             let turn = one.turn(&mut attempts).await;
-            Counters::add(counter, 1);
+            Counters::add(requests, 1);
+            if let Some(retries) = retries.filter(|_| attempts.sent > 0) {
+                Counters::add(retries, 1);
+            }
             let first = Access::on(operation, &self.table.name);
             let access = Access { key, requests: attempts.sent + 1, ..first };
             match access.sent(attempts.attempt(send())).await {
@@ -119,6 +127,11 @@ impl Link {
                 }
             }
         }
+    }
+
+    /// A meter for those who want to be told.
+    pub(crate) fn meter(&self, work: Work, total: Option<u64>) -> Option<Meter> {
+        Some(Meter::begin(self.listener.as_ref()?, work, &self.table.name, total))
     }
 
     /// A write of an item that is thought to cost so many units.

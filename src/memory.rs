@@ -25,6 +25,7 @@ mod outgoing;
 mod overlay;
 mod plan;
 mod prepare;
+mod progress;
 mod read;
 mod recent;
 mod rekey;

@@ -7,6 +7,7 @@ mod increment;
 mod insert;
 mod manage;
 mod pace;
+mod progress;
 mod query;
 mod read;
 mod scan;
@@ -47,6 +48,7 @@ use crate::index::Index;
 use crate::key::{AttributeLookup, Key, KeyLookup, QueryShape};
 use crate::link::{Counters, Link};
 use crate::load;
+use crate::progress::Listener;
 use crate::record::{Before, Record, is_same};
 use crate::retry::Patience;
 use crate::store::TableRef;
@@ -94,6 +96,8 @@ pub struct Table<T> {
     counters: Arc<Counters>,
     /// In place of the database's.
     patience: Option<Patience>,
+    /// Who is told how far long work has come.
+    listener: Option<Listener>,
     record: PhantomData<fn() -> T>,
 }
 
@@ -104,6 +108,7 @@ impl<T> Clone for Table<T> {
             name: self.name.clone(),
             counters: Arc::clone(&self.counters),
             patience: self.patience.clone(),
+            listener: self.listener.clone(),
             record: PhantomData,
         }
     }
@@ -118,7 +123,8 @@ impl<T> fmt::Debug for Table<T> {
 impl<T: Record> Table<T> {
     pub(crate) fn new(database: Database, name: &str) -> Self {
         let name = database.full_name(name);
-        Self { database, name, counters: Arc::default(), patience: None, record: PhantomData }
+        let (counters, record) = (Arc::default(), PhantomData);
+        Self { database, name, counters, patience: None, listener: None, record }
     }
 
     /// The name of the table as the service knows it, prefix included.
@@ -164,6 +170,7 @@ impl<T: Record> Table<T> {
             table: TableRef::of::<T>(name),
             patience: self.patience(),
             counters: Arc::clone(&self.counters),
+            listener: self.listener.clone(),
         };
         self.database.check_schema::<T>(&link.table.name, &link.patience).await?;
         Ok(link)

@@ -8,6 +8,7 @@ mod again;
 mod engine;
 mod fixed;
 mod gate;
+mod meters;
 mod pacing;
 mod plan;
 mod refused;

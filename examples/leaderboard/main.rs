@@ -25,12 +25,10 @@ mod synthetic;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
-use std::pin::pin;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Parser;
-use indicatif::{ProgressBar, ProgressStyle};
 use memory_table::{FlushReport, MemoryTable};
 
 use crate::elo::Team;
@@ -162,7 +160,8 @@ async fn opened(options: &Options) -> Result<(MemoryTable<Team>, bool), memory_t
         table.create_if_missing().await?;
     }
     options.pace.check(&table, &options.table);
-    Ok((MemoryTable::new(table), true))
+    // How far the load and the flush have come, if standard error is a terminal.
+    Ok((MemoryTable::builder(table).progress_bar().build()?, true))
 }
 
 async fn load_and_change(
@@ -183,26 +182,14 @@ async fn load_and_change(
     Ok(())
 }
 
-/// Flushes with a progress bar, which shows only on a terminal, until done or interrupted.
+/// Flushes until done or interrupted.
 async fn flush(memory: &MemoryTable<Team>) -> Result<FlushReport, Failure> {
-    let unsaved = memory.stats().unsaved;
-    let style = ProgressStyle::with_template("saving {bar:40} {pos}/{len} teams");
-    let bar = ProgressBar::new(unsaved)
-        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let mut flush = pin!(memory.flush());
     // Before the flush nothing is at stake, so nobody waits for it.
     let interrupt = common::Interrupt::listen();
-    let mut tick = tokio::time::interval(Duration::from_millis(100));
-
-    let result = loop {
-        tokio::select! {
-            result = &mut flush => break result.map_err(Failure::NotSaved),
-            () = interrupt.pressed() => break Err(Failure::Interrupted(memory.unsaved())),
-            _ = tick.tick() => bar.set_position(unsaved.saturating_sub(memory.stats().unsaved)),
-        }
-    };
-    bar.finish_and_clear();
-    result
+    tokio::select! {
+        result = memory.flush() => result.map_err(Failure::NotSaved),
+        () = interrupt.pressed() => Err(Failure::Interrupted(memory.unsaved())),
+    }
 }
 
 fn write_json(mut file: File, summary: &Summary) -> io::Result<()> {

@@ -24,11 +24,13 @@ pub(super) struct Chunk<'l> {
     attempts: Attempts<'l>,
     /// Those that are not answered.
     left: Vec<Wanted>,
+    /// Some of them were asked for before.
+    is_again: bool,
 }
 
 impl<'l> Chunk<'l> {
     pub(super) fn new(link: &'l Link, left: Vec<Wanted>, consistent: bool) -> Self {
-        Self { link, consistent, attempts: link.patience.attempts(), left }
+        Self { link, consistent, attempts: link.patience.attempts(), left, is_again: false }
     }
 
     /// Reads all of them, and hands each item on as it is stored.
@@ -50,6 +52,7 @@ impl<'l> Chunk<'l> {
     async fn send(&mut self, batch: &[Wanted]) -> Result<Answered<Found>, Failure> {
         let link = self.link;
         Counters::add(&link.counters.read_requests, 1);
+        Counters::add(&link.counters.read_retries, usize::from(self.is_again));
         let first = Access::on(OPERATION, &link.table.name);
         let access = Access { items: batch.len(), requests: self.attempts.sent + 1, ..first };
         let request = link.store.batch_get(&link.table, batch, self.consistent);
@@ -146,6 +149,7 @@ impl<'l> Chunk<'l> {
         }
         let mut batch = batch.into_iter().map(Some).collect::<Vec<_>>();
         self.left.extend(unprocessed.into_iter().filter_map(|at| batch.get_mut(at)?.take()));
+        self.is_again = left > 0;
         let goes_on = came && (is_full || self.side().rate().is_some());
         if left == 0 || goes_on { Ok(()) } else { Err(unprocessed_keys(left)) }
     }
@@ -165,6 +169,7 @@ impl<'l> Chunk<'l> {
             ticket.answered(answered, &mut |times| self.attempts.delay(times));
         }
         self.left.extend(batch);
+        self.is_again = true;
         failure
     }
 

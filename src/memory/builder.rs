@@ -1,6 +1,7 @@
 //! Options of a memory table.
 
 mod pace;
+mod progress;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::found::Stored;
+use super::progress::Loads;
 use super::scans::{self, Asked};
 use super::{MemoryTable, Shared};
 use crate::codec::item_key;
@@ -212,20 +213,27 @@ impl<T: Record> Shared<T> {
         policy: BadItems,
     ) -> Result<LoadReport, Error> {
         let mut report = LoadReport::default();
+        let progress = Loads::begin(self, u64::try_from(keys.len()).ok());
         while !keys.is_empty() {
+            let count = keys.len();
             let waiting = self.claim_all(keys, &mut report.records, false)?;
+            progress.more(u64::try_from(count - waiting.len()).unwrap_or_default());
             let mut result = Ok(());
             keys = Vec::new();
             for (waiting, key) in waiting {
                 match self.exists(waiting, &key).await {
                     Ok(Some(exists)) => report.records += u64::from(exists),
                     // Its load ended with another runtime: it is for us to load.
-                    Ok(None) => keys.push(key),
+                    Ok(None) => {
+                        keys.push(key);
+                        continue;
+                    }
                     Err(error) if error.kind() == ErrorKind::InvalidItem => {
                         result = result.and(report.took_bad(error, policy));
                     }
                     Err(error) => result = result.and(Err(error)),
                 }
+                progress.more(1);
             }
             result?;
         }
@@ -243,11 +251,14 @@ impl<T: Record> Shared<T> {
         let consistent = reader.consistent;
         let prepared = reader.prepare(Wanted::Attributes(&[]))?;
         let runtime = super::runtime()?;
+        let total = if whole { self.items_if_told().await } else { None };
         let loading = Arc::new(Loading::begin(self));
+        let progress = Arc::new(Loads::begin(self, total));
         let mut tasks = Tasks::new();
         for part in parts(prepared) {
-            let loading = Arc::clone(&loading);
-            tasks.spawn(async move { loading.load_part(part, policy, consistent).await }, &runtime);
+            let (loading, progress) = (Arc::clone(&loading), Arc::clone(&progress));
+            let load = async move { loading.load_part(part, policy, consistent, &progress).await };
+            tasks.spawn(load, &runtime);
         }
         let mut report = LoadReport::default();
         while let Some(task) = tasks.next().await {
@@ -262,6 +273,12 @@ impl<T: Record> Shared<T> {
         }
         logging::loaded(&self.table.shown_name(), report.records, report.skipped);
         Ok(report)
+    }
+
+    /// How many items the table has, as the service says it, for those who want to be told how far a load has come.
+    async fn items_if_told(&self) -> Option<u64> {
+        self.table.listener()?;
+        Some(self.table.describe().await.ok()??.item_count)
     }
 
     /// Loads the records whose keys a read of an index finds.
@@ -300,6 +317,7 @@ impl<T: Record> Loading<T> {
         mut part: Part<T>,
         policy: BadItems,
         consistent: bool,
+        progress: &Loads,
     ) -> Result<LoadReport, Error> {
         let shared = &self.shared;
         let mut report = LoadReport::default();
@@ -313,6 +331,7 @@ impl<T: Record> Loading<T> {
             let Some(PartPage { link, page, .. }) = found else {
                 return Ok(report);
             };
+            progress.more(u64::try_from(page.items.len()).unwrap_or_default());
             for json in &page.items {
                 match read_item::<T>(&link, json) {
                     Ok(decoded) => {

@@ -8,6 +8,7 @@ use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
 
 use super::gate::Gate;
+use super::meters::Meters;
 use super::plan::Plan;
 use super::report::{FlushReport, NotSaved, Report};
 use super::schedule::Schedule;
@@ -48,7 +49,7 @@ pub(crate) async fn run(
     let mut engine = Engine {
         links: sources.iter().map(|source| source.link).collect(),
         tables: Arc::clone(&tables),
-        states: counts.into_iter().map(State::of).collect(),
+        states: counts.iter().map(|count| State::of(*count)).collect(),
         gates: sources.iter().map(|source| Gate::new(source.link, limits)).collect(),
         most: limits.requests_in_flight,
         plan: Plan::of(sources.len()),
@@ -57,6 +58,7 @@ pub(crate) async fn run(
         flights: Flights { changes: changes.clone(), keys: HashSet::new() },
         changes,
         random: fastrand::Rng::new(),
+        meters: Meters::begin(sources, &counts),
     };
     let mut left = keys;
     while !left.is_empty() {
@@ -69,6 +71,7 @@ pub(crate) async fn run(
         }
         left = later;
     }
+    engine.meters.end(&engine.report);
     let report = engine.report.finish();
     logging::saved(&tables, &report);
     report
@@ -95,6 +98,7 @@ pub(super) struct Engine<'e> {
     pub(super) report: Report,
     flights: Flights<'e>,
     pub(super) random: fastrand::Rng,
+    meters: Meters,
 }
 
 /// How it goes with a table. One that fails stops nothing of the others.
@@ -216,6 +220,7 @@ impl<'e> Engine<'e> {
             if let Some(answer) = answer {
                 self.take_in(answer);
             }
+            self.meters.show(&self.report);
         }
     }
 

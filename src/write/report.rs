@@ -327,6 +327,8 @@ pub(super) struct Report {
     parts: HashSet<TableKey>,
     /// By the place of the table.
     names: Vec<Arc<str>>,
+    /// Keys that came to an end, by the place of the table.
+    ended: Vec<u64>,
     pub(super) done: FlushReport,
 }
 
@@ -338,9 +340,22 @@ impl Report {
             conflicts: HashMap::new(),
             busy: HashMap::new(),
             parts: HashSet::new(),
+            ended: vec![0; names.len()],
             names,
             done: FlushReport::default(),
         }
+    }
+
+    /// Keys of a table that came to an end, and what the service charged for it.
+    pub(super) fn come_to(&self, table: usize) -> (u64, f64) {
+        let charged = self.done.capacity_by_table.get(&self.names[table]);
+        (self.ended[table], charged.map_or(0.0, |units| units.total))
+    }
+
+    /// Nothing more of a key is sent.
+    fn ended(&mut self, at: &TableKey) {
+        self.tries.remove(at);
+        self.ended[at.table] += 1;
     }
 
     pub(super) fn attempts(&self, at: &TableKey) -> u64 {
@@ -376,7 +391,7 @@ impl Report {
     }
 
     pub(super) fn written(&mut self, at: &TableKey, operation: Operation) {
-        self.tries.remove(at);
+        self.ended(at);
         match operation {
             Operation::Put | Operation::Increment => self.done.written += 1,
             Operation::Delete => self.done.deleted += 1,
@@ -384,7 +399,7 @@ impl Report {
     }
 
     pub(super) fn unchanged(&mut self, at: &TableKey, units: f64) {
-        self.tries.remove(at);
+        self.ended(at);
         if self.parts.remove(at) {
             self.done.written += 1;
         } else {
@@ -443,7 +458,7 @@ impl Report {
 
     /// Forgotten by its owner while it waited: there is nothing to save any more.
     pub(super) fn gone(&mut self, at: &TableKey) {
-        self.tries.remove(at);
+        self.ended(at);
         self.done.written += u64::from(self.parts.remove(at));
     }
 
@@ -460,7 +475,7 @@ impl Report {
     fn line(&mut self, at: &TableKey, unsaved: NotSaved) -> Failed {
         let NotSaved { operation, outcome, to_resolve, error } = unsaved;
         let attempts = self.attempts(at);
-        self.tries.remove(at);
+        self.ended(at);
         let (table, key) = (Arc::clone(&self.names[at.table]), at.key.clone());
         Failed { table, key, operation, attempts, outcome, to_resolve, error }
     }

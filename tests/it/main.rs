@@ -36,6 +36,7 @@ mod overlay;
 mod pace;
 mod patience;
 mod plan;
+mod progress;
 mod queries;
 mod rekey;
 mod retries;

@@ -1,0 +1,41 @@
+//! How far the tables of a flush have come.
+
+use super::report::Report;
+use super::sources::Source;
+use crate::progress::{Done, Meter, Work};
+
+/// One for each table whose owner wants to be told.
+#[derive(Debug)]
+pub(super) struct Meters(Vec<Option<Meter>>);
+
+impl Meters {
+    /// So many keys of each are to be saved.
+    pub(super) fn begin(sources: &[Source<'_>], keys: &[usize]) -> Self {
+        let meter = |(source, keys): (&Source<'_>, &usize)| {
+            source.link.meter(Work::Saving, u64::try_from(*keys).ok())
+        };
+        Self(sources.iter().zip(keys).map(meter).collect())
+    }
+
+    /// It is told where it is time.
+    pub(super) fn show(&mut self, report: &Report) {
+        for (table, meter) in self.0.iter_mut().enumerate() {
+            if let Some(meter) = meter {
+                meter.at(|| done(report, table));
+            }
+        }
+    }
+
+    pub(super) fn end(self, report: &Report) {
+        for (table, meter) in self.0.into_iter().enumerate() {
+            if let Some(meter) = meter {
+                meter.end(done(report, table));
+            }
+        }
+    }
+}
+
+fn done(report: &Report, table: usize) -> Done {
+    let (items, units) = report.come_to(table);
+    Done { items, units, retries: report.done.retries }
+}
