@@ -115,8 +115,13 @@ impl Pace {
     pub(crate) fn described(&self, table: &str, described: Described) {
         let mut wanted = self.wanted.lock();
         let is_new = wanted.1.is_none();
-        if is_new && wanted.0.share.is_some() && described.writes.table.is_none() {
-            no_figures(table);
+        if is_new && wanted.0.share.is_some() {
+            match (described.writes.table.is_none(), described.reads.table.is_none()) {
+                (true, true) => no_figures(table, "writes and reads"),
+                (true, false) => no_figures(table, "writes"),
+                (false, true) => no_figures(table, "reads"),
+                (false, false) => {}
+            }
         }
         wanted.1 = Some(described);
         self.apply(&wanted);
@@ -125,7 +130,7 @@ impl Pace {
     /// The service does not say what the table has.
     pub(crate) fn not_described(&self, table: &str) {
         if self.wanted.lock().0.share.is_some() {
-            no_figures(table);
+            no_figures(table, "writes and reads");
         }
     }
 
@@ -151,10 +156,11 @@ impl Pace {
     }
 }
 
-fn no_figures(table: &str) {
+fn no_figures(table: &str, what: &str) {
     tracing::warn!(
         target: DATABASE,
         table,
+        what,
         "a share of the table's capacity is wanted, and the service does not say how much it has: no pace \
          is set"
     );

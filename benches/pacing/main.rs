@@ -186,12 +186,19 @@ impl Job {
     /// The fewest requests that any schedule needs for these items, one after the other: each has 25, or as many
     /// as a full bucket admits, which is full again when the next is sent.
     fn fewest_requests(self) -> u64 {
-        let (mut requests, mut items, mut of_request) = (0, 25, 0);
+        let (first, second) = self.turns();
+        #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
+        let rate = self.rate as f64;
+        let halved_at = rate * first.as_secs_f64();
+        let doubled_at = halved_at + rate / 2.0 * second.saturating_sub(first).as_secs_f64();
+        let (mut requests, mut items, mut of_request, mut all) = (0, 25, 0.0, 0.0);
         for (_, units) in readings(self.items) {
-            if items == 25 || of_request >= self.rate {
-                (requests, items, of_request) = (requests + 1, 0, 0);
+            let is_halved = self.changes && (halved_at..doubled_at).contains(&all);
+            if items == 25 || of_request >= if is_halved { rate / 2.0 } else { rate } {
+                (requests, items, of_request) = (requests + 1, 0, 0.0);
             }
-            (items, of_request) = (items + 1, of_request + units);
+            let units = f64::from(u32::try_from(units).unwrap_or(u32::MAX));
+            (items, of_request, all) = (items + 1, of_request + units, all + units);
         }
         requests
     }

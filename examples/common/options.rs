@@ -32,7 +32,7 @@ impl Pace {
 
     /// Says so if the share is one of nothing, once the table was described.
     pub fn check<T: Record>(&self, table: &Table<T>, name: &str) {
-        if self.share.is_some() && table.write_rate().is_none() {
+        if self.share.is_some() && table.write_rate().or(table.read_rate()).is_none() {
             eprintln!(
                 "note: the service does not say what table `{name}` can take, so --share does nothing"
             );

@@ -22,14 +22,15 @@ pub(super) struct Chunk<'l> {
     link: &'l Link,
     consistent: bool,
     attempts: Attempts<'l>,
-    /// Those that are not answered.
-    left: Vec<Wanted>,
-    /// Some of them were asked for before.
+    /// Those that are not answered, and whether they were asked for before.
+    left: Vec<(Wanted, bool)>,
+    /// One of those that are sent was asked for before.
     is_again: bool,
 }
 
 impl<'l> Chunk<'l> {
     pub(super) fn new(link: &'l Link, left: Vec<Wanted>, consistent: bool) -> Self {
+        let left = left.into_iter().map(|wanted| (wanted, false)).collect();
         Self { link, consistent, attempts: link.patience.attempts(), left, is_again: false }
     }
 
@@ -86,6 +87,7 @@ impl<'l> Chunk<'l> {
     /// Patience ends: all are asked for once more.
     fn all(&mut self) -> (Vec<Wanted>, Ticket) {
         let all = std::mem::take(&mut self.left);
+        let all = self.batch(all);
         self.sends(all)
     }
 
@@ -99,7 +101,7 @@ impl<'l> Chunk<'l> {
         let (link, unit) = (self.link, read_unit(self.consistent));
         let side: &Side = &link.pace.reads;
         let mut hot: HashMap<Vec<u8>, Result<Room, Wait>> = HashMap::new();
-        let mut goes = |wanted: &mut Wanted| {
+        let mut goes = |wanted: &Wanted| {
             let partition = wanted.key.partition_bytes();
             if !room.is_open() {
                 return false;
@@ -114,12 +116,17 @@ impl<'l> Chunk<'l> {
             room.take(unit);
             true
         };
-        let batch: Vec<Wanted> = self.left.extract_if(.., |wanted| goes(wanted)).collect();
+        let batch: Vec<_> = self.left.extract_if(.., |(wanted, _)| goes(wanted)).collect();
         let first = hot.into_values().filter_map(Result::err).min_by_key(|wait| wait.until);
         match first {
             Some(wait) if batch.is_empty() => Err(wait),
-            _ => Ok(batch),
+            _ => Ok(self.batch(batch)),
         }
+    }
+
+    fn batch(&mut self, batch: Vec<(Wanted, bool)>) -> Vec<Wanted> {
+        self.is_again = batch.iter().any(|(_, again)| *again);
+        batch.into_iter().map(|(wanted, _)| wanted).collect()
     }
 
     /// What came is handed on; a failure if it is not known when to ask for the rest.
@@ -148,28 +155,19 @@ impl<'l> Chunk<'l> {
             self.attempts.progressed();
         }
         let mut batch = batch.into_iter().map(Some).collect::<Vec<_>>();
-        self.left.extend(unprocessed.into_iter().filter_map(|at| batch.get_mut(at)?.take()));
-        self.is_again = left > 0;
+        let again = unprocessed.into_iter().filter_map(|at| batch.get_mut(at)?.take());
+        self.left.extend(again.map(|wanted| (wanted, true)));
         let goes_on = came && (is_full || self.side().rate().is_some());
         if left == 0 || goes_on { Ok(()) } else { Err(unprocessed_keys(left)) }
     }
 
     /// Nothing came, and all are asked for again.
     fn failed(&mut self, batch: Vec<Wanted>, ticket: Ticket, failure: Failure) -> Failure {
-        let parts = match failure.class {
-            Class::Throttled => Some(self.parts(&batch, |_| true)),
-            // What is refused costs nothing.
-            Class::Refused | Class::Fatal => Some(Vec::new()),
-            // What has no answer may have cost what was thought.
-            Class::Transient => None,
-        };
-        if let Some(parts) = parts {
-            let reasons = failure.error.throttling_reasons();
-            let answered = pace::Answered { parts: &parts, charged: None, reasons, is_page: false };
-            ticket.answered(answered, &mut |times| self.attempts.delay(times));
-        }
-        self.left.extend(batch);
-        self.is_again = true;
+        let parts = self.parts(&batch, |_| false);
+        let reasons = failure.error.throttling_reasons();
+        let answered = pace::Answered { parts: &parts, charged: None, reasons, is_page: false };
+        ticket.failed(answered, failure.class, &mut |times| self.attempts.delay(times));
+        self.left.extend(batch.into_iter().map(|wanted| (wanted, true)));
         failure
     }
 

@@ -45,8 +45,8 @@ impl<T: Record> Shared<T> {
         }
         if sums.is_zero() {
             // Nothing is to be changed, nor made: the service would make an item of it.
-            self.settle(key, Settled::Written);
             let units = self.increment_units(key);
+            self.settle(key, Settled::Written);
             self.note_unchanged(units);
             return Take::Unchanged(units);
         }

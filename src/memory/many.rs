@@ -278,7 +278,7 @@ impl<T: Record> Shared<T> {
     /// How many items the table has, as the service says it, for those who want to be told how far a load has come.
     async fn items_if_told(&self) -> Option<u64> {
         self.table.listener()?;
-        Some(self.table.describe().await.ok()??.item_count)
+        Some(self.table.describe_once().await.ok()??.item_count)
     }
 
     /// Loads the records whose keys a read of an index finds.

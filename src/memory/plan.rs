@@ -8,7 +8,7 @@ pub use load::LoadPlan;
 
 use super::delta::Frozen;
 use super::outgoing::Sent;
-use super::prepare::{Prepared, Same, Send};
+use super::prepare::{Prepared, Same};
 use super::slot::Known;
 use super::{MemoryTable, Shared};
 use crate::capacity::{ConsumedCapacity, written};
@@ -177,18 +177,36 @@ impl<T: Record> Shared<T> {
         if let Some(frozen) = &unsent.frozen {
             self.plan_increments(key, frozen, planning);
         }
-        match (&unsent.record, &unsent.waiting) {
+        let is_sent = match (&unsent.record, &unsent.waiting) {
             (Some(sent), _) => self.plan_record(key, sent, planning),
-            (None, Some(waiting)) if waiting.is_zero() => {
-                planning.plan.unchanged += 1;
-                planning.plan.saved_capacity += self.increment_units(key);
+            (None, Some(waiting)) => self.plan_last(key, waiting, planning),
+            (None, None) => Planned::Increments,
+        };
+        // A part of it is sent in any case.
+        let is_sent = match is_sent {
+            Planned::Unchanged(_) if unsent.frozen.is_some() => Planned::Increments,
+            planned => planned,
+        };
+        let plan = &mut planning.plan;
+        match is_sent {
+            Planned::Put => plan.puts += 1,
+            Planned::Delete => plan.deletes += 1,
+            Planned::Increments => plan.increments += 1,
+            Planned::Parked => plan.parked += 1,
+            Planned::Unchanged(units) => {
+                plan.unchanged += 1;
+                plan.saved_capacity += units;
             }
-            (None, Some(waiting)) => {
-                self.plan_increments(key, waiting, planning);
-                planning.plan.increments += 1;
-            }
-            (None, None) => planning.plan.increments += 1,
         }
+    }
+
+    /// Increments that nothing comes behind.
+    fn plan_last(&self, key: &Key, waiting: &Sums, planning: &mut Planning) -> Planned {
+        if waiting.is_zero() {
+            return Planned::Unchanged(self.increment_units(key));
+        }
+        self.plan_increments(key, waiting, planning);
+        Planned::Increments
     }
 
     /// What would be taken of a slot to be sent; nothing is taken.
@@ -211,16 +229,14 @@ impl<T: Record> Shared<T> {
         Some(Unsent { record, frozen, waiting, is_parked })
     }
 
-    fn plan_record(&self, key: &Key, sent: &Sent<T>, planning: &mut Planning) {
+    fn plan_record(&self, key: &Key, sent: &Sent<T>, planning: &mut Planning) -> Planned {
         let prepared = match self.prepare(key, sent) {
-            Err(_) => {
-                planning.plan.parked += 1;
-                return;
-            }
-            Ok(Prepared::Unchanged(Same { units, .. })) => {
-                planning.plan.unchanged += 1;
-                planning.plan.saved_capacity += units;
-                return;
+            Err(_) => return Planned::Parked,
+            Ok(Prepared::Unchanged(Same { units, absorbed, .. })) => {
+                return match behind(sent, &absorbed) {
+                    Some(left) => self.plan_last(key, &left, planning),
+                    None => Planned::Unchanged(units),
+                };
             }
             Ok(Prepared::Send(prepared)) => prepared,
         };
@@ -241,28 +257,23 @@ impl<T: Record> Shared<T> {
         } else {
             planning.batched((size, prepared.action.wire_bytes()), &charged);
         }
+        if let Some(left) = behind(sent, &prepared.absorbed).filter(|left| !left.is_zero()) {
+            Self::plan_increments_of(key, &left, after, planning);
+        }
         match &sent.now {
-            Known::Record(_) => planning.plan.puts += 1,
-            Known::Absent | Known::Unknown => planning.plan.deletes += 1,
-        }
-        self.plan_behind(key, sent, *prepared, planning);
-    }
-
-    /// Increments that are not in the record that is written go behind it.
-    fn plan_behind(&self, key: &Key, sent: &Sent<T>, prepared: Send<T>, planning: &mut Planning) {
-        let Some(waiting) = sent.waiting.as_ref().filter(|waiting| !waiting.is_empty()) else {
-            return;
-        };
-        let behind = waiting.minus(&prepared.absorbed);
-        if !behind.is_empty() {
-            self.plan_increments(key, &behind, planning);
+            Known::Record(_) => Planned::Put,
+            Known::Absent | Known::Unknown => Planned::Delete,
         }
     }
 
-    /// Increments in a request of their own, a transaction, which costs the table twice what a write does.
+    /// Increments in a request of their own.
     fn plan_increments(&self, key: &Key, sums: &Sums, planning: &mut Planning) {
         let stored = self.item_before(key);
-        let before = stored.as_deref();
+        Self::plan_increments_of(key, sums, stored.as_deref(), planning);
+    }
+
+    /// Increments of this item in a transaction, which costs the table twice what a write does.
+    fn plan_increments_of(key: &Key, sums: &Sums, before: Option<&[u8]>, planning: &mut Planning) {
         let made = sums.added_to(before.unwrap_or(&key_json::<T>(key))).ok();
         let mut charged = written::<T>(parsed(before).as_ref(), parsed(made.as_deref()).as_ref());
         charged.total += charged.of_table();
@@ -284,6 +295,22 @@ impl<T: Record> Shared<T> {
         };
         self.stored_item(key, &base).ok().flatten()
     }
+}
+
+/// What becomes of an unsaved record.
+enum Planned {
+    Put,
+    Delete,
+    Increments,
+    /// It would cost so many units.
+    Unchanged(f64),
+    Parked,
+}
+
+/// Increments that are not in the record that is written, and go behind it.
+fn behind<T>(sent: &Sent<T>, absorbed: &Sums) -> Option<Sums> {
+    let left = sent.waiting.as_ref()?.minus(absorbed);
+    (!left.is_empty()).then_some(left)
 }
 
 fn parsed(item: Option<&[u8]>) -> Option<Fields<'_>> {

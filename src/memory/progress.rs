@@ -30,14 +30,15 @@ impl Loads {
 
     /// So many more are done.
     pub(super) fn more(&self, items: u64) {
-        let items = self.items.fetch_add(items, Ordering::Relaxed) + items;
+        self.items.fetch_add(items, Ordering::Relaxed);
         // Who is being told hears of it the next time.
         if let Some(mut meter) = self.meter.as_ref().and_then(Mutex::try_lock) {
-            meter.at(|| self.done(items));
+            meter.at(|| self.done());
         }
     }
 
-    fn done(&self, items: u64) -> Done {
+    fn done(&self) -> Done {
+        let items = self.items.load(Ordering::Relaxed);
         let (units, retries) = so_far(&self.counters);
         let units = (units - self.before.0).max(0.0);
         Done { items, units, retries: retries.saturating_sub(self.before.1) }
@@ -47,7 +48,7 @@ impl Loads {
 impl Drop for Loads {
     fn drop(&mut self) {
         if let Some(meter) = self.meter.take() {
-            let done = self.done(self.items.load(Ordering::Relaxed));
+            let done = self.done();
             meter.into_inner().end(done);
         }
     }

@@ -438,7 +438,7 @@ impl Limit {
                 (found.rate, found.measured) = (rate.max(LEAST), (0.0, 0.0));
             }
         }
-        if let Some(rate) = self.trend.lowered(found.rate, now) {
+        if let Some(rate) = self.trend.lowered(found.rate, self.largest, now) {
             self.deaf = (now + self.deaf.1, (self.deaf.1 * 2).min(DEAF.1));
             self.doubt = None;
             found.others.forget();

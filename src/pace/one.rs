@@ -1,11 +1,13 @@
 //! A request of one entry, in the pace of its table: an item, or a page.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{Answered, Part, Side, Ticket};
 use crate::capacity::ConsumedCapacity;
+use crate::error::{Error, ThrottlingReason};
 use crate::retry::Attempts;
-use crate::store::{Class, Failure};
+use crate::store::Failure;
 
 /// A request of one entry.
 #[derive(Clone, Debug)]
@@ -48,39 +50,48 @@ impl One<'_> {
 
     fn sends(&self) -> Turn {
         let units = self.units.unwrap_or_else(|| self.side.page());
-        Turn { ticket: self.side.sends(&[self.part(units, false)]), units }
+        Turn { ticket: self.side.sends(&[self.part(units)]), units }
     }
 
     /// It was answered, and this was charged.
     pub(crate) fn answered(&self, turn: Turn, charged: Option<&ConsumedCapacity>) {
-        let parts = [self.part(turn.units, false)];
+        let parts = [self.part(turn.units)];
         let of_index = self.index.zip(charged).map(|(index, charged)| charged.of_index(index));
         let answered = self.answer(&parts, of_index.as_ref().or(charged), &[]);
         turn.ticket.answered(answered, &mut |_| <_>::default());
     }
 
-    /// It failed. What is refused costs nothing; what has no answer may have cost what was thought.
+    /// It failed.
     pub(crate) fn failed(&self, turn: Turn, failure: &Failure, attempts: &mut Attempts<'_>) {
-        let parts = [self.part(turn.units, true)];
-        let parts = match failure.class {
-            Class::Throttled => &parts[..],
-            Class::Refused | Class::Fatal => &[],
-            Class::Transient => return,
+        let parts = [self.part(turn.units)];
+        let reasons = self.reasons(&failure.error);
+        let answered = self.answer(&parts, None, &reasons);
+        turn.ticket.failed(answered, failure.class, &mut |times| attempts.delay(times));
+    }
+
+    /// Why it was throttled: what is said of the index is what its own side calls its table.
+    fn reasons<'e>(&self, error: &'e Error) -> Cow<'e, [ThrottlingReason]> {
+        let reasons = error.throttling_reasons();
+        if self.index.is_none() {
+            return Cow::Borrowed(reasons);
+        }
+        let of_side = |reason: &ThrottlingReason| ThrottlingReason {
+            reason: reason.reason.clone(),
+            resource: None,
         };
-        let answered = self.answer(parts, None, failure.error.throttling_reasons());
-        turn.ticket.answered(answered, &mut |times| attempts.delay(times));
+        Cow::Owned(reasons.iter().map(of_side).collect())
     }
 
     fn answer<'a>(
         &self,
         parts: &'a [Part<'a>],
         charged: Option<&'a ConsumedCapacity>,
-        reasons: &'a [crate::error::ThrottlingReason],
+        reasons: &'a [ThrottlingReason],
     ) -> Answered<'a> {
         Answered { parts, charged, reasons, is_page: self.units.is_none() }
     }
 
-    fn part(&self, units: f64, left: bool) -> Part<'_> {
-        Part { partition: self.partition, units, left }
+    fn part(&self, units: f64) -> Part<'_> {
+        Part { partition: self.partition, units, left: false }
     }
 }

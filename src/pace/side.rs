@@ -20,6 +20,11 @@ const HOT: (f64, f64) = (20.0, 100.0);
 /// What is waited for is a little more than the mean, so that a request is rarely cut for the rest.
 const MARGIN: f64 = 1.1;
 
+/// Who lets another one go first looks again so much later.
+const A_MOMENT: Duration = Duration::from_millis(1);
+/// Who was to ask again so long ago has gone away.
+const GONE: Duration = Duration::from_secs(1);
+
 /// How long to wait when nothing is given, from the number of times that nothing was.
 pub(crate) type Pause<'a> = &'a mut dyn FnMut(u32) -> Duration;
 
@@ -29,6 +34,8 @@ pub(crate) struct Side {
     /// There is or was a hot partition key. It is asked for each key that is sent, so that it is no part of
     /// the state.
     pub(super) knows_hot: AtomicBool,
+    /// The last request has no answer: that is no matter of the pace.
+    pub(super) is_silent: AtomicBool,
     pub(super) state: Mutex<State>,
     /// Who has it is the next to be sent, of those that send one request: one after the other, so that those
     /// who need little do not keep those waiting for ever who need much.
@@ -44,12 +51,24 @@ pub(super) struct State {
     pub(super) hot: HashMap<Box<[u8]>, Limit>,
     /// Those of which something was left the last time that they were sent.
     suspects: HashSet<Box<[u8]>>,
+    /// A request of many entries that waits.
+    many: Option<Many>,
     /// Units of an entry.
     entry: Mean,
     /// Units of a page.
     page: Mean,
     /// Units that were charged for a unit as we reckon.
     charge: Mean,
+}
+
+/// A request of many entries that waits until there is room for it.
+#[derive(Clone, Copy, Debug)]
+struct Many {
+    /// When there would have been, had nobody else been sent. From then on requests of one entry let it go first:
+    /// until then they had what it needed.
+    promised: Instant,
+    /// When it is asked for again.
+    until: Instant,
 }
 
 #[derive(Debug)]
@@ -92,12 +111,14 @@ impl Side {
             indexes: BTreeMap::new(),
             hot: HashMap::new(),
             suspects: HashSet::new(),
+            many: None,
             entry: Mean::default(),
             page: Mean::default(),
             charge: Mean::default(),
         };
         Self {
             knows_hot: AtomicBool::new(false),
+            is_silent: AtomicBool::new(false),
             state: Mutex::new(state),
             queue: Semaphore::new(1),
         }
@@ -134,20 +155,32 @@ impl Side {
     pub(crate) fn room(&self, entries: usize) -> Result<Room, Wait> {
         let (state, now) = (&mut *self.state.lock(), Instant::now());
         let charge = state.charge.get().unwrap_or(1.0);
-        let need = state.need(entries);
-        let mut room = Room { units: state.table.room(need, now)?, taken: 0.0, charge };
-        for index in state.indexes.values_mut() {
-            let share = index.share.get().unwrap_or(1.0);
-            if share > 0.0 {
-                room.units = room.units.min(index.limit.room(need * share, now)? / share);
-            }
+        if entries > 1 {
+            let need = state.need(entries);
+            let units = state.room(need, now);
+            state.many = Many::after(state.many, units);
+            return self.or_wait(units.map(|units| Room { units, taken: 0.0, charge }));
         }
-        Ok(room)
+        let before = state.many.filter(|many| many.goes_first(now));
+        let units = match before {
+            Some(many) => Err(Wait { until: many.until + A_MOMENT, is_pause: false }),
+            None => state.room(0.0, now),
+        };
+        self.or_wait(units.map(|units| Room { units, taken: 0.0, charge }))
     }
 
-    /// Whether the service gives nothing at all.
+    fn or_wait<R>(&self, room: Result<R, Wait>) -> Result<R, Wait> {
+        let is_silent = self.is_silent.load(Ordering::Relaxed);
+        room.map_err(|wait| Wait { is_pause: wait.is_pause || is_silent, ..wait })
+    }
+
+    /// Whether the service gives nothing at all, or does not answer.
     pub(super) fn gives_nothing(&self) -> bool {
-        self.state.lock().table.is_barren()
+        let state = self.state.lock();
+        let mut indexes = state.indexes.values().filter(|index| index.share.get() != Some(0.0));
+        self.is_silent.load(Ordering::Relaxed)
+            || state.table.is_barren()
+            || indexes.any(|index| index.limit.is_barren())
     }
 
     /// Whether one entry of a partition key may be sent now, as far as that is hot; else when to ask again.
@@ -211,10 +244,35 @@ fn by_partition<'a: 'p, 'p>(
     keys
 }
 
+impl Many {
+    /// What is known of it after it was asked for.
+    fn after(before: Option<Self>, room: Result<f64, Wait>) -> Option<Self> {
+        let until = room.err().filter(|wait| !wait.is_pause)?.until;
+        Some(Self { promised: before.map_or(until, |before| before.promised), until })
+    }
+
+    /// Whether it goes before requests of one entry. Who does not ask again has gone away.
+    fn goes_first(self, now: Instant) -> bool {
+        (self.promised..self.until + GONE).contains(&now)
+    }
+}
+
 impl State {
     fn index(&mut self, name: &str, now: Instant) -> &mut Index {
         let new = || Index { limit: Limit::new(now), share: Mean::default() };
         self.indexes.entry(name.to_owned()).or_insert_with(new)
+    }
+
+    /// What is left of the table and of its indexes, if it is more than this; else when it will be.
+    fn room(&mut self, need: f64, now: Instant) -> Result<f64, Wait> {
+        let mut units = self.table.room(need, now)?;
+        for index in self.indexes.values_mut() {
+            let share = index.share.get().unwrap_or(1.0);
+            if share > 0.0 {
+                units = units.min(index.limit.room(need * share, now)? / share);
+            }
+        }
+        Ok(units)
     }
 
     /// What must be left for all of so many entries but the last.

@@ -10,6 +10,7 @@ use super::side::{Pause, Side};
 use crate::capacity::ConsumedCapacity;
 use crate::error::ThrottlingReason;
 use crate::rt::Instant;
+use crate::store::Class;
 
 /// A request in flight. Dropped, it is taken for lost.
 pub(crate) struct Ticket {
@@ -49,10 +50,29 @@ impl Ticket {
     /// number.
     pub(crate) fn answered(mut self, answer: Answered<'_>, pause: Pause<'_>) {
         if let Some(flights) = self.flights.take() {
+            self.side.is_silent.store(false, Ordering::Relaxed);
             let state = &mut *self.side.state.lock();
             state.answered(flights, answer, pause, Instant::now());
             self.side.knows_hot.fetch_or(!state.hot.is_empty(), Ordering::Relaxed);
         }
+    }
+}
+
+impl Ticket {
+    /// The request failed, of which these are the parts. What is refused costs nothing; what has no answer may have
+    /// cost what was thought.
+    pub(crate) fn failed(self, answer: Answered<'_>, class: Class, pause: Pause<'_>) {
+        let parts: Vec<Part<'_>> = match class {
+            Class::Throttled => {
+                answer.parts.iter().map(|part| Part { left: true, ..*part }).collect()
+            }
+            Class::Refused | Class::Fatal => Vec::new(),
+            Class::Transient => {
+                self.side.is_silent.store(true, Ordering::Relaxed);
+                return;
+            }
+        };
+        self.answered(Answered { parts: &parts, charged: None, ..answer }, pause);
     }
 }
 

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use crate::rt::Instant;
 
-/// Requests that say something.
+/// Requests that say something,
 const ENOUGH: u32 = 8;
+/// and have so many of the largest items: of a few, one more or less done is much.
+const WORTH: f64 = 40.0;
 /// The part of a rate that is so much lower that it must show.
 const LOWER: f64 = 0.5;
 /// So much less done is less.
@@ -52,13 +54,15 @@ impl Trend {
         self.done += done;
     }
 
-    /// The rate was lowered to this; what it is to be raised to if that was for nothing.
-    pub(super) fn lowered(&mut self, rate: f64, now: Instant) -> Option<f64> {
+    /// The rate was lowered to this, where this is the largest item; what it is to be raised to if that was for
+    /// nothing.
+    pub(super) fn lowered(&mut self, rate: f64, largest: f64, now: Instant) -> Option<f64> {
         if rate > self.before.map_or(self.rate, |before| before.rate) {
             *self = Self { rate, ..Self::new(now) };
             return None;
         }
-        if rate > self.rate * LOWER || self.requests < ENOUGH {
+        let is_enough = self.requests >= ENOUGH && self.sent >= WORTH * largest;
+        if rate > self.rate * LOWER || !is_enough {
             return None;
         }
         let time = now.saturating_duration_since(self.began).max(Duration::from_millis(1));

@@ -1,11 +1,14 @@
 //! A table as a whole: making, changing, describing, deleting it.
 
+use std::time::Duration;
+
 use super::Table;
 use crate::capacity::Consumption;
 use crate::database::{Look, TableDescription, Wanting};
 use crate::error::Error;
 use crate::manage::{self, CreateIfMissing, DEFAULT_TIMEOUT, UpdateTable};
 use crate::record::Record;
+use crate::retry::Patience;
 use crate::spec::TableSpec;
 
 impl<T: Record> Table<T> {
@@ -111,6 +114,13 @@ impl<T: Record> Table<T> {
     pub async fn describe(&self) -> Result<Option<TableDescription>, Error> {
         let name = self.name.clone()?;
         self.database.describe(&name, &self.database.default_patience()).await
+    }
+
+    /// As [`describe`](Self::describe), without patience.
+    pub(crate) async fn describe_once(&self) -> Result<Option<TableDescription>, Error> {
+        let name = self.name.clone()?;
+        let patience = Patience { patience: Duration::ZERO, ..self.patience() };
+        self.database.describe(&name, &patience).await
     }
 
     /// The attribute by which items expire, or `None` if they do not. The service takes up to an hour

@@ -157,7 +157,8 @@ impl TableCapacity {
         self
     }
 
-    /// A global index with units of its own. Default: one that is not named has no limit.
+    /// A global index with units of its own. Default: one that is not named has no limit for writes, and its reads
+    /// are taken for those of the table.
     #[must_use]
     pub fn index(self, name: impl Into<String>, read_units: u64, write_units: u64) -> Self {
         {

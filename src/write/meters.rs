@@ -2,7 +2,7 @@
 
 use super::report::Report;
 use super::sources::Source;
-use crate::progress::{Done, Meter, Work};
+use crate::progress::{Meter, Work};
 
 /// One for each table whose owner wants to be told.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl Meters {
     pub(super) fn show(&mut self, report: &Report) {
         for (table, meter) in self.0.iter_mut().enumerate() {
             if let Some(meter) = meter {
-                meter.at(|| done(report, table));
+                meter.at(|| report.come_to(table));
             }
         }
     }
@@ -29,13 +29,8 @@ impl Meters {
     pub(super) fn end(self, report: &Report) {
         for (table, meter) in self.0.into_iter().enumerate() {
             if let Some(meter) = meter {
-                meter.end(done(report, table));
+                meter.end(report.come_to(table));
             }
         }
     }
-}
-
-fn done(report: &Report, table: usize) -> Done {
-    let (items, units) = report.come_to(table);
-    Done { items, units, retries: report.done.retries }
 }

@@ -1,5 +1,7 @@
 //! What the answers say of the paces of the tables.
 
+use std::time::Duration;
+
 use super::engine::{Engine, by_table};
 use super::sources::has_twins;
 use crate::breaks::broken;
@@ -66,15 +68,13 @@ impl Engine<'_> {
             let reasons = failure.error.throttling_reasons().iter();
             let name = short_name(&self.link(&part[0].at).table.name);
             let reasons: Vec<_> = reasons.filter(|reason| reason.is_of(name)).cloned().collect();
-            // What is refused costs nothing; what has no answer may have cost what was thought.
-            let parts = match failure.class {
-                Class::Throttled => self.gates[table].parts(part, |_| true),
-                Class::Refused | Class::Fatal => Vec::new(),
-                Class::Transient => continue,
-            };
+            let parts = self.gates[table].parts(part, |_| false);
             let reasons = &reasons;
             let answer = pace::Answered { parts: &parts, charged: None, reasons, is_page: false };
-            self.learn(part, ticket, answer);
+            let (policy, left) = self.pauses(part);
+            let random = &mut self.random;
+            ticket
+                .failed(answer, failure.class, &mut |times| policy.delay(times, random).min(left));
             if failure.class == Class::Throttled && !broken(12) {
                 self.gates[table].throttled(reasons);
             }
@@ -83,10 +83,14 @@ impl Engine<'_> {
 
     /// Waits are as long as the policy says; the last attempt is made when patience ends, not before.
     fn learn(&mut self, part: &[Write], ticket: Ticket, answer: pace::Answered<'_>) {
-        let policy: RetryPolicy = self.link(&part[0].at).patience.policy;
-        let left = self.patience_of(&part[0].at);
+        let (policy, left) = self.pauses(part);
         let random = &mut self.random;
         ticket.answered(answer, &mut |times| policy.delay(times, random).min(left));
+    }
+
+    /// How long waits are, and for how long there is patience.
+    fn pauses(&self, part: &[Write]) -> (RetryPolicy, Duration) {
+        (self.link(&part[0].at).patience.policy, self.patience_of(&part[0].at))
     }
 
     /// The time in which only a table's pace kept something from being sent is no want of patience.

@@ -6,10 +6,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use crate::capacity::ConsumedCapacity;
 use crate::error::{Error, ErrorKind};
 use crate::guard::{Conflict, Resolution};
 use crate::key::Key;
+use crate::progress;
 use crate::rt::Instant;
 use crate::store::{Operation, Outcome, TableKey};
 
@@ -329,6 +332,8 @@ pub(super) struct Report {
     names: Vec<Arc<str>>,
     /// Keys that came to an end, by the place of the table.
     ended: Vec<u64>,
+    /// Requests that sent something of a table again, by its place.
+    again: Vec<u64>,
     pub(super) done: FlushReport,
 }
 
@@ -341,15 +346,17 @@ impl Report {
             busy: HashMap::new(),
             parts: HashSet::new(),
             ended: vec![0; names.len()],
+            again: vec![0; names.len()],
             names,
             done: FlushReport::default(),
         }
     }
 
-    /// Keys of a table that came to an end, and what the service charged for it.
-    pub(super) fn come_to(&self, table: usize) -> (u64, f64) {
+    /// How far a table has come: its keys that came to an end, and what the service charged for it.
+    pub(super) fn come_to(&self, table: usize) -> progress::Done {
         let charged = self.done.capacity_by_table.get(&self.names[table]);
-        (self.ended[table], charged.map_or(0.0, |units| units.total))
+        let units = charged.map_or(0.0, |units| units.total);
+        progress::Done { items: self.ended[table], units, retries: self.again[table] }
     }
 
     /// Nothing more of a key is sent.
@@ -369,17 +376,20 @@ impl Report {
 
     /// Notes a request; whether it sends something again.
     pub(super) fn sending<'k>(&mut self, keys: impl Iterator<Item = (&'k TableKey, usize)>) {
-        let mut again = false;
+        let mut again: SmallVec<[usize; 2]> = SmallVec::new();
         for (at, bytes) in keys {
             let now = Instant::now();
             let tries =
                 self.tries.entry(at.clone()).or_insert(Tries { sent: 0, first: now, rounds: 0 });
-            again |= tries.sent > 0;
+            if tries.sent > 0 && !again.contains(&at.table) {
+                again.push(at.table);
+            }
             tries.sent += 1;
             self.done.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
         }
         self.done.requests += 1;
-        self.done.retries += u64::from(again);
+        self.done.retries += u64::from(!again.is_empty());
+        again.into_iter().for_each(|table| self.again[table] += 1);
     }
 
     /// Notes that a key came back; the number of times that it did.

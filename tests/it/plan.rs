@@ -175,6 +175,38 @@ async fn increments_are_planned_in_a_request_each_at_twice_the_price() {
 }
 
 #[tokio::test]
+async fn increments_are_planned_by_what_they_are_added_to() {
+    let stage = Stage::<Shop>::new().await;
+    let stored = stage.truth.batch_write().puts((0..3).map(|id| shop(id, 10))).await.unwrap();
+    assert_eq!(stored.written, 3);
+    let memory = stage.builder().field_wise().build().unwrap();
+    memory.load_all().await.unwrap();
+    // Behind a record that grows: two units a kilobyte of what it is then.
+    memory.increment(("LV", 0), Shop::FIELDS.sold, 2).await.unwrap();
+    memory.update_existing(("LV", 0), |it| it.notes = "n".repeat(5_000)).await.unwrap();
+    let plan = memory.plan().await;
+    assert_eq!((plan.puts, plan.requests, plan.capacity.of_table()), (1, 2, 5.0 + 10.0));
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.requests, report.bytes), (2, plan.bytes));
+    // Beside a change that is none.
+    memory.increment(("LV", 1), Shop::FIELDS.sold, 2).await.unwrap();
+    memory.update_existing(("LV", 1), |_| ()).await.unwrap();
+    let plan = memory.plan().await;
+    assert_eq!((plan.increments, plan.unchanged, plan.requests), (1, 0, 1));
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, report.unchanged, report.requests), (1, 0, 1));
+    assert_eq!((report.bytes, report.saved_capacity), (plan.bytes, plan.saved_capacity));
+    // A sum of nothing, of an item of five kilobytes.
+    memory.refresh(("LV", 0)).await.unwrap();
+    memory.increment(("LV", 0), Shop::FIELDS.sold, 2).await.unwrap();
+    memory.increment(("LV", 0), Shop::FIELDS.sold, -2).await.unwrap();
+    let plan = memory.plan().await;
+    assert_eq!((plan.unchanged, plan.requests, plan.saved_capacity), (1, 0, 10.0));
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.unchanged, report.requests, report.saved_capacity), (1, 0, 10.0));
+}
+
+#[tokio::test]
 async fn what_is_not_sent_is_planned_as_parked() {
     let (stage, memory) = stage(0).await;
     for player in players(3) {
@@ -224,18 +256,22 @@ async fn what_is_in_flight_is_planned_again() {
 #[tokio::test]
 async fn a_prefetch_does_what_was_planned() {
     let (stage, memory) = stage(250).await;
-    let keys = || players(400).map(|player| ("chess", player.name)).collect::<Vec<_>>();
+    let keys = |count| players(count).map(|player| ("chess", player.name)).collect::<Vec<_>>();
     memory.get(at("p0000")).await.unwrap();
     memory.delete(at("p0001")).await.unwrap();
-    let plan = memory.plan_prefetch(keys()).await.unwrap();
-    assert_eq!(plan, memory.plan_prefetch(keys().into_iter().chain(keys())).await.unwrap());
-    assert_eq!((plan.cached, plan.to_read, plan.requests, plan.read_units), (2, 398, 4, 398.0));
-    assert_eq!((plan.time, plan.cost(0.5)), (None, 398.0 * 0.5 / 1e6));
+    let plan = memory.plan_prefetch(keys(250)).await.unwrap();
+    let twice = keys(250).into_iter().chain(keys(250));
+    assert_eq!(plan, memory.plan_prefetch(twice).await.unwrap());
+    assert_eq!((plan.cached, plan.to_read, plan.requests, plan.read_units), (2, 248, 3, 248.0));
+    assert_eq!((plan.time, plan.cost(0.5)), (None, 248.0 * 0.5 / 1e6));
+    // A key without an item costs a unit too.
+    let more = memory.plan_prefetch(keys(400)).await.unwrap();
+    assert_eq!((more.cached, more.to_read, more.requests, more.read_units), (2, 398, 4, 398.0));
     let (requests, units) = (memory.stats().read_requests, memory.consumption().reads.total);
-    assert_eq!(memory.prefetch(keys()).await.unwrap().records, 249, "one is deleted");
+    assert_eq!(memory.prefetch(keys(250)).await.unwrap().records, 249, "one is deleted");
     assert_eq!(memory.stats().read_requests - requests, plan.requests);
     assert_eq!(memory.consumption().reads.total - units, plan.read_units);
-    assert_eq!(memory.plan_prefetch(keys()).await.unwrap().to_read, 0);
+    assert_eq!(memory.plan_prefetch(keys(250)).await.unwrap().to_read, 0);
     // At half the price, and as large as those that are known.
     let large = |number: usize| Player { text: "x".repeat(9_000), ..player(&named(number), 0.0) };
     let written = stage.truth.batch_write().puts((500..504).map(large)).await.unwrap();

@@ -131,10 +131,14 @@ async fn each_table_of_a_flush_of_several_is_told_of_its_own() {
     let players = changed(of_players.of(stage.table.clone()), 60).await;
     let teams = MemoryTable::new(of_teams.of(teams));
     teams.put(Team { team: "red".into(), points: 1 }).await.unwrap();
-    assert_eq!(flush_all(&[&players, &teams]).await.unwrap().written, 61);
+    let half = Fault::unprocessed_if(|item| item["game"].is_object());
+    stage.faults.next("BatchWriteItem", half);
+    let report = flush_all(&[&players, &teams]).await.unwrap();
+    assert_eq!((report.written, report.retries > 0), (61, true));
     let (of_players, of_teams) = (of_players.take(), of_teams.take());
     assert_eq!((one_whole(&of_players).done, one_whole(&of_players).units), (60, 60.0));
     assert_eq!((one_whole(&of_teams).done, one_whole(&of_teams).units), (1, 1.0));
+    assert_eq!((one_whole(&of_players).retries > 0, one_whole(&of_teams).retries), (true, 0));
 }
 
 #[tokio::test]

@@ -246,3 +246,103 @@ async fn a_load_that_needs_much_has_its_turn_among_reads_that_need_little() {
     };
     assert!(elapsed < SECOND * 6, "{elapsed:?}");
 }
+
+/// Also of those who never had their turn.
+#[tokio::test(start_paused = true)]
+async fn an_outage_ends_with_patience_for_all_who_wait_for_their_turn() {
+    let faults: [fn() -> Fault; 2] = [Fault::throttled, Fault::connection_reset];
+    for fault in faults {
+        let stage = Stage::<Player>::embedded().await;
+        let table = stage.table.clone().read_capacity(10).write_capacity(10);
+        assert_eq!(table.get(at("ada")).await.unwrap(), None);
+        stage.faults.always("GetItem", fault());
+        stage.faults.always("PutItem", fault());
+        let began = Instant::now();
+        let reads = (0..500).map(|number| {
+            let (table, name) = (&table, named(number));
+            async move { table.get(at(&name)).await.map(drop).unwrap_err() }
+        });
+        let writes = (0..500).map(|number| {
+            let table = &table;
+            async move { table.put(&player(&named(number), 1.0)).await.unwrap_err() }
+        });
+        let (reads, writes) =
+            tokio::join!(futures::future::join_all(reads), futures::future::join_all(writes));
+        assert_eq!((reads.len(), writes.len()), (500, 500));
+        let seconds = began.elapsed().as_secs_f64();
+        assert!((60.0..75.0).contains(&seconds), "{seconds}: {}", reads[0]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_an_index_ends_with_patience_for_all_who_write() {
+    let stage = Stage::<Store>::embedded().await;
+    let capacity = TableCapacity::provisioned(1_000, 1_000).index("by-city", 1, 0);
+    stage.faults.limit(stage.table.name().unwrap(), &capacity);
+    let began = Instant::now();
+    let writes = (0..300).map(|id| {
+        let store = Store { country: "LV".into(), id, city: "Riga".into(), size: id };
+        let table = &stage.table;
+        async move { table.put(&store).await.unwrap_err() }
+    });
+    let errors = futures::future::join_all(writes).await;
+    let seconds = began.elapsed().as_secs_f64();
+    assert!((60.0..75.0).contains(&seconds), "{seconds}");
+    assert!(errors[0].to_string().contains("of index `by-city`"), "{}", errors[0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_global_index_gives_is_found() {
+    let stage = Stage::<Store>::embedded().await;
+    let store = |id| Store { country: "LV".into(), id, city: "Riga".into(), size: id };
+    assert_eq!(stage.truth.batch_write().puts((0..10).map(store)).await.unwrap().written, 10);
+    let capacity =
+        TableCapacity::provisioned(1_000, 1_000).index("by-city", 10, 1_000).burst(SECOND);
+    stage.faults.limit(stage.table.name().unwrap(), &capacity);
+    let began = Instant::now();
+    let reads = (0..4).map(|_| async {
+        for _ in 0..100 {
+            let index = stage.table.index(Store::INDEXES.by_city);
+            assert_eq!(index.query("Riga").all().await.unwrap().len(), 10);
+        }
+    });
+    futures::future::join_all(reads).await;
+    // Half a unit each: at the best 19 s.
+    let seconds = began.elapsed().as_secs_f64();
+    assert!((18.5..24.0).contains(&seconds), "{seconds}");
+    // All that came before it was first met, and little since.
+    assert!(capacity.met().requests < 480, "{:?}", capacity.met());
+    assert_eq!(stage.table.read_rate(), None, "of the table nothing was learned");
+}
+
+/// They would have the room again and again before it is enough for many.
+#[tokio::test(start_paused = true)]
+async fn a_flush_has_its_turn_among_single_writes() {
+    let stage = Stage::<Player>::embedded().await;
+    let table = stage.table.clone().write_capacity(40);
+    let singly = |number| {
+        let (table, name) = (&table, format!("again {number}"));
+        async move {
+            loop {
+                table.put(&player(&name, 1.0)).await.unwrap();
+            }
+        }
+    };
+    let memory = MemoryTable::new(table.clone());
+    let flush = async {
+        tokio::time::sleep(SECOND * 3).await;
+        for player in players(400) {
+            memory.put(player).await.unwrap();
+        }
+        memory.flush().await.unwrap()
+    };
+    let report = tokio::select! {
+        _ = futures::future::join_all((0..20).map(singly)) => unreachable!("they go on"),
+        report = flush => report,
+    };
+    assert_eq!(report.written, 400);
+    // Half of what there is.
+    assert!((15.0..25.0).contains(&report.elapsed.as_secs_f64()), "{report}");
+    let singles = stage.faults.count("PutItem");
+    assert!((400..700).contains(&singles), "{singles}");
+}

@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::DefaultGuard;
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
 /// The events of this thread while it lives, each as its level and its target and fields as text.
 pub struct Logs {
     listener: Arc<Listener>,
     _guard: DefaultGuard,
 }
+
+static ANOTHER: OnceLock<Dispatch> = OnceLock::new();
 
 #[derive(Default)]
 struct Listener {
@@ -25,6 +27,9 @@ struct Listener {
 impl Logs {
     /// Listens to this thread.
     pub fn listen() -> Self {
+        // Where there is one only, an event that another thread meets first is off for good: that thread is asked
+        // whether it listens, and it does not.
+        ANOTHER.get_or_init(|| Dispatch::new(Listener::default()));
         let listener = Arc::default();
         let guard = tracing::subscriber::set_default(Arc::clone(&listener));
         Self { listener, _guard: guard }
