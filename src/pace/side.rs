@@ -163,7 +163,7 @@ impl Side {
         }
         let before = state.many.filter(|many| many.goes_first(now));
         let units = match before {
-            Some(many) => Err(Wait { until: many.until + A_MOMENT, is_pause: false }),
+            Some(many) => Err(Wait { until: many.until.max(now) + A_MOMENT, is_pause: false }),
             None => state.room(0.0, now),
         };
         self.or_wait(units.map(|units| Room { units, taken: 0.0, charge }))

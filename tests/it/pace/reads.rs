@@ -1,5 +1,6 @@
 //! How fast a table is read that has a pace, and written one record at a time.
 
+use std::future::IntoFuture;
 use std::time::Duration;
 
 use memory_table::testing::{Fault, TableCapacity};
@@ -345,4 +346,17 @@ async fn a_flush_has_its_turn_among_single_writes() {
     assert!((15.0..25.0).contains(&report.elapsed.as_secs_f64()), "{report}");
     let singles = stage.faults.count("PutItem");
     assert!((400..700).contains(&singles), "{singles}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_gone_away_is_not_waited_for() {
+    let stage = Stage::<Player>::embedded().await;
+    let table = stage.table.clone().read_capacity(10);
+    let many = table.batch_get(keys(100)).consistent().into_future();
+    let dropped = tokio::time::timeout(SECOND / 2, many).await;
+    assert!(dropped.is_err(), "there is room for ten of them in the first second");
+    tokio::time::sleep(SECOND * 3 / 4).await;
+    let began = Instant::now();
+    assert_eq!(table.get(at("ada")).await.unwrap(), None);
+    assert!(began.elapsed() < SECOND * 2, "{:?}", began.elapsed());
 }
