@@ -8,8 +8,8 @@ use crate::error::Error;
 use crate::key::Key;
 use crate::logging::Access;
 use crate::pace::{One, Pace};
-use crate::progress::{Listener, Meter, Work};
-use crate::retry::Patience;
+use crate::progress::Listener;
+use crate::retry::{Attempts, Patience};
 use crate::spec::IndexSpec;
 use crate::store::{Answered, Failure, Reading, Store, TableRef};
 
@@ -36,6 +36,9 @@ impl Counters {
         counter.load(Ordering::Relaxed)
     }
 }
+
+/// What counts requests, and those that are sent again.
+pub(crate) type Counted<'c> = (&'c AtomicU64, Option<&'c AtomicU64>);
 
 /// What a request reads.
 #[derive(Clone, Copy)]
@@ -100,38 +103,53 @@ impl Link {
         &self,
         (operation, key): (&'static str, Option<&Key>),
         one: One<'_>,
-        (requests, retries): (&AtomicU64, Option<&AtomicU64>),
+        counters: Counted<'_>,
         send: impl Fn() -> F,
     ) -> Result<(T, Option<ConsumedCapacity>), Error>
     where
         F: Future<Output = Result<Answered<T>, Failure>>,
     {
         let mut attempts = self.patience.attempts();
+        let access = Access { key, ..Access::on(operation, &self.table.name) };
         loop {
-            let turn = one.turn(&mut attempts).await;
-            Counters::add(requests, 1);
-            if let Some(retries) = retries.filter(|_| attempts.sent > 0) {
-                Counters::add(retries, 1);
-            }
-            let first = Access::on(operation, &self.table.name);
-            let access = Access { key, requests: attempts.sent + 1, ..first };
-            match access.sent(attempts.attempt(send())).await {
-                Ok(Answered { value, charged }) => {
-                    let charged = charged.of(&self.table);
-                    one.answered(turn, charged.as_ref());
-                    return Ok((value, charged));
-                }
+            match self.attempt(&one, &mut attempts, counters, access, &send).await {
+                Ok(answered) => return Ok(answered),
                 Err(failure) => {
-                    one.failed(turn, &failure, &mut attempts);
                     attempts.wait(failure).await.map_err(|error| self.place(error, operation))?;
                 }
             }
         }
     }
 
-    /// A meter for those who want to be told.
-    pub(crate) fn meter(&self, work: Work, total: Option<u64>) -> Option<Meter> {
-        Some(Meter::begin(self.listener.as_ref()?, work, &self.table.name, total))
+    /// Sends a request once, when it is its turn: what was answered, and what the table was charged for it.
+    pub(crate) async fn attempt<T, F>(
+        &self,
+        one: &One<'_>,
+        attempts: &mut Attempts<'_>,
+        (requests, retries): Counted<'_>,
+        access: Access<'_>,
+        send: impl FnOnce() -> F,
+    ) -> Result<(T, Option<ConsumedCapacity>), Failure>
+    where
+        F: Future<Output = Result<Answered<T>, Failure>>,
+    {
+        let turn = one.turn(attempts).await;
+        Counters::add(requests, 1);
+        if let Some(retries) = retries.filter(|_| attempts.sent > 0) {
+            Counters::add(retries, 1);
+        }
+        let access = Access { requests: attempts.sent + 1, ..access };
+        match access.sent(attempts.attempt(send())).await {
+            Ok(Answered { value, charged }) => {
+                let charged = charged.of(&self.table);
+                one.answered(turn, charged.as_ref());
+                Ok((value, charged))
+            }
+            Err(failure) => {
+                one.failed(turn, &failure, attempts);
+                Err(failure)
+            }
+        }
     }
 
     /// A write of an item that is thought to cost so many units.

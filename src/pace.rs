@@ -100,8 +100,12 @@ impl Pace {
     /// The reads of an index that has capacity of its own.
     pub(crate) fn index_reads(&self, index: &str) -> Arc<Side> {
         let mut sides = self.index_reads.lock();
-        let side = sides.entry(index.to_owned()).or_insert_with(|| Arc::new(Side::new()));
-        Arc::clone(side)
+        if let Some(side) = sides.get(index) {
+            return Arc::clone(side);
+        }
+        let side = Arc::new(Side::new());
+        sides.insert(index.to_owned(), Arc::clone(&side));
+        side
     }
 
     /// Changes what the caller wants.

@@ -22,6 +22,15 @@ pub enum Work {
     Loading,
 }
 
+impl Work {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Saving => "saving",
+            Self::Loading => "loading",
+        }
+    }
+}
+
 /// How far a flush or a load has come: see [`Table::on_progress`](crate::Table::on_progress).
 ///
 /// `Display` is a line for people:
@@ -55,11 +64,7 @@ pub struct Progress {
 
 impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let work = match self.work {
-            Work::Saving => "saving",
-            Work::Loading => "loading",
-        };
-        write!(f, "{work} {}: {}", self.table, self.done)?;
+        write!(f, "{} {}: {}", self.work.name(), self.table, self.done)?;
         if let Some(total) = self.total {
             write!(f, " of {total}")?;
         }

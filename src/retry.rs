@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use crate::database::contact::{Contact, FIRST_LIMIT, FIRST_PATIENCE};
 use crate::error::{Error, ErrorKind};
-use crate::pace::Wait;
-use crate::rt::{Instant, sleep_until, timeout_at};
+use crate::rt::{Instant, timeout_at};
 use crate::store::{Class, Failure, Outcome};
 
 /// How long to wait between attempts: capped exponential backoff with full jitter.
@@ -116,19 +115,6 @@ impl Attempts<'_> {
             .unwrap_or_else(|_| Err(silent(self.patience.contact.endpoint())))
     }
 
-    /// Waits until a table's pace may let it go, or patience ends: whether it has not. Where it is a matter of its
-    /// turn alone, that takes nothing from the patience.
-    pub(crate) async fn waits(&mut self, wait: Wait) -> bool {
-        let since = Instant::now();
-        if !wait.is_pause {
-            sleep_until(wait.until).await;
-            self.held(since.elapsed());
-            return true;
-        }
-        sleep_until(wait.until.min(self.end())).await;
-        !self.is_over()
-    }
-
     /// That time takes nothing from the patience.
     pub(crate) fn held(&mut self, time: Duration) {
         self.progress = (self.progress + time).min(Instant::now());
@@ -140,7 +126,7 @@ impl Attempts<'_> {
     }
 
     /// When patience ends.
-    fn end(&self) -> Instant {
+    pub(crate) fn end(&self) -> Instant {
         let far = Duration::from_secs(86_400 * 365);
         self.progress.checked_add(self.patience_now()).unwrap_or_else(|| self.progress + far)
     }

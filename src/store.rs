@@ -179,6 +179,15 @@ impl Action {
         matches!(self, Self::Single(_))
     }
 
+    /// Bytes of what is sent, by DynamoDB's arithmetic, for this key of a table with these key attributes.
+    pub(crate) fn size(&self, key: &Key, partition_key: &str, sort_key: Option<&str>) -> usize {
+        match self {
+            Self::Put(item) => item.size,
+            Self::Delete(_) => key.size(partition_key, sort_key),
+            Self::Single(single) => single.size,
+        }
+    }
+
     /// The bytes that the write takes on the wire, with the JSON around it.
     pub(crate) fn wire_bytes(&self) -> usize {
         const AROUND: usize = 40;

@@ -128,13 +128,13 @@ async fn save(
     };
 
     summary.counted(&memory);
-    let stats = memory.stats();
     // A flush that failed has a report too: of what it saved, and of what it did not.
     if let Some(report) = Failure::report_of(&saved) {
         summary.items_written = report.written;
         summary.items_unchanged = report.unchanged;
         summary.items_failed = report.not_saved().count() as u64;
     } else if let Err(Failure::Interrupted(unsaved)) = &saved {
+        let stats = memory.stats();
         summary.items_written = stats.items_written;
         summary.items_unchanged = stats.items_unchanged;
         summary.items_failed = unsaved.len() as u64;

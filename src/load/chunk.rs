@@ -1,8 +1,9 @@
 //! Keys that are read together, in the pace of their table, until all are answered or patience ends.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use crate::capacity::{ConsumedCapacity, read_unit};
+use crate::capacity::read_unit;
 use crate::error::{Error, ErrorKind};
 use crate::link::{Counters, Link};
 use crate::logging::Access;
@@ -19,87 +20,116 @@ const OPERATION: &str = "BatchGetItem";
 
 /// At most 100 different keys.
 pub(super) struct Chunk<'l> {
+    attempts: Attempts<'l>,
+    keys: Keys<'l>,
+}
+
+/// Those that are not answered.
+struct Keys<'l> {
     link: &'l Link,
     consistent: bool,
-    attempts: Attempts<'l>,
-    /// Those that are not answered, and whether they were asked for before.
+    /// Each with whether it was asked for before.
     left: Vec<(Wanted, bool)>,
-    /// One of those that are sent was asked for before.
+}
+
+/// Those of a request.
+struct Batch {
+    keys: Vec<Wanted>,
+    /// One of them was asked for before.
     is_again: bool,
+    ticket: Ticket,
 }
 
 impl<'l> Chunk<'l> {
     pub(super) fn new(link: &'l Link, left: Vec<Wanted>, consistent: bool) -> Self {
         let left = left.into_iter().map(|wanted| (wanted, false)).collect();
-        Self { link, consistent, attempts: link.patience.attempts(), left, is_again: false }
+        Self { attempts: link.patience.attempts(), keys: Keys { link, consistent, left } }
     }
 
     /// Reads all of them, and hands each item on as it is stored.
     pub(super) async fn read(mut self, mut take: impl FnMut(&[u8])) -> Result<(), Error> {
-        while !self.left.is_empty() {
-            let (batch, ticket) = self.turn().await;
+        while !self.keys.left.is_empty() {
+            let batch = self.turn().await;
             let ended = match self.send(&batch).await {
-                Ok(answered) => self.answered(batch, ticket, answered, &mut take),
-                Err(failure) => Err(self.failed(batch, ticket, failure)),
+                Ok(answered) => self.answered(batch, answered, &mut take),
+                Err(failure) => Err(self.failed(batch, failure)),
             };
             if let Err(failure) = ended {
                 let waited = self.attempts.wait(failure).await;
-                waited.map_err(|error| self.link.place(error, OPERATION))?;
+                waited.map_err(|error| self.keys.link.place(error, OPERATION))?;
             }
         }
         Ok(())
     }
 
-    async fn send(&mut self, batch: &[Wanted]) -> Result<Answered<Found>, Failure> {
-        let link = self.link;
+    /// Waits until something may be sent, and takes as much as may be; all of it where patience ends before.
+    async fn turn(&mut self) -> Batch {
+        let (side, entries) = (self.keys.side(), self.keys.left.len());
+        let sent = side.in_turn(&mut self.attempts, entries, |room| self.keys.take(room)).await;
+        sent.unwrap_or_else(|| {
+            let all = std::mem::take(&mut self.keys.left);
+            self.keys.batch(all)
+        })
+    }
+
+    async fn send(&mut self, batch: &Batch) -> Result<Answered<Found>, Failure> {
+        let Keys { link, consistent, .. } = self.keys;
         Counters::add(&link.counters.read_requests, 1);
-        Counters::add(&link.counters.read_retries, usize::from(self.is_again));
+        Counters::add(&link.counters.read_retries, usize::from(batch.is_again));
         let first = Access::on(OPERATION, &link.table.name);
-        let access = Access { items: batch.len(), requests: self.attempts.sent + 1, ..first };
-        let request = link.store.batch_get(&link.table, batch, self.consistent);
+        let access = Access { items: batch.keys.len(), requests: self.attempts.sent + 1, ..first };
+        let request = link.store.batch_get(&link.table, &batch.keys, consistent);
         access.sent(self.attempts.attempt(request)).await
     }
 
-    /// Waits until something may be sent, and takes as much as may be.
-    async fn turn(&mut self) -> (Vec<Wanted>, Ticket) {
-        let side = &self.link.pace.reads;
-        while let Some(place) = side.place(&mut self.attempts).await {
-            let room = loop {
-                match side.room(self.left.len()) {
-                    Ok(room) => break room,
-                    Err(wait) if self.attempts.waits(wait).await => {}
-                    Err(_) => return self.all(),
-                }
-            };
-            let wait = match self.take(room) {
-                // Nobody else takes the room before.
-                Ok(batch) => return self.sends(batch),
-                Err(wait) => wait,
-            };
-            drop(place);
-            if !self.attempts.waits(wait).await {
-                break;
-            }
+    /// What came is handed on; a failure if it is not known when to ask for the rest.
+    fn answered(
+        &mut self,
+        batch: Batch,
+        answered: Answered<Found>,
+        take: &mut impl FnMut(&[u8]),
+    ) -> Result<(), Failure> {
+        let Answered { value: Found { items, unprocessed }, charged } = answered;
+        let Keys { link, .. } = self.keys;
+        let charged = charged.of(&link.table);
+        link.counters.spent.read(charged.as_ref());
+        Counters::add(&link.counters.items_read, items.len());
+        for json in &items {
+            take(json);
         }
-        self.all()
+        let is_full = items.iter().map(Vec::len).sum::<usize>() >= FULL;
+        let mut parts = self.keys.parts(&batch.keys, |at| unprocessed.contains(&at));
+        if is_full {
+            parts.retain(|part| !part.left);
+        }
+        let charged = charged.as_ref();
+        let answered = pace::Answered { parts: &parts, charged, reasons: &[], is_page: false };
+        batch.ticket.answered(answered, &mut |times| self.attempts.delay(times));
+        let (left, came) = (unprocessed.len(), unprocessed.len() < batch.keys.len());
+        if came {
+            self.attempts.progressed();
+        }
+        let mut keys = batch.keys.into_iter().map(Some).collect::<Vec<_>>();
+        self.keys.again(unprocessed.into_iter().filter_map(|at| keys.get_mut(at)?.take()));
+        let goes_on = came && (is_full || self.keys.side().rate().is_some());
+        if left == 0 || goes_on { Ok(()) } else { Err(unprocessed_keys(left)) }
     }
 
-    /// Patience ends: all are asked for once more.
-    fn all(&mut self) -> (Vec<Wanted>, Ticket) {
-        let all = std::mem::take(&mut self.left);
-        let all = self.batch(all);
-        self.sends(all)
+    /// Nothing came, and all are asked for again.
+    fn failed(&mut self, batch: Batch, failure: Failure) -> Failure {
+        let parts = self.keys.parts(&batch.keys, |_| false);
+        let reasons = failure.error.throttling_reasons();
+        let answered = pace::Answered { parts: &parts, charged: None, reasons, is_page: false };
+        batch.ticket.failed(answered, failure.class, &mut |times| self.attempts.delay(times));
+        self.keys.again(batch.keys);
+        failure
     }
+}
 
-    fn sends(&self, batch: Vec<Wanted>) -> (Vec<Wanted>, Ticket) {
-        let ticket = self.link.pace.reads.sends(&self.parts(&batch, |_| false));
-        (batch, ticket)
-    }
-
-    /// Takes as many keys as there is room for; those of hot partition keys only if there is room for these.
-    fn take(&mut self, mut room: Room) -> Result<Vec<Wanted>, Wait> {
-        let (link, unit) = (self.link, read_unit(self.consistent));
-        let side: &Side = &link.pace.reads;
+impl<'l> Keys<'l> {
+    /// Takes as many as there is room for; those of hot partition keys only if there is room for these.
+    fn take(&mut self, mut room: Room) -> Result<Batch, Wait> {
+        let (side, unit) = (self.side(), read_unit(self.consistent));
         let mut hot: HashMap<Vec<u8>, Result<Room, Wait>> = HashMap::new();
         let mut goes = |wanted: &Wanted| {
             let partition = wanted.key.partition_bytes();
@@ -124,68 +154,29 @@ impl<'l> Chunk<'l> {
         }
     }
 
-    fn batch(&mut self, batch: Vec<(Wanted, bool)>) -> Vec<Wanted> {
-        self.is_again = batch.iter().any(|(_, again)| *again);
-        batch.into_iter().map(|(wanted, _)| wanted).collect()
+    /// These are sent.
+    fn batch(&self, batch: Vec<(Wanted, bool)>) -> Batch {
+        let is_again = batch.iter().any(|(_, again)| *again);
+        let keys: Vec<_> = batch.into_iter().map(|(wanted, _)| wanted).collect();
+        let ticket = self.side().sends(&self.parts(&keys, |_| false));
+        Batch { keys, is_again, ticket }
     }
 
-    /// What came is handed on; a failure if it is not known when to ask for the rest.
-    fn answered(
-        &mut self,
-        batch: Vec<Wanted>,
-        ticket: Ticket,
-        answered: Answered<Found>,
-        take: &mut impl FnMut(&[u8]),
-    ) -> Result<(), Failure> {
-        let Answered { value: Found { items, unprocessed }, charged } = answered;
-        let charged = charged.of(&self.link.table);
-        self.link.counters.spent.read(charged.as_ref());
-        Counters::add(&self.link.counters.items_read, items.len());
-        for json in &items {
-            take(json);
-        }
-        let is_full = items.iter().map(Vec::len).sum::<usize>() >= FULL;
-        let mut parts = self.parts(&batch, |at| unprocessed.contains(&at));
-        if is_full {
-            parts.retain(|part| !part.left);
-        }
-        self.learn(ticket, &parts, charged.as_ref());
-        let (left, came) = (unprocessed.len(), unprocessed.len() < batch.len());
-        if came {
-            self.attempts.progressed();
-        }
-        let mut batch = batch.into_iter().map(Some).collect::<Vec<_>>();
-        let again = unprocessed.into_iter().filter_map(|at| batch.get_mut(at)?.take());
-        self.left.extend(again.map(|wanted| (wanted, true)));
-        let goes_on = came && (is_full || self.side().rate().is_some());
-        if left == 0 || goes_on { Ok(()) } else { Err(unprocessed_keys(left)) }
+    /// These were asked for and are not answered.
+    fn again(&mut self, keys: impl IntoIterator<Item = Wanted>) {
+        self.left.extend(keys.into_iter().map(|wanted| (wanted, true)));
     }
 
-    /// Nothing came, and all are asked for again.
-    fn failed(&mut self, batch: Vec<Wanted>, ticket: Ticket, failure: Failure) -> Failure {
-        let parts = self.parts(&batch, |_| false);
-        let reasons = failure.error.throttling_reasons();
-        let answered = pace::Answered { parts: &parts, charged: None, reasons, is_page: false };
-        ticket.failed(answered, failure.class, &mut |times| self.attempts.delay(times));
-        self.left.extend(batch.into_iter().map(|wanted| (wanted, true)));
-        failure
-    }
-
-    fn learn(&mut self, ticket: Ticket, parts: &[Part<'_>], charged: Option<&ConsumedCapacity>) {
-        let answered = pace::Answered { parts, charged, reasons: &[], is_page: false };
-        ticket.answered(answered, &mut |times| self.attempts.delay(times));
-    }
-
-    fn parts<'b>(&self, batch: &'b [Wanted], left: impl Fn(usize) -> bool) -> Vec<Part<'b>> {
+    fn parts<'b>(&self, keys: &'b [Wanted], left: impl Fn(usize) -> bool) -> Vec<Part<'b>> {
         let units = read_unit(self.consistent);
         let part = |(at, wanted): (usize, &'b Wanted)| {
             let partition = wanted.key.partition_bytes();
             Part { partition, units, left: left(at) }
         };
-        batch.iter().enumerate().map(part).collect()
+        keys.iter().enumerate().map(part).collect()
     }
 
-    fn side(&self) -> &Side {
+    fn side(&self) -> &'l Arc<Side> {
         &self.link.pace.reads
     }
 }

@@ -52,6 +52,11 @@ impl<T: Record> MemoryTableBuilder<T> {
         Self { table, options, on_conflict: OnConflict::Fail, capacities: Vec::new() }
     }
 
+    /// The table beneath, changed.
+    fn with_table(self, change: impl FnOnce(Table<T>) -> Table<T>) -> Self {
+        Self { table: change(self.table), ..self }
+    }
+
     /// How long to go on without progress before a flush or a load gives up; progress of any item
     /// begins it anew, so a slow table is never given up while it takes something. It is a time and not
     /// a number of attempts: what is throttled is sent as fast as the table takes it

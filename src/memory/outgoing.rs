@@ -15,7 +15,7 @@ use crate::codec::Kept;
 use crate::guard::Mode;
 use crate::key::Key;
 use crate::record::Record;
-use crate::store::{Action, Operation, Outcome};
+use crate::store::{Operation, Outcome};
 use crate::sums::Sums;
 use crate::write::{self, Changes, Settled, Take};
 
@@ -70,18 +70,13 @@ impl<T: Record> Shared<T> {
     /// Notes what is about to be sent, unless it must wait: a newer value than one of unknown outcome
     /// does, and is not in flight meanwhile.
     fn held_or_sent(&self, key: &Key, sent: &Sent<T>, prepared: Send<T>) -> Take {
-        let Send { action, item, now, attempt, absorbed, lacking } = prepared;
-        let target = match (&action, &attempt) {
-            (Action::Put(item), _) => Some(&*item.json),
-            (_, Some(attempt)) => attempt.item.as_deref(),
-            _ => None,
-        };
         let overtakes = has(Bug::DeleteBeforePut) && matches!(sent.now, Known::Absent);
-        let held = self.fences.holds(key, sent.seq, target);
+        let held = self.fences.holds(key, sent.seq, prepared.target());
         if let Some(until) = held.filter(|_| !broken(7) && !overtakes) {
             self.settle(key, Settled::Pending(Outcome::NotWritten));
             return Take::Held(operation(&sent.now), until);
         }
+        let Send { action, item, now, attempt, absorbed, lacking } = prepared;
         self.note_flight(key, sent, &absorbed, |flight| {
             (flight.sent, flight.attempt, flight.item) = (now, attempt.map(Arc::new), item);
             flight.lacking = lacking;

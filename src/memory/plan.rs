@@ -17,7 +17,7 @@ use crate::codec::tree::{Fields, parse_item};
 use crate::key::Key;
 use crate::record::Record;
 use crate::rt::yield_now;
-use crate::store::{Action, MAX_BATCH_WRITE, MAX_REQUEST_BYTES};
+use crate::store::{MAX_BATCH_WRITE, MAX_REQUEST_BYTES};
 use crate::sums::Sums;
 
 /// What a flush would do now: see [`MemoryTable::plan`].
@@ -177,21 +177,18 @@ impl<T: Record> Shared<T> {
         if let Some(frozen) = &unsent.frozen {
             self.plan_increments(key, frozen, planning);
         }
-        let is_sent = match (&unsent.record, &unsent.waiting) {
+        let planned = match (&unsent.record, &unsent.waiting) {
             (Some(sent), _) => self.plan_record(key, sent, planning),
             (None, Some(waiting)) => self.plan_last(key, waiting, planning),
             (None, None) => Planned::Increments,
         };
-        // A part of it is sent in any case.
-        let is_sent = match is_sent {
-            Planned::Unchanged(_) if unsent.frozen.is_some() => Planned::Increments,
-            planned => planned,
-        };
         let plan = &mut planning.plan;
-        match is_sent {
+        match planned {
             Planned::Put => plan.puts += 1,
             Planned::Delete => plan.deletes += 1,
             Planned::Increments => plan.increments += 1,
+            // A part of it is sent in any case.
+            Planned::Unchanged(_) if unsent.frozen.is_some() => plan.increments += 1,
             Planned::Parked => plan.parked += 1,
             Planned::Unchanged(units) => {
                 plan.unchanged += 1;
@@ -241,17 +238,9 @@ impl<T: Record> Shared<T> {
             Ok(Prepared::Send(prepared)) => prepared,
         };
         let before = self.stored_item(key, &sent.base).ok().flatten();
-        let after = match (&prepared.action, &prepared.attempt) {
-            (Action::Put(item), _) => Some(&*item.json),
-            (_, Some(attempt)) => attempt.item.as_deref(),
-            _ => None,
-        };
+        let after = prepared.target();
         let charged = written::<T>(parsed(before.as_deref()).as_ref(), parsed(after).as_ref());
-        let size = match &prepared.action {
-            Action::Put(item) => item.size,
-            Action::Delete(_) => key.size(T::PARTITION_KEY, T::SORT_KEY),
-            Action::Single(single) => single.size,
-        };
+        let size = prepared.action.size(key, T::PARTITION_KEY, T::SORT_KEY);
         if prepared.action.is_single() {
             planning.alone(size, &charged);
         } else {

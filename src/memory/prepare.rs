@@ -53,6 +53,17 @@ pub(super) struct Send<T> {
     pub(super) lacking: Option<Arc<[u8]>>,
 }
 
+impl<T> Send<T> {
+    /// The item as it is to be; `None` if there is to be none.
+    pub(super) fn target(&self) -> Option<&[u8]> {
+        match (&self.action, &self.attempt) {
+            (Action::Put(item), _) => Some(&item.json),
+            (_, Some(attempt)) => attempt.item.as_deref(),
+            _ => None,
+        }
+    }
+}
+
 /// The whole record, as it is stored or not.
 enum Whole {
     /// As it is: it would have cost so many units.
@@ -75,18 +86,22 @@ impl<T: Record> Shared<T> {
     /// What is to be sent for a slot.
     pub(super) fn prepare(&self, key: &Key, sent: &Sent<T>) -> Result<Prepared<T>, Error> {
         match sent.mode {
-            Mode::Plain => Ok(match self.whole(key, sent)? {
-                Whole::Same(units) => {
-                    let (now, absorbed) = (sent.now.clone(), Sums::default());
-                    Prepared::Unchanged(Same { now, absorbed, lacking: None, units })
-                }
-                Whole::Other(action) => {
-                    let (now, absorbed) = (sent.now.clone(), Sums::default());
-                    let send =
-                        Send { action, item: None, now, attempt: None, absorbed, lacking: None };
-                    Prepared::Send(Box::new(send))
-                }
-            }),
+            Mode::Plain => {
+                let (now, absorbed) = (sent.now.clone(), Sums::default());
+                Ok(match self.whole(key, sent)? {
+                    Whole::Same(units) => {
+                        Prepared::Unchanged(Same { now, absorbed, lacking: None, units })
+                    }
+                    Whole::Other(action) => Prepared::Send(Box::new(Send {
+                        action,
+                        item: None,
+                        now,
+                        attempt: None,
+                        absorbed,
+                        lacking: None,
+                    })),
+                })
+            }
             Mode::Guarded(_) | Mode::FieldWise => self.alone(key, sent),
         }
     }

@@ -28,24 +28,10 @@ pub(crate) struct Turn {
 }
 
 impl One<'_> {
-    /// Waits until it may be sent.
+    /// Waits until it may be sent; where patience ends before, it is sent then.
     pub(crate) async fn turn(&self, attempts: &mut Attempts<'_>) -> Turn {
-        while let Some(place) = self.side.place(attempts).await {
-            while let Err(wait) = self.side.room(1) {
-                if !attempts.waits(wait).await {
-                    return self.sends();
-                }
-            }
-            let Err(wait) = self.side.hot_turn(self.partition) else {
-                // Nobody else takes the room before.
-                return self.sends();
-            };
-            drop(place);
-            if !attempts.waits(wait).await {
-                break;
-            }
-        }
-        self.sends()
+        let send = |_| self.side.hot_turn(self.partition).map(|()| self.sends());
+        self.side.in_turn(attempts, 1, send).await.unwrap_or_else(|| self.sends())
     }
 
     fn sends(&self) -> Turn {

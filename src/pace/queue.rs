@@ -2,17 +2,44 @@
 
 use std::time::Duration;
 
-use super::Side;
+use super::Wait;
+use super::side::{Room, Side};
 use crate::retry::Attempts;
-use crate::rt::{Instant, Permit, timeout_at};
+use crate::rt::{Instant, Permit, sleep_until, timeout_at};
 
 /// Who waits looks so often whether the service gives anything at all.
 const LOOK: Duration = Duration::from_secs(1);
 
 impl Side {
+    /// Waits until there is room for something of so many entries, of which `send` sends what it can: that is done
+    /// before anybody else is asked. What `send` refuses waits without its place. `None` if patience ended before.
+    pub(crate) async fn in_turn<R>(
+        &self,
+        attempts: &mut Attempts<'_>,
+        entries: usize,
+        mut send: impl FnMut(Room) -> Result<R, Wait>,
+    ) -> Option<R> {
+        loop {
+            let place = self.place(attempts).await?;
+            let room = loop {
+                match self.room(entries) {
+                    Ok(room) => break room,
+                    Err(wait) => waited(attempts, wait).await?,
+                }
+            };
+            match send(room) {
+                Ok(sent) => return Some(sent),
+                Err(wait) => {
+                    drop(place);
+                    waited(attempts, wait).await?;
+                }
+            }
+        }
+    }
+
     /// The first place among those that wait, kept until what it returns is dropped; `None` if patience ended
     /// before, while the service gave nothing. Else that others go first takes nothing from the patience.
-    pub(crate) async fn place(&self, attempts: &mut Attempts<'_>) -> Option<Permit<'_>> {
+    async fn place(&self, attempts: &mut Attempts<'_>) -> Option<Permit<'_>> {
         if let Ok(place) = self.queue.try_acquire() {
             return Some(place);
         }
@@ -31,4 +58,17 @@ impl Side {
             }
         }
     }
+}
+
+/// Waits until the pace may let it go; `None` if patience ends before. Where it is a matter of its turn alone, that
+/// takes nothing from the patience.
+async fn waited(attempts: &mut Attempts<'_>, wait: Wait) -> Option<()> {
+    let since = Instant::now();
+    if !wait.is_pause {
+        sleep_until(wait.until).await;
+        attempts.held(since.elapsed());
+        return Some(());
+    }
+    sleep_until(wait.until.min(attempts.end())).await;
+    (!attempts.is_over()).then_some(())
 }

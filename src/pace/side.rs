@@ -155,23 +155,18 @@ impl Side {
     pub(crate) fn room(&self, entries: usize) -> Result<Room, Wait> {
         let (state, now) = (&mut *self.state.lock(), Instant::now());
         let charge = state.charge.get().unwrap_or(1.0);
-        if entries > 1 {
-            let need = state.need(entries);
-            let units = state.room(need, now);
+        let units = if entries > 1 {
+            let units = state.room(state.need(entries), now);
             state.many = Many::after(state.many, units);
-            return self.or_wait(units.map(|units| Room { units, taken: 0.0, charge }));
-        }
-        let before = state.many.filter(|many| many.goes_first(now));
-        let units = match before {
-            Some(many) => Err(Wait { until: many.until.max(now) + A_MOMENT, is_pause: false }),
-            None => state.room(0.0, now),
+            units
+        } else if let Some(many) = state.many.filter(|many| many.goes_first(now)) {
+            Err(Wait { until: many.until.max(now) + A_MOMENT, is_pause: false })
+        } else {
+            state.room(0.0, now)
         };
-        self.or_wait(units.map(|units| Room { units, taken: 0.0, charge }))
-    }
-
-    fn or_wait<R>(&self, room: Result<R, Wait>) -> Result<R, Wait> {
         let is_silent = self.is_silent.load(Ordering::Relaxed);
-        room.map_err(|wait| Wait { is_pause: wait.is_pause || is_silent, ..wait })
+        let pause = |wait: Wait| Wait { is_pause: wait.is_pause || is_silent, ..wait };
+        units.map(|units| Room { units, taken: 0.0, charge }).map_err(pause)
     }
 
     /// Whether the service gives nothing at all, or does not answer.
@@ -184,7 +179,7 @@ impl Side {
     }
 
     /// Whether one entry of a partition key may be sent now, as far as that is hot; else when to ask again.
-    pub(super) fn hot_turn(&self, partition: &[u8]) -> Result<(), Wait> {
+    pub(crate) fn hot_turn(&self, partition: &[u8]) -> Result<(), Wait> {
         if self.is_hot(partition) { self.hot_room(partition, 1).map(drop) } else { Ok(()) }
     }
 

@@ -56,9 +56,7 @@ impl Ticket {
             self.side.knows_hot.fetch_or(!state.hot.is_empty(), Ordering::Relaxed);
         }
     }
-}
 
-impl Ticket {
     /// The request failed, of which these are the parts. What is refused costs nothing; what has no answer may have
     /// cost what was thought.
     pub(crate) fn failed(self, answer: Answered<'_>, class: Class, pause: Pause<'_>) {

@@ -1,20 +1,21 @@
 //! Progress as a bar on the terminal.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
-use super::{Progress, Work};
-use crate::rt::Mutex;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::Progress;
+use crate::rt::Mutex;
 
 const KNOWN: &str = "{msg} {bar:40} {pos}/{len} {prefix}";
 const UNKNOWN: &str = "{msg} {spinner} {pos} {prefix}";
 
 /// Draws a bar for each piece of work, on standard error if that is a terminal.
 pub(crate) fn bar() -> impl Fn(&Progress) + Send + Sync {
-    let (bars, drawn) = (MultiProgress::new(), Mutex::new(BTreeMap::new()));
+    let (bars, drawn) = (MultiProgress::new(), Mutex::new(HashMap::new()));
     move |progress| {
         let mut drawn = drawn.lock();
-        let at = (progress.work == Work::Saving, progress.table.clone());
+        let at = (progress.work, progress.table.clone());
         if progress.is_over {
             if let Some(bar) = drawn.remove(&at) {
                 let bar: ProgressBar = bar;
@@ -29,10 +30,9 @@ pub(crate) fn bar() -> impl Fn(&Progress) + Send + Sync {
 fn new(progress: &Progress) -> ProgressBar {
     let template = if progress.total.is_some() { KNOWN } else { UNKNOWN };
     let style = ProgressStyle::with_template(template);
-    let work = if progress.work == Work::Saving { "saving" } else { "loading" };
     ProgressBar::new(progress.total.unwrap_or_default())
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-        .with_message(format!("{work} {}", progress.table))
+        .with_message(format!("{} {}", progress.work.name(), progress.table))
 }
 
 fn draw(bar: &ProgressBar, progress: &Progress) {

@@ -54,8 +54,7 @@ impl<T: Record> Table<T> {
     #[must_use]
     pub fn write_capacity(self, units_a_second: impl Into<f64>) -> Self {
         let units = units_a_second.into();
-        let is_fit = units.is_finite() && units > 0.0;
-        self.paced("write_capacity", is_fit, |wanted| {
+        self.paced("write_capacity", is_rate(units), |wanted| {
             wanted.write_capacity = Some(units);
         })
     }
@@ -98,8 +97,7 @@ impl<T: Record> Table<T> {
     #[must_use]
     pub fn read_capacity(self, units_a_second: impl Into<f64>) -> Self {
         let units = units_a_second.into();
-        let is_fit = units.is_finite() && units > 0.0;
-        self.paced("read_capacity", is_fit, |wanted| {
+        self.paced("read_capacity", is_rate(units), |wanted| {
             wanted.read_capacity = Some(units);
         })
     }
@@ -163,6 +161,11 @@ impl<T: Record> Table<T> {
         }
         self
     }
+}
+
+/// Whether it makes sense as units a second.
+fn is_rate(units: f64) -> bool {
+    units.is_finite() && units > 0.0
 }
 
 fn unfit(option: &str, table: &Arc<str>) -> Error {

@@ -6,7 +6,7 @@ use crate::key::Key;
 use crate::link::{Counters, Link};
 use crate::logging::Access;
 use crate::retry::Attempts;
-use crate::store::{Answered, Class, Done, Failure, Outcome, Single};
+use crate::store::{Class, Done, Failure, Outcome, Single};
 use crate::sums::Began;
 
 /// The attempts of a write.
@@ -44,26 +44,21 @@ impl<'l> Sending<'l> {
     pub(super) async fn send(&mut self, single: &Single) -> Result<Sent, Error> {
         let link = self.link;
         let one = link.one_write(self.key, single.units());
-        let turn = one.turn(&mut self.attempts).await;
-        Counters::add(&link.counters.write_requests, 1);
-        let access = self.access(single);
-        let sent = self.attempts.attempt(link.store.write_single(&link.table, single));
-        match access.sent(sent).await {
-            Ok(Answered { value: Done::Written { item }, charged }) => {
-                let charged = charged.of(&link.table);
-                one.answered(turn, charged.as_ref());
+        let access = Access::single(single, self.key, &link.table);
+        let counters = (&link.counters.write_requests, None);
+        let write = || link.store.write_single(&link.table, single);
+        match link.attempt(&one, &mut self.attempts, counters, access, write).await {
+            Ok((done, charged)) => {
                 link.counters.spent.written(charged.as_ref());
-                Counters::add(&link.counters.items_written, 1);
-                Ok(Sent::Written(item))
-            }
-            Ok(Answered { value: Done::Conflict { theirs }, charged }) => {
-                let charged = charged.of(&link.table);
-                one.answered(turn, charged.as_ref());
-                link.counters.spent.written(charged.as_ref());
-                Ok(Sent::Conflict(theirs))
+                Ok(match done {
+                    Done::Written { item } => {
+                        Counters::add(&link.counters.items_written, 1);
+                        Sent::Written(item)
+                    }
+                    Done::Conflict { theirs } => Sent::Conflict(theirs),
+                })
             }
             Err(failure) => {
-                one.failed(turn, &failure, &mut self.attempts);
                 self.is_in_doubt |= failure.outcome == Outcome::OutcomeUnknown;
                 if self.is_once && self.is_in_doubt {
                     let error = failure.error.after_attempts(self.attempts.sent);
@@ -74,11 +69,6 @@ impl<'l> Sending<'l> {
                 Ok(Sent::Again)
             }
         }
-    }
-
-    fn access(&self, single: &Single) -> Access<'l> {
-        let requests = self.attempts.sent + 1;
-        Access { requests, ..Access::single(single, self.key, &self.link.table) }
     }
 
     /// The error that ended it, where an answer is missing: it may be done.

@@ -425,11 +425,7 @@ async fn sleep_until(wake: Option<Instant>) {
 
 /// Bytes of what is sent, by DynamoDB's arithmetic.
 pub(super) fn bytes(write: &Write, table: &TableRef) -> usize {
-    match &write.action {
-        Action::Put(item) => item.size,
-        Action::Delete(_) => write.at.key.size(table.partition_key, table.sort_key),
-        Action::Single(single) => single.size,
-    }
+    write.action.size(&write.at.key, table.partition_key, table.sort_key)
 }
 
 /// A partial throttle is a success with unprocessed items.

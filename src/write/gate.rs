@@ -88,10 +88,7 @@ impl Gate {
 
     /// When a write that goes alone may be sent that is of a hot partition key; `None` if now.
     pub(super) fn own_turn(&self, key: &Key) -> Option<Instant> {
-        if !self.is_hot(key) {
-            return None;
-        }
-        self.pace.hot_room(key.partition_bytes(), 1).err().map(|wait| wait.until)
+        self.pace.hot_turn(key.partition_bytes()).err().map(|wait| wait.until)
     }
 
     /// As [`room`](Self::room), of a partition key that is hot.

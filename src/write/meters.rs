@@ -12,7 +12,8 @@ impl Meters {
     /// So many keys of each are to be saved.
     pub(super) fn begin(sources: &[Source<'_>], keys: &[usize]) -> Self {
         let meter = |(source, keys): (&Source<'_>, &usize)| {
-            source.link.meter(Work::Saving, u64::try_from(*keys).ok())
+            let (listener, total) = (source.link.listener.as_ref()?, u64::try_from(*keys).ok());
+            Some(Meter::begin(listener, Work::Saving, &source.link.table.name, total))
         };
         Self(sources.iter().zip(keys).map(meter).collect())
     }

@@ -8,7 +8,7 @@ use memory_table::testing::{Fault, TableCapacity};
 use memory_table::{Database, ErrorKind, MemoryTable, Table};
 use tokio::time::Instant;
 
-use crate::support::{Player, Stage, Team, player, players};
+use crate::support::{Player, Stage, Team, changed, player, players};
 
 const SECOND: Duration = Duration::from_secs(1);
 const WRITE: &str = "BatchWriteItem";
@@ -19,15 +19,6 @@ async fn capped() -> (Stage<Player>, TableCapacity) {
     let capacity = TableCapacity::provisioned(1000, 40).burst(SECOND);
     stage.faults.limit(stage.table.name().unwrap(), &capacity);
     (stage, capacity)
-}
-
-/// A memory table over a table, with changes of this many new players.
-async fn changed(table: Table<Player>, count: u16) -> MemoryTable<Player> {
-    let memory = MemoryTable::new(table);
-    for player in players(count) {
-        memory.put(player).await.unwrap();
-    }
-    memory
 }
 
 #[tokio::test(start_paused = true)]
@@ -90,15 +81,19 @@ async fn what_is_not_used_is_kept_for_the_burst() {
     assert!((19.0..21.0).contains(&report.elapsed.as_secs_f64()), "{report}");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_share_is_that_of_what_the_service_says() {
+/// A quarter of a table with so many units of reads and writes, by a job that does not know it yet.
+async fn a_quarter_of(reads: u64, writes: u64) -> Table<Team> {
     let stage = Stage::<Team>::embedded().await;
     let database = stage.table.database();
     let table = database.table_named::<Team>("shared");
-    table.create_if_missing().provisioned(10, 20).await.unwrap();
-    // Another job, which does not know the table.
+    table.create_if_missing().provisioned(reads, writes).await.unwrap();
     let database = Database::from_client(database.client().clone());
-    let table = database.table_named::<Team>("shared").share(0.25);
+    database.table_named("shared").share(0.25)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_share_is_that_of_what_the_service_says() {
+    let table = a_quarter_of(10, 20).await;
     assert_eq!(table.write_rate(), None, "nobody knows yet");
     let teams = (0..50).map(|number| Team { team: format!("team {number}"), points: 0 });
     let report = table.batch_write().puts(teams).await.unwrap();

@@ -7,7 +7,7 @@ use memory_table::testing::{Fault, TableCapacity};
 use memory_table::{MemoryTable, Progress, Record, Table, Work, flush_all};
 use parking_lot::Mutex;
 
-use crate::support::{Player, Stage, Team, at, named, players, quick_builder};
+use crate::support::{Player, Stage, Team, at, changed, named, players, quick_builder};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -38,14 +38,6 @@ fn one_whole(told: &[Progress]) -> &Progress {
         assert_eq!((one.work, &one.table), (next.work, &next.table));
     }
     last
-}
-
-async fn changed(table: Table<Player>, count: u16) -> MemoryTable<Player> {
-    let memory = MemoryTable::new(table);
-    for player in players(count) {
-        memory.put(player).await.unwrap();
-    }
-    memory
 }
 
 #[tokio::test(start_paused = true)]

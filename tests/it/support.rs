@@ -137,6 +137,15 @@ pub async fn stage(stored: u16) -> (Stage<Player>, MemoryTable<Player>) {
     (stage, memory)
 }
 
+/// A memory table over a table, with changes of this many new players.
+pub async fn changed(table: Table<Player>, count: u16) -> MemoryTable<Player> {
+    let memory = MemoryTable::new(table);
+    for player in players(count) {
+        memory.put(player).await.unwrap();
+    }
+    memory
+}
+
 /// Keys as text, sorted, to be compared.
 pub fn texts<'k>(keys: impl IntoIterator<Item = &'k Key>) -> Vec<String> {
     let mut texts: Vec<String> = keys.into_iter().map(Key::to_string).collect();

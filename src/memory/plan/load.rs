@@ -140,8 +140,7 @@ impl<T: Record> MemoryTable<T> {
         shared.ready().await?;
         let (items, bytes) = shared.described_size().await?;
         let segments = u64::from(shared.options.segments.max(1));
-        let unit = read_unit(shared.options.consistent);
-        let read_units = count(bytes.div_ceil(READ_UNIT).max(1)) * unit;
+        let read_units = shared.units_of(bytes);
         Ok(LoadPlan {
             cached: self.stats().cached,
             to_read: items,
@@ -188,7 +187,7 @@ impl<T: Record> Shared<T> {
         Ok(described.map_or((0, 0), |table| (table.item_count, table.size_bytes)))
     }
 
-    /// The units of a read of an item of so many bytes.
+    /// The units of a read of so many bytes.
     fn units_of(&self, bytes: u64) -> f64 {
         count(bytes.div_ceil(READ_UNIT).max(1)) * read_unit(self.options.consistent)
     }

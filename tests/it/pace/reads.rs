@@ -4,12 +4,12 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use memory_table::testing::{Fault, TableCapacity};
-use memory_table::{Database, MemoryTable, Record, Table};
+use memory_table::{MemoryTable, Record, Table};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::SECOND;
-use crate::support::{Player, Stage, Team, at, named, player, players};
+use super::{SECOND, a_quarter_of};
+use crate::support::{Player, Stage, at, named, player, players};
 
 const READ: &str = "BatchGetItem";
 
@@ -136,12 +136,7 @@ async fn a_global_index_is_read_at_a_pace_of_its_own_and_a_local_one_at_the_tabl
 
 #[tokio::test(start_paused = true)]
 async fn a_share_is_one_of_reads_too() {
-    let stage = Stage::<Team>::embedded().await;
-    let database = stage.table.database();
-    let table = database.table_named::<Team>("shared");
-    table.create_if_missing().provisioned(40, 20).await.unwrap();
-    let database = Database::from_client(database.client().clone());
-    let table = database.table_named::<Team>("shared").share(0.25);
+    let table = a_quarter_of(40, 20).await;
     let began = Instant::now();
     let found =
         table.batch_get((0..60).map(|number| number.to_string())).consistent().await.unwrap();
