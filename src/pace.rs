@@ -8,6 +8,7 @@
 
 mod blame;
 mod cost;
+mod hot;
 mod limit;
 mod one;
 mod others;

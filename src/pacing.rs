@@ -68,13 +68,25 @@ struct Job {
     databases: u32,
     items: u32,
     latency: Duration,
+    start: Start,
+}
+
+/// What a job meets first.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Start {
+    /// A second's units.
+    Full,
+    /// Nothing is left.
+    Drained,
+    /// A second's units, and requests that overtake each other.
+    Overtaken,
 }
 
 impl Job {
     fn at(rate: f64) -> Self {
         let latency = Duration::from_millis(10);
         let rates = vec![(Duration::ZERO, rate)];
-        Self { rates, given: None, databases: 1, items: 20_000, latency }
+        Self { rates, given: None, databases: 1, items: 20_000, latency, start: Start::Full }
     }
 
     fn given(self) -> Self {
@@ -93,6 +105,11 @@ impl Job {
 
     async fn run(self) -> Ran {
         let store = Capped::new(self.rates.clone(), self.latency);
+        match self.start {
+            Start::Full => {}
+            Start::Drained => store.drain(),
+            Start::Overtaken => store.overtake(16),
+        }
         let each = self.items / self.databases;
         let mut flushes = Vec::new();
         for number in 0..self.databases {
@@ -115,9 +132,14 @@ impl Job {
         let fewest = self.fewest_requests();
         let items = f64::from(self.items);
         // A rate is to be known after ten seconds and fifty requests, if the job lasts longer.
-        let known = self.given.map_or(met.after(50, 10 * SECOND), |_| Duration::ZERO);
+        let known = match (self.given, self.start) {
+            (Some(_), _) => Duration::ZERO,
+            (None, Start::Full) => met.after(50, 10 * SECOND),
+            (None, _) => 10 * SECOND,
+        };
         let from = if known < elapsed { known } else { Duration::ZERO };
-        let saved = if from.is_zero() { self.rates[0].1 } else { 0.0 };
+        let was_full = self.start != Start::Drained;
+        let saved = if from.is_zero() && was_full { self.rates[0].1 } else { 0.0 };
         Ran {
             used: met.units(from) / (self.units(elapsed) - self.units(from) + saved),
             sent: met.items() / items,

@@ -179,10 +179,13 @@ impl Job {
         summary.items_written = stats.items_written;
         summary.items_failed = stats.unsaved;
         summary.merged = self.merged.load(Ordering::Relaxed);
-        let tables = [Some(stats), self.teams.map(|teams| teams.stats())];
-        for stats in tables.into_iter().flatten() {
+        let scorers = (stats, self.scorers.consumption());
+        let teams = self.teams.map(|teams| (teams.stats(), teams.consumption()));
+        for (stats, units) in [Some(scorers), teams].into_iter().flatten() {
             summary.read_requests += stats.read_requests;
             summary.items_read += stats.items_read;
+            summary.read_units += units.reads.total;
+            summary.write_units += units.writes.total;
         }
         closed.map(drop).map_err(Failure::NotSaved)
     }

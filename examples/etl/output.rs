@@ -33,6 +33,10 @@ pub struct Summary {
     pub items_failed: u64,
     /// How long the job took, from the start of the program.
     pub seconds: f64,
+    /// Units that the service charged for reading.
+    pub read_units: f64,
+    /// Units that the service charged for writing.
+    pub write_units: f64,
     /// How often another job had changed a scorer, and its totals were merged. Only printed.
     #[serde(skip)]
     pub merged: u64,
@@ -45,6 +49,8 @@ impl fmt::Display for Summary {
         writeln!(f, "read requests   {} ({} items read)", self.read_requests, self.items_read)?;
         let Summary { write_requests, items_written, .. } = self;
         writeln!(f, "write requests  {write_requests} ({items_written} items written)")?;
+        writeln!(f, "read units      {}", self.read_units)?;
+        writeln!(f, "write units     {}", self.write_units)?;
         if self.merged > 0 {
             writeln!(f, "conflicts       {} (merged)", self.merged)?;
         }

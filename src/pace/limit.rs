@@ -40,6 +40,8 @@ const FALL: f64 = 0.7;
 const FALL_OF_MEAN: f64 = 0.85;
 /// A measurement that differs by more than this part stands alone; others are averaged.
 const JUMP: f64 = 0.3;
+/// If what was allowed after a first guess grew to so many times what was measured, much was not used.
+const MUCH_MORE: f64 = 4.0;
 /// It is worth that if so many of the largest items were consumed in it.
 const WORTH: f64 = 10.0;
 /// The first guess of a rate: what was consumed until then, in a tenth of a second at least; above this
@@ -82,8 +84,9 @@ pub(super) struct Limit {
     since: Option<Instant>,
     /// The largest cost of an item.
     largest: f64,
-    /// Units of a request.
+    /// Units of a request, and the seconds that it takes.
     request: Mean,
+    latency: Mean,
     /// Requests in flight, in the order in which they were sent.
     flights: VecDeque<Flight>,
     sent: u64,
@@ -111,7 +114,25 @@ struct Found {
     sent: u64,
     /// There was nothing to send for a while, so that the next time measures nothing.
     was_idle: bool,
+    /// It is the first guess, from this.
+    guess: Option<Guess>,
     others: Others,
+}
+
+/// What was consumed of what there was at first, and since when.
+#[derive(Clone, Copy, Debug)]
+struct Guess {
+    consumed: f64,
+    since: Instant,
+}
+
+impl Guess {
+    /// Units a second: mostly there is at least what there is in a second.
+    fn rate(self, now: Instant) -> f64 {
+        let time = seconds(self.since, now);
+        let at_least = (self.consumed / time.max(0.1)).min(FIRST);
+        at_least.max(self.consumed / time.max(1.0))
+    }
 }
 
 impl Found {
@@ -119,7 +140,7 @@ impl Found {
     fn at(rate: f64) -> Self {
         let rate = rate.max(LEAST);
         let others = Others::new();
-        Self { rate, measured: (0.0, 0.0), clean: 0, sent: 0, was_idle: false, others }
+        Self { rate, measured: (0.0, 0.0), clean: 0, sent: 0, was_idle: false, guess: None, others }
     }
 }
 
@@ -154,6 +175,7 @@ struct Doubt {
 pub(super) struct Flight {
     number: u64,
     units: f64,
+    at: Instant,
 }
 
 /// It cannot be sent now.
@@ -188,6 +210,7 @@ impl Limit {
             since: None,
             largest: 1.0,
             request: Mean::default(),
+            latency: Mean::default(),
             flights: VecDeque::new(),
             sent: 0,
             last_sent: now,
@@ -278,7 +301,7 @@ impl Limit {
         (self.last_sent, self.held) = (now, false);
         self.balance -= units;
         self.sent += 1;
-        let flight = Flight { number: self.sent, units };
+        let flight = Flight { number: self.sent, units, at: now };
         self.flights.push_back(flight);
         flight
     }
@@ -298,7 +321,9 @@ impl Limit {
             self.balance += flight.units - answer.consumed;
         }
         self.consumed += answer.consumed;
+        self.guesses(flight, answer, now);
         self.request.learn(flight.units, 1.0);
+        self.latency.learn(seconds(flight.at, now), 1.0);
         self.trend.answered(flight.units, answer.consumed);
         self.largest = self.largest.max(answer.largest);
         if answer.consumed > 0.0 {
@@ -375,7 +400,11 @@ impl Limit {
         }
         let Some(since) = self.since else { return };
         let found = match self.found {
-            None => self.first_guess(since, now),
+            None => {
+                let guess = Guess { consumed: self.consumed, since };
+                let rate = self.ceiling.unwrap_or(guess.rate(now));
+                Found { guess: Some(guess), ..Found::at(rate) }
+            }
             Some(found) if found.was_idle || since >= now => found,
             Some(found) => self.measured(found, since, now),
         };
@@ -403,12 +432,19 @@ impl Limit {
         (self.since, self.consumed) = (Some(now), 0.0);
     }
 
-    /// What there was at first is not known: mostly it is at least that of a second.
-    fn first_guess(&self, since: Instant, now: Instant) -> Found {
-        let time = seconds(since, now);
-        let at_least = (self.consumed / time.max(0.1)).min(FIRST);
-        let guess = self.ceiling.unwrap_or(at_least.max(self.consumed / time.max(1.0)));
-        Found::at(guess)
+    /// What was in flight when the rate was first guessed had its part of what there was until then: answers come
+    /// in any order, and those that say that nothing is left are the fastest.
+    fn guesses(&mut self, flight: Flight, answer: Answer, now: Instant) {
+        let ceiling = self.ceiling;
+        let Some(found) = self.found.as_mut().filter(|found| flight.number <= found.sent) else {
+            return;
+        };
+        if let Some(guess) = &mut found.guess {
+            guess.consumed += answer.consumed;
+            found.rate = ceiling.unwrap_or_else(|| found.rate.max(guess.rate(now)));
+            self.consumed -= answer.consumed;
+            self.balance += answer.consumed;
+        }
     }
 
     /// With what was consumed in this time, and before.
@@ -422,15 +458,23 @@ impl Limit {
             (units / 2.0 + self.consumed, seconds / 2.0 + time)
         };
         let least = if self.is_short() { before * FALL_AT_MOST } else { 0.0 };
-        let rate = (measured.0 / measured.1).max(least).min(before).max(LEAST);
-        Found { rate, measured, ..found }
+        let mean = measured.0 / measured.1;
+        let (rate, measured) = if found.guess.is_some() && mean * MUCH_MORE < before {
+            // Most of what there was in that time was not used: it is more than that.
+            ((mean * before).sqrt(), (0.0, 0.0))
+        } else {
+            (mean.max(least).min(before), measured)
+        };
+        Found { rate: rate.max(LEAST), measured, guess: None, ..found }
     }
 
     /// Lower, if others use the capacity too. Goes back to the rate of before and listens to nothing for a
     /// while, if it was for nothing that the rate was lowered.
     fn lowered(&mut self, mut found: Found, left: f64, since: Instant, now: Instant) -> Found {
         if self.found.is_some() {
-            found.others.left(left, (self.consumed, seconds(since, now)), self.largest);
+            let latency = self.latency.get().unwrap_or(0.0);
+            let measured = (self.consumed, seconds(since, now));
+            found.others.left(left, measured, (self.largest, latency));
             if found.others.are_there() {
                 let own = self.rate(now).unwrap_or(found.rate);
                 let mean = found.rate.min(own);
@@ -485,8 +529,9 @@ impl Limit {
         self.doubt = None;
         if admitted >= DONE * answered {
             // It was not for want of capacity.
+            let guess = self.found.and_then(|found| found.guess);
+            self.consumed += guess.map_or(consumed, |guess| guess.consumed);
             (self.found, self.since) = (found, since);
-            self.consumed += consumed;
             self.balance += taken;
         }
     }

@@ -30,8 +30,8 @@ pub(crate) struct Turn {
 impl One<'_> {
     /// Waits until it may be sent; where patience ends before, it is sent then.
     pub(crate) async fn turn(&self, attempts: &mut Attempts<'_>) -> Turn {
-        let send = |_| self.side.hot_turn(self.partition).map(|()| self.sends());
-        self.side.in_turn(attempts, 1, send).await.unwrap_or_else(|| self.sends())
+        let sent = self.side.one_in_turn(attempts, self.partition, || self.sends()).await;
+        sent.unwrap_or_else(|| self.sends())
     }
 
     fn sends(&self) -> Turn {

@@ -52,10 +52,16 @@ impl Others {
         self.beyond += beyond.max(0.0);
     }
 
-    /// So much of a request was left, after so many units were consumed in so many seconds.
-    pub(super) fn left(&mut self, left: f64, (units, seconds): (f64, f64), largest: f64) {
+    /// So much of a request was left, after so many units were consumed in so many seconds; that is not exact: there
+    /// is the largest item, and the time of a request.
+    pub(super) fn left(
+        &mut self,
+        left: f64,
+        (units, seconds): (f64, f64),
+        (largest, latency): (f64, f64),
+    ) {
         let (rate, slack) = (units / seconds.max(1e-9), ITEMS * largest);
-        let rounding = slack / units.max(1.0);
+        let rounding = slack / units.max(1.0) + latency / seconds.max(1e-9);
         let is_as_before = (rate - self.before).abs() <= rate * (SAME + rounding);
         let is_more = left > MORE * self.beyond + slack;
         let is_less = self.beyond > LESS * left + slack;
@@ -91,7 +97,7 @@ mod tests {
         let mut others = Others { times: 0, ..Others::new() };
         for (beyond, left, units) in lefts {
             others.allowed(*beyond);
-            others.left(*left, (*units, 1.0), 1.0);
+            others.left(*left, (*units, 1.0), (1.0, 0.0));
         }
         others
     }

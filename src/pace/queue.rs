@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Wait;
 use super::side::{Room, Side};
 use crate::retry::Attempts;
-use crate::rt::{Instant, Permit, sleep_until, timeout_at};
+use crate::rt::{Instant, Permit, Semaphore, sleep_until, timeout_at};
 
 /// Who waits looks so often whether the service gives anything at all.
 const LOOK: Duration = Duration::from_secs(1);
@@ -20,7 +20,7 @@ impl Side {
         mut send: impl FnMut(Room) -> Result<R, Wait>,
     ) -> Option<R> {
         loop {
-            let place = self.place(attempts).await?;
+            let place = self.place(&self.queue, &[], attempts).await?;
             let room = loop {
                 match self.room(entries) {
                     Ok(room) => break room,
@@ -37,17 +37,38 @@ impl Side {
         }
     }
 
+    /// As [`in_turn`](Self::in_turn), for one entry of a partition key: if that is hot, after those who came before and
+    /// wait for the same one.
+    pub(crate) async fn one_in_turn<R>(
+        &self,
+        attempts: &mut Attempts<'_>,
+        partition: &[u8],
+        mut send: impl FnMut() -> R,
+    ) -> Option<R> {
+        let queue = self.hot_queue(partition);
+        let _place = match &queue {
+            Some(queue) => Some(self.place(queue, partition, attempts).await?),
+            None => None,
+        };
+        self.in_turn(attempts, 1, |_| self.hot_turn(partition).map(|()| send())).await
+    }
+
     /// The first place among those that wait, kept until what it returns is dropped; `None` if patience ended
     /// before, while the service gave nothing. Else that others go first takes nothing from the patience.
-    async fn place(&self, attempts: &mut Attempts<'_>) -> Option<Permit<'_>> {
-        if let Ok(place) = self.queue.try_acquire() {
+    async fn place<'q>(
+        &self,
+        queue: &'q Semaphore,
+        partition: &[u8],
+        attempts: &mut Attempts<'_>,
+    ) -> Option<Permit<'q>> {
+        if let Ok(place) = queue.try_acquire() {
             return Some(place);
         }
-        let mut place = std::pin::pin!(self.queue.acquire());
+        let mut place = std::pin::pin!(queue.acquire());
         loop {
             let since = Instant::now();
             let ended = timeout_at(since + LOOK, place.as_mut()).await;
-            if !self.gives_nothing() {
+            if !self.gives_nothing(partition) {
                 attempts.held(since.elapsed());
             } else if ended.is_err() && attempts.is_over() {
                 return None;

@@ -1,6 +1,6 @@
 //! The writes or the reads of a table: what may be sent, what was, and what that cost.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,15 +8,14 @@ use std::time::Duration;
 use super::Part;
 use super::blame::{Blame, Known, blame};
 use super::cost::Mean;
+use super::hot::HotKeys;
 use super::limit::{self, Flight, Limit, Wait};
 use super::ticket::{Answered, Flights, Ticket};
 use crate::capacity::ConsumedCapacity;
 use crate::rt::{Instant, Mutex, Semaphore};
 
-/// So many hot keys are remembered before those that are not used any more are forgotten.
+/// So many suspects are remembered.
 const MANY_KEYS: usize = 1_000;
-/// A partition key that is found to be hot is thought to take so many units a second, at least and at most.
-const HOT: (f64, f64) = (20.0, 100.0);
 /// What is waited for is a little more than the mean, so that a request is rarely cut for the rest.
 const MARGIN: f64 = 1.1;
 
@@ -48,7 +47,7 @@ pub(super) struct State {
     /// Those that have capacity of their own, as far as that is known.
     pub(super) indexes: BTreeMap<String, Index>,
     /// Partition keys that can take less than the table.
-    pub(super) hot: HashMap<Box<[u8]>, Limit>,
+    pub(super) hot: HotKeys,
     /// Those of which something was left the last time that they were sent.
     suspects: HashSet<Box<[u8]>>,
     /// A request of many entries that waits.
@@ -109,7 +108,7 @@ impl Side {
         let state = State {
             table: Limit::new(Instant::now()),
             indexes: BTreeMap::new(),
-            hot: HashMap::new(),
+            hot: HotKeys::default(),
             suspects: HashSet::new(),
             many: None,
             entry: Mean::default(),
@@ -169,18 +168,25 @@ impl Side {
         units.map(|units| Room { units, taken: 0.0, charge }).map_err(pause)
     }
 
-    /// Whether the service gives nothing at all, or does not answer.
-    pub(super) fn gives_nothing(&self) -> bool {
+    /// Whether the service gives nothing at all, or nothing of this partition key, or does not answer.
+    pub(super) fn gives_nothing(&self, partition: &[u8]) -> bool {
         let state = self.state.lock();
         let mut indexes = state.indexes.values().filter(|index| index.share.get() != Some(0.0));
         self.is_silent.load(Ordering::Relaxed)
             || state.table.is_barren()
+            || state.hot.is_barren(partition)
             || indexes.any(|index| index.limit.is_barren())
     }
 
     /// Whether one entry of a partition key may be sent now, as far as that is hot; else when to ask again.
     pub(crate) fn hot_turn(&self, partition: &[u8]) -> Result<(), Wait> {
         if self.is_hot(partition) { self.hot_room(partition, 1).map(drop) } else { Ok(()) }
+    }
+
+    /// Those who wait for a partition key that is hot.
+    pub(super) fn hot_queue(&self, partition: &[u8]) -> Option<Arc<Semaphore>> {
+        let is_known = self.knows_hot.load(Ordering::Relaxed);
+        if is_known { self.state.lock().hot.queue(partition) } else { None }
     }
 
     /// Units that a page is thought to cost, as we reckon.
@@ -191,17 +197,14 @@ impl Side {
 
     /// Whether a partition key is hot.
     pub(crate) fn is_hot(&self, partition: &[u8]) -> bool {
-        self.knows_hot.load(Ordering::Relaxed) && self.state.lock().hot.contains_key(partition)
+        self.knows_hot.load(Ordering::Relaxed) && self.state.lock().hot.contains(partition)
     }
 
     /// How much may be sent now of a partition key that was found to be hot.
     pub(crate) fn hot_room(&self, partition: &[u8], entries: usize) -> Result<Room, Wait> {
         let (state, now) = (&mut *self.state.lock(), Instant::now());
         let (need, charge) = (state.need(entries), state.charge.get().unwrap_or(1.0));
-        let units = match state.hot.get_mut(partition) {
-            Some(limit) => limit.room(need, now)?,
-            None => f64::INFINITY,
-        };
+        let units = state.hot.room(partition, need, now)?;
         Ok(Room { units, taken: 0.0, charge })
     }
 
@@ -215,28 +218,10 @@ impl Side {
             (name.clone(), index.limit.sends(units, now))
         };
         let indexes = state.indexes.iter_mut().map(of_index).collect();
-        let mut hot = Vec::new();
-        if !state.hot.is_empty() {
-            for (partition, units) in by_partition(parts) {
-                if let Some(limit) = state.hot.get_mut(partition) {
-                    hot.push((partition.into(), limit.sends(units * charge, now)));
-                }
-            }
-        }
+        let hot = state.hot.sends(parts, charge, now);
         let table = state.table.sends(units, now);
         Ticket { side: Arc::clone(self), flights: Some(Flights { table, indexes, hot }) }
     }
-}
-
-/// Units by partition key.
-fn by_partition<'a: 'p, 'p>(
-    parts: impl IntoIterator<Item = &'p Part<'a>>,
-) -> HashMap<&'a [u8], f64> {
-    let mut keys = HashMap::new();
-    for part in parts.into_iter().filter(|part| !part.partition.is_empty()) {
-        *keys.entry(part.partition).or_default() += part.units;
-    }
-    keys
 }
 
 impl Many {
@@ -306,13 +291,13 @@ impl State {
             now,
         };
         self.indexes_answered(flights.indexes, charged, &judged, pause);
-        self.keys_answered(flights.hot, &judged, pause);
+        self.hot.answered(flights.hot, &judged, self.table.speed(now), pause);
         let of_table = judged.answer(judged.consumed, judged.blame == Blame::Table);
         self.table.answered(flights.table, of_table, pause, now);
     }
 
     fn known(&self, partition: &[u8]) -> Known {
-        if self.hot.contains_key(partition) {
+        if self.hot.contains(partition) {
             Known::Hot
         } else if self.suspects.contains(partition) {
             Known::WasLeft
@@ -380,56 +365,24 @@ impl State {
             }
         }
     }
-
-    fn keys_answered(
-        &mut self,
-        flights: Vec<(Box<[u8]>, Flight)>,
-        judged: &Judged<'_>,
-        pause: Pause<'_>,
-    ) {
-        let hot: &[&[u8]] = if let Blame::Keys(keys) = &judged.blame { keys } else { &[] };
-        let done = by_partition(judged.parts.iter().filter(|part| !part.left));
-        for (key, flight) in flights {
-            let Some(limit) = self.hot.get_mut(&key) else { continue };
-            let consumed = done.get(&*key).copied().unwrap_or(0.0) * judged.charge;
-            let answer = judged.answer(consumed, hot.contains(&&*key));
-            limit.answered(flight, answer, pause, judged.now);
-        }
-        for key in hot.iter().filter(|key| !key.is_empty()) {
-            if !self.hot.contains_key(*key) {
-                self.is_hot_now(key, judged);
-            }
-        }
-    }
-
-    /// A partition key can take less than it was sent, in its share of what the table was.
-    fn is_hot_now(&mut self, key: &[u8], judged: &Judged<'_>) {
-        if self.hot.len() >= MANY_KEYS {
-            self.hot.retain(|_, limit| !limit.is_idle(judged.now));
-        }
-        let all = judged.parts.iter().fold(0.0, |sum, part| sum + part.units);
-        let of_key = by_partition(judged.parts).get(key).copied().unwrap_or(0.0);
-        let speed = self.table.speed(judged.now) * of_key / all.max(1.0);
-        self.hot.insert(key.into(), Limit::met(speed.clamp(HOT.0, HOT.1), judged.now));
-    }
 }
 
 /// An answer, and what it means.
-struct Judged<'a> {
-    parts: &'a [Part<'a>],
-    blame: Blame<'a>,
+pub(super) struct Judged<'a> {
+    pub(super) parts: &'a [Part<'a>],
+    pub(super) blame: Blame<'a>,
     /// Units of the largest entry.
     largest: f64,
     /// Units of the table.
     consumed: f64,
     /// Units that are charged for a unit as we reckon.
-    charge: f64,
-    now: Instant,
+    pub(super) charge: f64,
+    pub(super) now: Instant,
 }
 
 impl Judged<'_> {
     /// What it means for a limit.
-    fn answer(&self, consumed: f64, left: bool) -> limit::Answer {
+    pub(super) fn answer(&self, consumed: f64, left: bool) -> limit::Answer {
         limit::Answer { consumed, left, largest: self.largest }
     }
 }

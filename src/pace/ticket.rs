@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Part;
+use super::hot::HotFlights;
 use super::limit::Flight;
 use super::side::{Pause, Side};
 use crate::capacity::ConsumedCapacity;
@@ -23,7 +24,7 @@ pub(crate) struct Ticket {
 pub(super) struct Flights {
     pub(super) table: Flight,
     pub(super) indexes: Vec<(String, Flight)>,
-    pub(super) hot: Vec<(Box<[u8]>, Flight)>,
+    pub(super) hot: HotFlights,
 }
 
 impl fmt::Debug for Ticket {
@@ -84,10 +85,6 @@ impl Drop for Ticket {
                 index.limit.lost(flight, now);
             }
         }
-        for (key, flight) in flights.hot {
-            if let Some(limit) = state.hot.get_mut(&key) {
-                limit.lost(flight, now);
-            }
-        }
+        state.hot.lost(flights.hot, now);
     }
 }

@@ -24,7 +24,10 @@ pub(super) struct Capped(Arc<Mutex<State>>);
 
 struct State {
     rates: Vec<(Duration, f64)>,
+    /// Of a request, on average.
     latency: Duration,
+    /// So many of the next ones overtake all that were sent before them.
+    overtakes: u32,
     began: Instant,
     balance: f64,
     at: Instant,
@@ -97,6 +100,7 @@ impl Capped {
             balance: rates[0].1,
             rates,
             latency,
+            overtakes: 0,
             began: now,
             at: now,
             hot: HashMap::new(),
@@ -114,6 +118,16 @@ impl Capped {
     pub(super) fn begin(&self) {
         let (mut state, now) = (self.0.lock(), Instant::now());
         (state.began, state.at) = (now, now);
+    }
+
+    /// There is nothing left at the beginning.
+    pub(super) fn drain(&self) {
+        self.0.lock().balance = 0.0;
+    }
+
+    /// The first requests come in the reverse order, and are answered in that in which they were sent.
+    pub(super) fn overtake(&self, requests: u32) {
+        self.0.lock().overtakes = requests;
     }
 
     /// Takes so many units a second of a partition key.
@@ -143,6 +157,20 @@ impl State {
             from = end;
         }
         self.at = now;
+    }
+
+    /// How long a request, or its answer, is on its way: some overtake others.
+    fn way(&mut self) -> Duration {
+        self.latency.mul_f64(self.random.f64())
+    }
+
+    /// The ways of a request and of its answer.
+    fn ways(&mut self) -> (Duration, Duration) {
+        let ways = (self.way(), self.way());
+        let Some(overtakes) = self.overtakes.checked_sub(1) else { return ways };
+        self.overtakes = overtakes;
+        let late = Duration::from_millis(2) * overtakes;
+        (late, Duration::from_millis(64).saturating_sub(2 * late))
     }
 
     /// The places of what is left, and the units of what is not.
@@ -181,10 +209,11 @@ impl Store for Capped {
         batch: &'a [Write],
     ) -> StoreFuture<'a, Written> {
         Box::pin(async move {
-            let half = self.0.lock().latency / 2;
-            sleep(half).await;
+            let (there, back) = self.0.lock().ways();
+            sleep(there).await;
             let (left, units) = self.0.lock().admit(batch);
-            sleep(half).await;
+            // What is not written takes no time.
+            sleep(if units > 0.0 { back } else { Duration::ZERO }).await;
             if left.len() == batch.len() {
                 let error = Error::new(ErrorKind::Throttled, "nothing is left");
                 return Err(Failure {

@@ -133,6 +133,8 @@ async fn goals_are_added_to_the_totals_and_run_twice_they_count_twice() {
     }
     assert!(json["read_requests"].as_u64() == Some(2) && json["seconds"].is_number(), "{json}");
     assert_eq!(json["write_requests"], 1);
+    // Consistent reads of two scorers and two teams, of which one is not there.
+    assert_eq!((&json["read_units"], &json["write_units"]), (&4.0.into(), &2.0.into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

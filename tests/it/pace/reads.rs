@@ -1,8 +1,10 @@
 //! How fast a table is read that has a pace, and written one record at a time.
 
-use std::future::IntoFuture;
+use std::cell::Cell;
+use std::future::{Future, IntoFuture, poll_fn};
 use std::time::Duration;
 
+use futures::future::join_all;
 use memory_table::testing::{Fault, TableCapacity};
 use memory_table::{MemoryTable, Record, Table};
 use serde::{Deserialize, Serialize};
@@ -175,6 +177,29 @@ async fn a_hot_partition_key_slows_the_reads_of_its_own_items_only() {
     let (hot, cold) = tokio::join!(all("hot", 200), cold);
     assert!((18.5..24.0).contains(&hot), "{hot}");
     assert!(cold < 1.0, "{cold}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_hot_partition_key_is_woken_for_its_own_turn() {
+    let stage = Stage::<Player>::embedded().await;
+    let capacity =
+        TableCapacity::provisioned(10_000, 10_000).per_partition_key(20, 1_000).burst(SECOND);
+    stage.faults.limit(stage.table.name().unwrap(), &capacity);
+    let polls = &Cell::new(0_u32);
+    let get = |number| {
+        let read = stage.table.get_consistent(("chess", named(number)));
+        let mut read = Box::pin(read.into_future());
+        poll_fn(move |context| {
+            polls.set(polls.get() + 1);
+            read.as_mut().poll(context)
+        })
+    };
+    let read = join_all((0..400).map(get)).await;
+    assert!(read.into_iter().all(|read| matches!(read, Ok(None))));
+    // Each second all of them look whether the service gives anything.
+    let met = capacity.met();
+    assert!(met.requests < 2 * 400, "{met:?}");
+    assert!(polls.get() < 400 * 40, "{} polls", polls.get());
 }
 
 #[tokio::test(start_paused = true)]
