@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use throttling::ThrottlingReason;
+pub(crate) use throttling::advice as throttling_advice;
 
 use crate::key::Key;
 
@@ -44,7 +45,8 @@ pub enum ErrorKind {
     /// What is stored is not what a write expected: others changed the item since it was loaded, made one
     /// that there was not to be, or a condition does not hold.
     Conflict,
-    /// The service throttled until patience ended.
+    /// The service throttled until patience ended: [`throttling_reasons`](Error::throttling_reasons) says whether that
+    /// was the table, an index, a hot partition key or the account.
     Throttled,
     /// The service refused the request on its own account.
     Refused,

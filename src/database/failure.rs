@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::operation::RequestId;
 
 use super::codes::{CANCELED_FOR_NOW, Meaning, meaning_of};
 use super::reasons;
-use crate::error::{BoxError, Error, ErrorKind};
+use crate::error::{BoxError, Error, ErrorKind, throttling_advice};
 use crate::store::{Class, Failure, Outcome};
 
 /// Sorts an SDK error of a request to an endpoint; the error itself stays the source.
@@ -111,8 +111,8 @@ const FOREIGN: Meaning =
     Meaning { class: Class::Fatal, outcome: Outcome::NotWritten, ..UNREADABLE };
 
 fn sorted(meaning: &Meaning, error: Error) -> Failure {
-    let advised = !meaning.advice.is_empty();
-    let error = if advised { error.advise(meaning.advice) } else { error };
+    let advice = throttling_advice(error.throttling_reasons()).unwrap_or(meaning.advice);
+    let error = if advice.is_empty() { error } else { error.advise(advice) };
     Failure { class: meaning.class, outcome: meaning.outcome, error }
 }
 

@@ -72,6 +72,21 @@ impl ThrottlingReason {
     }
 }
 
+/// What to do, where all reasons ask for the same.
+pub(crate) fn advice(reasons: &[ThrottlingReason]) -> Option<&'static str> {
+    let all = |is: fn(&ThrottlingReason) -> bool| !reasons.is_empty() && reasons.iter().all(is);
+    if all(ThrottlingReason::is_account_limit) {
+        Some("ask AWS for a higher quota, or for less at once; no setting of the table raises it")
+    } else if all(ThrottlingReason::is_key_range) {
+        Some(
+            "spread the items over more partition keys, or raise the patience; a partition has 1,000 write units and \
+              3,000 read units a second, whatever the table has",
+        )
+    } else {
+        None
+    }
+}
+
 impl fmt::Display for ThrottlingReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.reason)?;

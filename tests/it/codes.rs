@@ -241,7 +241,12 @@ async fn an_error_says_which_limit_was_met() {
         let error = memory.flush().await.unwrap_err().cause().clone();
         assert!(error.throttling_reasons()[0].is_account_limit());
         assert!(error.to_string().contains("of table `players`, the account's limit"), "{error}");
+        assert!(error.to_string().contains("; ask AWS for a higher quota"), "{error}");
     }
+    let of_key = Fault::throttled().because("TableWriteKeyRangeThroughputExceeded", arn);
+    stage.faults.next("BatchWriteItem", of_key);
+    let error = memory.flush().await.unwrap_err().cause().clone();
+    assert!(error.to_string().contains("; spread the items over more partition keys"), "{error}");
     stage.faults.next("BatchWriteItem", Fault::error(400, "RequestLimitExceeded"));
     let error = memory.flush().await.unwrap_err().cause().clone();
     assert!(error.to_string().contains("the account's limit of throughput"), "{error}");
