@@ -8,6 +8,7 @@
 
 mod blame;
 mod cost;
+mod found;
 mod hot;
 mod limit;
 mod one;

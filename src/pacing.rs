@@ -2,6 +2,7 @@
 //! capacity is simulated, under a paused clock.
 
 mod capped;
+mod changes;
 mod figures;
 mod keys;
 
@@ -50,6 +51,7 @@ fn memory(store: &Capped, given: Option<f64>) -> MemoryTable<Reading> {
 /// How a job did.
 #[derive(Debug)]
 struct Ran {
+    elapsed: Duration,
     /// Units, of those that there were while it ran.
     used: f64,
     /// Items sent, over items.
@@ -141,6 +143,7 @@ impl Job {
         let was_full = self.start != Start::Drained;
         let saved = if from.is_zero() && was_full { self.rates[0].1 } else { 0.0 };
         Ran {
+            elapsed,
             used: met.units(from) / (self.units(elapsed) - self.units(from) + saved),
             sent: met.items() / items,
             requests: met.requests() / fewest,

@@ -12,7 +12,7 @@ pub struct Pace {
     #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true)]
     pub write_capacity: Option<f64>,
 
-    /// Write no more than this part of the table's capacity, such as 0.5
+    /// Read and write no more than this part of the table's capacity, such as 0.5
     #[arg(long, value_name = "F", value_parser = share, conflicts_with = "write_capacity",
         allow_negative_numbers = true)]
     pub share: Option<f64>,

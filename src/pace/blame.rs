@@ -65,12 +65,16 @@ pub(super) fn blame<'a>(
 }
 
 fn said<'a>(parts: &[Part<'a>], reasons: &'a [ThrottlingReason]) -> Option<Blame<'a>> {
-    let of_others = reasons.iter().find(|reason| !reason.is_key_range());
-    let Some(reason) = of_others else {
+    // A partition of an index has other keys than the table's.
+    let of_others = |reason: &&ThrottlingReason| !reason.is_key_range() || index(reason).is_some();
+    let Some(reason) = reasons.iter().find(of_others) else {
         return (!reasons.is_empty()).then(|| Blame::Keys(distinct(parts)));
     };
-    let index = reason.place().and_then(|(_, index)| index);
-    Some(index.map_or(Blame::Table, |index| Blame::Index(index.into())))
+    Some(index(reason).map_or(Blame::Table, |index| Blame::Index(index.into())))
+}
+
+fn index(reason: &ThrottlingReason) -> Option<&str> {
+    reason.place().and_then(|(_, index)| index)
 }
 
 fn distinct<'a: 'p, 'p>(parts: impl IntoIterator<Item = &'p Part<'a>>) -> Vec<&'a [u8]> {
@@ -122,6 +126,8 @@ mod tests {
     fn what_the_service_says_is_believed() {
         let table = "arn:aws:dynamodb:us-east-1:123456789012:table/stores";
         let index = "arn:aws:dynamodb:us-east-1:123456789012:table/stores/index/by-city";
+        let of_index_keys = ("IndexWriteKeyRangeThroughputExceeded", index);
+        assert_eq!(judged("AB", &[of_index_keys], ""), "by-city", "they are no keys of the table");
         let of_table = ("TableWriteProvisionedThroughputExceeded", table);
         let of_index = ("IndexWriteProvisionedThroughputExceeded", index);
         let of_key = ("TableWriteKeyRangeThroughputExceeded", table);

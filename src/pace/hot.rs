@@ -90,7 +90,8 @@ impl HotKeys {
 
     fn met(&mut self, partition: &[u8], judged: &Judged<'_>, speed: f64) {
         if self.0.len() >= MANY {
-            self.0.retain(|_, key| !key.limit.is_idle(judged.now));
+            let is_waited_for = |key: &HotKey| Arc::strong_count(&key.queue) > 1;
+            self.0.retain(|_, key| is_waited_for(key) || !key.limit.is_idle(judged.now));
         }
         let all = judged.parts.iter().fold(0.0, |sum, part| sum + part.units);
         let of_key = by_partition(judged.parts).get(partition).copied().unwrap_or(0.0);
@@ -99,11 +100,16 @@ impl HotKeys {
         self.0.insert(partition.into(), HotKey { limit, queue: Arc::new(Semaphore::new(1)) });
     }
 
-    /// It has no answer.
-    pub(super) fn lost(&mut self, flights: HotFlights, now: Instant) {
+    /// It ended in a way that says nothing of what there is.
+    pub(super) fn ended(
+        &mut self,
+        flights: HotFlights,
+        end: fn(&mut Limit, Flight, Instant),
+        now: Instant,
+    ) {
         for (partition, flight) in flights {
             if let Some(key) = self.0.get_mut(&partition) {
-                key.limit.lost(flight, now);
+                end(&mut key.limit, flight, now);
             }
         }
     }

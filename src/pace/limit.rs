@@ -17,36 +17,11 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::cost::Mean;
-use super::others::Others;
+use super::found::{Found, Guess, Measured};
 use super::side::Pause;
 use super::trend::Trend;
 use crate::rt::Instant;
 
-/// The growth of a rate begins with this part of it,
-const GROWTH: f64 = 0.004;
-/// and doubles with so many requests that are done in full, and with so many seconds;
-const ALONE: (f64, f64) = (10.0, 6.0);
-/// faster where others use the capacity too.
-const WITH_OTHERS: (f64, f64) = (3.0, 2.5);
-/// No more than doubled so often: a table that throttles nobody needs no exact rate.
-const DOUBLINGS: f64 = 14.0;
-/// A measurement is short if fewer of the largest items were consumed in it,
-const SHORT: f64 = 150.0;
-/// and a rate falls to this part of itself at most by a short one: it says little.
-const FALL_AT_MOST: f64 = 0.5;
-/// Where others use the capacity too, this part of a rate remains when something is left; of its mean, where
-/// that is measured well.
-const FALL: f64 = 0.7;
-const FALL_OF_MEAN: f64 = 0.85;
-/// A measurement that differs by more than this part stands alone; others are averaged.
-const JUMP: f64 = 0.3;
-/// If what was allowed after a first guess grew to so many times what was measured, much was not used.
-const MUCH_MORE: f64 = 4.0;
-/// It is worth that if so many of the largest items were consumed in it.
-const WORTH: f64 = 10.0;
-/// The first guess of a rate: what was consumed until then, in a tenth of a second at least; above this
-/// many units, which cost little if that is too many, in a second at least.
-const FIRST: f64 = 500.0;
 /// Where a rate is known, what is given nothing so often in a row is a matter of its turn still.
 const UNLUCKY: u32 = 4;
 /// For how long what is left is not listened to once that was for nothing, at first and at most.
@@ -57,8 +32,6 @@ const EAGER: u32 = 10;
 const LONGEST: Duration = Duration::from_secs(3_600);
 /// If so much of what was sent later is done, what was left was not left for want of capacity.
 const DONE: f64 = 0.9;
-/// The least rate that is found, in units a second.
-const LEAST: f64 = 0.5;
 /// Who sent nothing for so long had nothing to send: that time measures nothing.
 const IDLE: Duration = Duration::from_secs(1);
 /// The part of a full bucket that is waited for at most.
@@ -99,49 +72,6 @@ pub(super) struct Limit {
     trend: Trend,
     /// Until when what is left says nothing, and for how long the next time.
     deaf: (Instant, Duration),
-}
-
-/// A rate that was found.
-#[derive(Clone, Copy, Debug)]
-struct Found {
-    /// Units a second.
-    rate: f64,
-    /// Units and seconds of the measurements before, the older ones weigh less.
-    measured: (f64, f64),
-    /// Requests done in full since the service had nothing left.
-    clean: u32,
-    /// Requests that were sent until then, whose answers say it again.
-    sent: u64,
-    /// There was nothing to send for a while, so that the next time measures nothing.
-    was_idle: bool,
-    /// It is the first guess, from this.
-    guess: Option<Guess>,
-    others: Others,
-}
-
-/// What was consumed of what there was at first, and since when.
-#[derive(Clone, Copy, Debug)]
-struct Guess {
-    consumed: f64,
-    since: Instant,
-}
-
-impl Guess {
-    /// Units a second: mostly there is at least what there is in a second.
-    fn rate(self, now: Instant) -> f64 {
-        let time = seconds(self.since, now);
-        let at_least = (self.consumed / time.max(0.1)).min(FIRST);
-        at_least.max(self.consumed / time.max(1.0))
-    }
-}
-
-impl Found {
-    /// At about this rate, of which nothing is measured.
-    fn at(rate: f64) -> Self {
-        let rate = rate.max(LEAST);
-        let others = Others::new();
-        Self { rate, measured: (0.0, 0.0), clean: 0, sent: 0, was_idle: false, guess: None, others }
-    }
 }
 
 /// The service gives nothing at all since so many requests.
@@ -217,7 +147,7 @@ impl Limit {
             held: false,
             barren: None,
             doubt: None,
-            trend: Trend::new(now),
+            trend: Trend::at(0.0, now),
             deaf: (now, DEAF.0),
         }
     }
@@ -246,14 +176,12 @@ impl Limit {
     pub(super) fn rate(&self, now: Instant) -> Option<f64> {
         let Some(found) = &self.found else { return self.ceiling };
         let seconds = self.since.map_or(0.0, |since| seconds(since, now));
-        let eager = if self.at_ceiling >= EAGER { 2.0 } else { 1.0 };
-        let (of_requests, of_seconds) = if found.others.are_there() { WITH_OTHERS } else { ALONE };
-        let doublings = eager * (f64::from(found.clean) / of_requests + seconds / of_seconds);
-        let requests_a_second = found.rate / self.request.get().unwrap_or(1.0).max(1.0);
-        let growth = GROWTH * doublings.min(DOUBLINGS).exp2()
-            + found.others.growth(requests_a_second, seconds);
-        let rate = found.rate * (1.0 + growth);
+        let rate = found.grown(seconds, self.request.get().unwrap_or(1.0), self.is_eager());
         Some(self.ceiling.map_or(rate, |ceiling| rate.min(ceiling)))
+    }
+
+    const fn is_eager(&self) -> bool {
+        self.at_ceiling >= EAGER
     }
 
     /// What is used in fact, in units a second.
@@ -263,6 +191,7 @@ impl Limit {
 
     /// What is left, if it is more than this or the bucket is full; else when it will be.
     pub(super) fn room(&mut self, need: f64, now: Instant) -> Result<f64, Wait> {
+        self.wakes(now);
         self.advance(now);
         if let Some(barren) = self.barren.filter(|barren| barren.until > now) {
             self.held = true;
@@ -292,12 +221,9 @@ impl Limit {
 
     /// A request of so many units, as far as is known, is sent.
     pub(super) fn sends(&mut self, units: f64, now: Instant) -> Flight {
+        self.wakes(now);
         self.advance(now);
         self.since.get_or_insert(now);
-        let is_idle = self.flights.is_empty() && !self.held && now - self.last_sent > IDLE;
-        if let Some(found) = &mut self.found {
-            found.was_idle |= is_idle;
-        }
         (self.last_sent, self.held) = (now, false);
         self.balance -= units;
         self.sent += 1;
@@ -314,14 +240,18 @@ impl Limit {
         pause: Pause<'_>,
         now: Instant,
     ) {
+        if !answer.left && answer.consumed <= 0.0 {
+            return self.cost_nothing(flight, now);
+        }
         self.advance(now);
         self.land(flight);
-        // What is left for no reason is no reason either to send it at once.
-        if !answer.left || !self.is_deaf(now) {
-            self.balance += flight.units - answer.consumed;
+        if !self.guesses(flight, answer, now) {
+            self.consumed += answer.consumed;
+            // What is left for no reason is no reason either to send it at once.
+            if !answer.left || !self.is_deaf(now) {
+                self.balance += flight.units - answer.consumed;
+            }
         }
-        self.consumed += answer.consumed;
-        self.guesses(flight, answer, now);
         self.request.learn(flight.units, 1.0);
         self.latency.learn(seconds(flight.at, now), 1.0);
         self.trend.answered(flight.units, answer.consumed);
@@ -333,13 +263,30 @@ impl Limit {
         if answer.left {
             self.left(flight, answer, pause, now);
         } else {
-            if let Some(found) = &mut self.found {
-                found.clean = found.clean.saturating_add(1);
-            }
+            self.done_in_full(now);
             if self.ceiling.is_some() && self.rate(now) >= self.ceiling {
                 self.at_ceiling = (self.at_ceiling + 1).min(5 * EAGER);
             }
         }
+    }
+
+    /// Nothing was left of a request.
+    fn done_in_full(&mut self, now: Instant) {
+        let Some(seconds) = self.since.map(|since| seconds(since, now)) else { return };
+        let (rate, is_eager) = (self.rate(now), self.is_eager());
+        let Some(found) = &mut self.found else { return };
+        found.clean = found.clean.saturating_add(1);
+        if let Some(rate) = rate.filter(|_| found.is_outgrown(seconds, is_eager)) {
+            found.goes_on(rate);
+            self.measures_anew(now);
+        }
+    }
+
+    /// It was refused for what it is, or for want of something else: that says nothing, and costs nothing.
+    pub(super) fn cost_nothing(&mut self, flight: Flight, now: Instant) {
+        self.advance(now);
+        self.land(flight);
+        self.balance += flight.units;
     }
 
     /// It was not answered: what it consumed is not known. What was estimated stays taken, and measures
@@ -349,21 +296,36 @@ impl Limit {
         self.land(flight);
     }
 
-    /// Whether it may be forgotten: nothing is in flight, nobody waits.
+    /// Whether it may be forgotten: nothing is in flight, nor was for a while.
     pub(super) fn is_idle(&self, now: Instant) -> bool {
         self.flights.is_empty() && now.saturating_duration_since(self.last_sent) > 10 * IDLE
     }
 
+    /// What is kept of what is not used.
     fn most(&self, rate: f64) -> f64 {
-        (rate * self.burst.as_secs_f64()).max(1.0)
+        let burst = if self.ceiling.is_some() { self.burst } else { super::BURST };
+        (rate * burst.as_secs_f64()).max(1.0)
+    }
+
+    /// After a while without anything to send a rate is what it was: it has not grown by what was not tried, and what
+    /// was saved up is not known.
+    fn wakes(&mut self, now: Instant) {
+        let is_idle = self.flights.is_empty() && !self.held && now - self.last_sent > IDLE;
+        if let Some(found) = self.found.as_mut().filter(|found| is_idle && !found.was_idle) {
+            found.was_idle = true;
+            found.others.ignore();
+            self.measures_anew(now);
+        }
     }
 
     fn advance(&mut self, now: Instant) {
         if let Some(rate) = self.rate(now) {
-            let time = seconds(self.at, now);
-            self.balance = (self.balance + rate * time).min(self.most(rate));
+            let before = self.balance;
+            self.balance = (before + rate * seconds(self.at, now)).min(self.most(rate));
             if let Some(found) = &mut self.found {
-                found.others.allowed((rate - found.rate) * time);
+                // What the bucket has no room for is allowed to nobody.
+                let gained = (self.balance - before).max(0.0);
+                found.others.allowed(gained * (1.0 - found.rate / rate));
             }
         }
         self.at = self.at.max(now);
@@ -401,12 +363,15 @@ impl Limit {
         let Some(since) = self.since else { return };
         let found = match self.found {
             None => {
-                let guess = Guess { consumed: self.consumed, since };
-                let rate = self.ceiling.unwrap_or(guess.rate(now));
-                Found { guess: Some(guess), ..Found::at(rate) }
+                let found = self.guessed(flight, since, now);
+                self.trend = Trend::at(found.rate, now);
+                found
             }
-            Some(found) if found.was_idle || since >= now => found,
-            Some(found) => self.measured(found, since, now),
+            Some(found) if found.was_idle || since >= now => Found { guess: None, ..found },
+            Some(found) => {
+                let it = self.measure(since, now);
+                self.lowered(found.measured(it), it, flight.units - answer.consumed, now)
+            }
         };
         self.doubt = Some(Doubt {
             flights: (flight.number, self.sent),
@@ -418,7 +383,9 @@ impl Limit {
             consumed: self.consumed,
             taken: before - self.balance,
         });
-        let found = self.lowered(found, flight.units - answer.consumed, since, now);
+        if self.is_deaf(now) {
+            self.doubt = None;
+        }
         self.at_ceiling = self.at_ceiling.saturating_sub(1);
         self.found = Some(Found { sent: self.sent, was_idle: false, ..found });
         self.measures_anew(now);
@@ -432,61 +399,52 @@ impl Limit {
         (self.since, self.consumed) = (Some(now), 0.0);
     }
 
-    /// What was in flight when the rate was first guessed had its part of what there was until then: answers come
-    /// in any order, and those that say that nothing is left are the fastest.
-    fn guesses(&mut self, flight: Flight, answer: Answer, now: Instant) {
-        let ceiling = self.ceiling;
-        let Some(found) = self.found.as_mut().filter(|found| flight.number <= found.sent) else {
-            return;
-        };
-        if let Some(guess) = &mut found.guess {
-            guess.consumed += answer.consumed;
-            found.rate = ceiling.unwrap_or_else(|| found.rate.max(guess.rate(now)));
-            self.consumed -= answer.consumed;
-            self.balance += answer.consumed;
-        }
+    /// What there was at first is not known, unless the caller says it.
+    fn guessed(&self, flight: Flight, since: Instant, now: Instant) -> Found {
+        let guess = Guess { consumed: self.consumed, since, left: flight.number };
+        self.ceiling
+            .map_or_else(|| Found { guess: Some(guess), ..Found::at(guess.rate(now)) }, Found::at)
     }
 
-    /// With what was consumed in this time, and before.
-    fn measured(&self, found: Found, since: Instant, now: Instant) -> Found {
-        let (time, before) = (seconds(since, now), self.rate(now).unwrap_or(found.rate));
-        let jumps = (self.consumed / time - found.rate).abs() > JUMP * found.rate;
-        let measured = if jumps && self.consumed >= WORTH * self.largest {
-            (self.consumed, time)
-        } else {
-            let (units, seconds) = found.measured;
-            (units / 2.0 + self.consumed, seconds / 2.0 + time)
+    /// Whether a request was in flight when the rate was first guessed, and so counts in that: it had its part of
+    /// what there was until then. Answers come in any order, and those that say that nothing is left are the fastest.
+    fn guesses(&mut self, flight: Flight, answer: Answer, now: Instant) -> bool {
+        let Some(found) = &mut self.found else { return false };
+        let sent = found.sent;
+        let Some(guess) = found.guess.as_mut().filter(|_| flight.number <= sent) else {
+            return false;
         };
-        let least = if self.is_short() { before * FALL_AT_MOST } else { 0.0 };
-        let mean = measured.0 / measured.1;
-        let (rate, measured) = if found.guess.is_some() && mean * MUCH_MORE < before {
-            // Most of what there was in that time was not used: it is more than that.
-            ((mean * before).sqrt(), (0.0, 0.0))
-        } else {
-            (mean.max(least).min(before), measured)
-        };
-        Found { rate: rate.max(LEAST), measured, guess: None, ..found }
+        guess.consumed += answer.consumed;
+        found.rate = found.rate.max(guess.rate(now));
+        if flight.number > guess.left {
+            // It was taken from a bucket that was empty already.
+            self.balance += flight.units;
+        }
+        true
+    }
+
+    /// What was consumed since the service had nothing left.
+    fn measure(&self, since: Instant, now: Instant) -> Measured {
+        Measured {
+            units: self.consumed,
+            seconds: seconds(since, now),
+            largest: self.largest,
+            allowed: self.rate(now).unwrap_or(f64::INFINITY),
+        }
     }
 
     /// Lower, if others use the capacity too. Goes back to the rate of before and listens to nothing for a
     /// while, if it was for nothing that the rate was lowered.
-    fn lowered(&mut self, mut found: Found, left: f64, since: Instant, now: Instant) -> Found {
-        if self.found.is_some() {
-            let latency = self.latency.get().unwrap_or(0.0);
-            let measured = (self.consumed, seconds(since, now));
-            found.others.left(left, measured, (self.largest, latency));
-            if found.others.are_there() {
-                let own = self.rate(now).unwrap_or(found.rate);
-                let mean = found.rate.min(own);
-                let rate = if self.is_short() { own * FALL } else { mean * FALL_OF_MEAN };
-                (found.rate, found.measured) = (rate.max(LEAST), (0.0, 0.0));
-            }
+    fn lowered(&mut self, mut found: Found, it: Measured, left: f64, now: Instant) -> Found {
+        let latency = self.latency.get().unwrap_or(0.0);
+        found.others.left(left, (it.units, it.seconds), (self.largest, latency));
+        if found.others.are_there() {
+            found.shares(it);
         }
         if let Some(rate) = self.trend.lowered(found.rate, self.largest, now) {
             self.deaf = (now + self.deaf.1, (self.deaf.1 * 2).min(DEAF.1));
-            self.doubt = None;
             found.others.forget();
-            return Found { rate, measured: (0.0, 0.0), ..found };
+            found.goes_on(rate);
         }
         found
     }
@@ -496,11 +454,6 @@ impl Limit {
         self.deaf.0 > now
     }
 
-    /// Whether little was consumed since something was left last.
-    fn is_short(&self) -> bool {
-        self.consumed < SHORT * self.largest
-    }
-
     /// Nothing was given since the last time: that measures nothing, it is waited ever longer.
     fn gives_nothing(&mut self, flight: Flight, pause: Pause<'_>, now: Instant) {
         let times = match self.barren {
@@ -508,6 +461,8 @@ impl Limit {
             Some(barren) => barren.times.saturating_add(1),
             None => 0,
         };
+        // Nothing is left still: time in which nothing was given measures nothing, and a rate does not grow by it.
+        self.measures_anew(now);
         let unlucky = if self.found.is_some() { UNLUCKY } else { 0 };
         let pause = times.checked_sub(unlucky).map_or(Duration::ZERO, pause);
         let until = now + pause;
@@ -539,4 +494,64 @@ impl Limit {
 
 fn seconds(from: Instant, to: Instant) -> f64 {
     to.saturating_duration_since(from).as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// One within this rate, of which three requests of fifty units each were sent now, the second of which has thirty
+    /// left in the answer.
+    fn left(ceiling: Option<f64>) -> (Limit, [Flight; 3], Instant) {
+        let now = Instant::now();
+        let mut limit = Limit::new(now);
+        limit.set(ceiling, SECOND, now);
+        let flights = [(); 3].map(|()| limit.sends(50.0, now));
+        answered(&mut limit, flights[1], 20.0, true, now);
+        (limit, flights, now)
+    }
+
+    fn answered(limit: &mut Limit, flight: Flight, consumed: f64, left: bool, now: Instant) {
+        let answer = Answer { consumed, left, largest: 2.0 };
+        limit.answered(flight, answer, &mut |_| SECOND, now);
+    }
+
+    #[test]
+    fn what_was_in_flight_at_first_is_in_the_guess_and_no_debt() {
+        let (mut limit, flights, now) = left(None);
+        assert_eq!(limit.balance, -51.0, "the third is thought to meet nothing");
+        answered(&mut limit, flights[0], 40.0, true, now);
+        assert_eq!(limit.balance, -51.0, "the first is none of what came after");
+        answered(&mut limit, flights[2], 50.0, false, now);
+        assert_eq!(limit.balance, -1.0);
+        assert_eq!((limit.consumed, limit.found.unwrap().rate), (0.0, 500.0));
+        let next = limit.sends(50.0, now);
+        answered(&mut limit, next, 50.0, false, now);
+        assert_eq!((limit.consumed, limit.balance), (50.0, -51.0), "from then on all counts");
+    }
+
+    #[test]
+    fn what_is_consumed_of_a_given_rate_is_charged() {
+        let (mut limit, flights, now) = left(Some(400.0));
+        assert_eq!(limit.balance, -51.0);
+        answered(&mut limit, flights[2], 50.0, false, now);
+        assert_eq!(limit.balance, -51.0, "fifty were consumed");
+        answered(&mut limit, flights[0], 30.0, true, now);
+        assert_eq!(limit.found.unwrap().rate, 400.0);
+    }
+
+    #[test]
+    fn what_costs_nothing_is_given_back_and_says_nothing() {
+        let (mut limit, _, now) = left(None);
+        let (before, clean) = (limit.balance, limit.found.unwrap().clean);
+        let next = limit.sends(50.0, now);
+        assert_eq!(limit.balance, before - 50.0);
+        answered(&mut limit, next, 0.0, false, now);
+        assert_eq!((limit.balance, limit.found.unwrap().clean), (before, clean));
+        let lost = limit.sends(50.0, now);
+        limit.lost(lost, now);
+        assert_eq!(limit.balance, before - 50.0, "what is not known stays taken");
+    }
 }

@@ -15,6 +15,9 @@ const LESS: f64 = 3.0;
 const ITEMS: f64 = 2.0;
 /// A rate that was measured is that of before if it differs by no more than this part of it.
 const SAME: f64 = 0.03;
+/// The time of a request may make it differ by this part at most; what is as long as a few of them measures
+/// little.
+const LATENCY: f64 = 0.15;
 /// So often in a row it has to be that before others are thought to be gone; at first nothing is known of
 /// them.
 const TIMES: u32 = 4;
@@ -61,7 +64,7 @@ impl Others {
         (largest, latency): (f64, f64),
     ) {
         let (rate, slack) = (units / seconds.max(1e-9), ITEMS * largest);
-        let rounding = slack / units.max(1.0) + latency / seconds.max(1e-9);
+        let rounding = slack / units.max(1.0) + (latency / seconds.max(1e-9)).min(LATENCY);
         let is_as_before = (rate - self.before).abs() <= rate * (SAME + rounding);
         let is_more = left > MORE * self.beyond + slack;
         let is_less = self.beyond > LESS * left + slack;
@@ -71,6 +74,11 @@ impl Others {
             self.times = TIMES;
         }
         (self.before, self.beyond) = (rate, 0.0);
+    }
+
+    /// Nothing was sent for a while: what was allowed in that time says nothing.
+    pub(super) const fn ignore(&mut self) {
+        self.beyond = 0.0;
     }
 
     /// That was left for no reason.

@@ -20,19 +20,25 @@ impl Side {
         mut send: impl FnMut(Room) -> Result<R, Wait>,
     ) -> Option<R> {
         loop {
-            let place = self.place(&self.queue, &[], attempts).await?;
-            let room = loop {
-                match self.room(entries) {
-                    Ok(room) => break room,
-                    Err(wait) => waited(attempts, wait).await?,
-                }
-            };
-            match send(room) {
+            match self.first_turn(attempts, entries, &mut send).await? {
                 Ok(sent) => return Some(sent),
-                Err(wait) => {
-                    drop(place);
-                    waited(attempts, wait).await?;
-                }
+                Err(wait) => waited(attempts, wait).await?,
+            }
+        }
+    }
+
+    /// As [`in_turn`](Self::in_turn), up to the first time that `send` refuses.
+    async fn first_turn<R>(
+        &self,
+        attempts: &mut Attempts<'_>,
+        entries: usize,
+        send: impl FnOnce(Room) -> Result<R, Wait>,
+    ) -> Option<Result<R, Wait>> {
+        let _place = self.place(&self.queue, &[], attempts).await?;
+        loop {
+            match self.room(entries) {
+                Ok(room) => return Some(send(room)),
+                Err(wait) => waited(attempts, wait).await?,
             }
         }
     }
@@ -45,12 +51,18 @@ impl Side {
         partition: &[u8],
         mut send: impl FnMut() -> R,
     ) -> Option<R> {
+        let mut turn = |_| self.hot_turn(partition).map(|()| send());
+        if !self.is_hot(partition)
+            && let Ok(sent) = self.first_turn(attempts, 1, &mut turn).await?
+        {
+            return Some(sent);
+        }
         let queue = self.hot_queue(partition);
         let _place = match &queue {
             Some(queue) => Some(self.place(queue, partition, attempts).await?),
             None => None,
         };
-        self.in_turn(attempts, 1, |_| self.hot_turn(partition).map(|()| send())).await
+        self.in_turn(attempts, 1, turn).await
     }
 
     /// The first place among those that wait, kept until what it returns is dropped; `None` if patience ended

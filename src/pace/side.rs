@@ -156,7 +156,7 @@ impl Side {
         let charge = state.charge.get().unwrap_or(1.0);
         let units = if entries > 1 {
             let units = state.room(state.need(entries), now);
-            state.many = Many::after(state.many, units);
+            state.many = Many::after(state.many.filter(|many| many.is_there(now)), units);
             units
         } else if let Some(many) = state.many.filter(|many| many.goes_first(now)) {
             Err(Wait { until: many.until.max(now) + A_MOMENT, is_pause: false })
@@ -231,9 +231,14 @@ impl Many {
         Some(Self { promised: before.map_or(until, |before| before.promised), until })
     }
 
-    /// Whether it goes before requests of one entry. Who does not ask again has gone away.
+    /// Whether it goes before requests of one entry.
     fn goes_first(self, now: Instant) -> bool {
-        (self.promised..self.until + GONE).contains(&now)
+        self.promised <= now && self.is_there(now)
+    }
+
+    /// Who does not ask again has gone away.
+    fn is_there(self, now: Instant) -> bool {
+        now < self.until + GONE
     }
 }
 

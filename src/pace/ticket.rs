@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::Part;
 use super::hot::HotFlights;
-use super::limit::Flight;
+use super::limit::{Flight, Limit};
 use super::side::{Pause, Side};
 use crate::capacity::ConsumedCapacity;
 use crate::error::ThrottlingReason;
@@ -60,31 +60,39 @@ impl Ticket {
 
     /// The request failed, of which these are the parts. What is refused costs nothing; what has no answer may have
     /// cost what was thought.
-    pub(crate) fn failed(self, answer: Answered<'_>, class: Class, pause: Pause<'_>) {
-        let parts: Vec<Part<'_>> = match class {
+    pub(crate) fn failed(mut self, answer: Answered<'_>, class: Class, pause: Pause<'_>) {
+        match class {
             Class::Throttled => {
-                answer.parts.iter().map(|part| Part { left: true, ..*part }).collect()
+                let mut parts = answer.parts.to_vec();
+                for part in &mut parts {
+                    part.left = true;
+                }
+                self.answered(Answered { parts: &parts, charged: None, ..answer }, pause);
             }
-            Class::Refused | Class::Fatal => Vec::new(),
-            Class::Transient => {
-                self.side.is_silent.store(true, Ordering::Relaxed);
-                return;
+            Class::Refused | Class::Fatal => {
+                self.side.is_silent.store(false, Ordering::Relaxed);
+                self.ended(Limit::cost_nothing);
             }
-        };
-        self.answered(Answered { parts: &parts, charged: None, ..answer }, pause);
+            Class::Transient => self.side.is_silent.store(true, Ordering::Relaxed),
+        }
+    }
+
+    /// It says nothing of what there is.
+    fn ended(&mut self, end: fn(&mut Limit, Flight, Instant)) {
+        let Some(flights) = self.flights.take() else { return };
+        let (state, now) = (&mut *self.side.state.lock(), Instant::now());
+        end(&mut state.table, flights.table, now);
+        for (name, flight) in flights.indexes {
+            if let Some(index) = state.indexes.get_mut(&name) {
+                end(&mut index.limit, flight, now);
+            }
+        }
+        state.hot.ended(flights.hot, end, now);
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let Some(flights) = self.flights.take() else { return };
-        let (state, now) = (&mut *self.side.state.lock(), Instant::now());
-        state.table.lost(flights.table, now);
-        for (name, flight) in flights.indexes {
-            if let Some(index) = state.indexes.get_mut(&name) {
-                index.limit.lost(flight, now);
-            }
-        }
-        state.hot.lost(flights.hot, now);
+        self.ended(Limit::lost);
     }
 }

@@ -43,8 +43,9 @@ struct Before {
 }
 
 impl Trend {
-    pub(super) const fn new(now: Instant) -> Self {
-        Self { rate: 0.0, began: now, requests: 0, sent: 0.0, done: 0.0, before: None }
+    /// From this rate on.
+    pub(super) const fn at(rate: f64, now: Instant) -> Self {
+        Self { rate, began: now, requests: 0, sent: 0.0, done: 0.0, before: None }
     }
 
     /// So many units of a request were done.
@@ -58,7 +59,7 @@ impl Trend {
     /// nothing.
     pub(super) fn lowered(&mut self, rate: f64, largest: f64, now: Instant) -> Option<f64> {
         if rate > self.before.map_or(self.rate, |before| before.rate) {
-            *self = Self { rate, ..Self::new(now) };
+            *self = Self::at(rate, now);
             return None;
         }
         let is_enough = self.requests >= ENOUGH && self.sent >= WORTH * largest;
@@ -73,11 +74,11 @@ impl Trend {
             done < before.done * LESS && left > LITTLE && as_much.contains(&left)
         };
         if let Some(before) = self.before.filter(is_same) {
-            *self = Self { rate: before.rate, ..Self::new(now) };
+            *self = Self::at(before.rate, now);
             return Some(before.rate);
         }
         let before = Some(Before { rate: self.rate, done, left });
-        *self = Self { rate, before, ..Self::new(now) };
+        *self = Self { before, ..Self::at(rate, now) };
         None
     }
 }

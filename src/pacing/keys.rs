@@ -74,13 +74,13 @@ async fn what_is_left_for_no_reason_does_not_end_in_a_crawl() {
     let never = u32::MAX;
     for (requests, items) in [(10, never), (never, 5), (10, 5), (3, never)] {
         // At 400 a second that is 50 seconds, as fast as requests go half a one.
-        for (given, most) in [(Some(400.0), 100), (None, 200)] {
+        for given in [Some(400.0), None] {
             let store = unlimited();
             store.spurious(requests, items);
             let (report, elapsed) = flushed(&store, given, (4_000, 5)).await;
             let case = format!("one request in {requests}, one item in {items}, given {given:?}");
             println!("figures: {case}: {report}");
-            assert!(elapsed < SECOND * most, "{case}: {elapsed:?}");
+            assert!(elapsed < SECOND * 100, "{case}: {elapsed:?}");
         }
     }
 }

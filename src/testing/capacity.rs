@@ -109,8 +109,8 @@ pub(crate) struct Bucket {
 pub(super) struct Admitted {
     /// Whether each of the entries is to be left.
     pub(super) left: Vec<bool>,
-    /// What was taken for those that are not.
-    estimate: f64,
+    /// What was taken for those that are not: of which partition key, and how much.
+    taken: Vec<(Option<String>, f64)>,
     /// Why not.
     reasons: Vec<(String, String)>,
 }
@@ -205,8 +205,8 @@ impl TableCapacity {
             match refusal {
                 Some(why) => admitted.refused(kind, table, &why),
                 None => {
-                    side.take(key, estimate, now, *burst);
-                    admitted.estimate += estimate;
+                    side.take(key.as_deref(), estimate, now, *burst);
+                    admitted.taken.push((key, estimate));
                 }
             }
         };
@@ -219,7 +219,9 @@ impl TableCapacity {
             ask(None, 0.0);
         }
         if request.operation == "TransactWriteItems" && admitted.left.contains(&true) {
-            side.table.balance += std::mem::take(&mut admitted.estimate);
+            for (key, estimate) in std::mem::take(&mut admitted.taken) {
+                side.take(key.as_deref(), -estimate, now, *burst);
+            }
             admitted.left.fill(true);
         }
         met.requests += 1;
@@ -247,7 +249,15 @@ impl TableCapacity {
                 bucket.balance -= units;
             }
         }
-        side.table.balance += admitted.estimate - (total - of_indexes);
+        let estimate = admitted.taken.iter().fold(0.0, |sum, (_, units)| sum + units);
+        let too_much = estimate - (total - of_indexes);
+        side.table.balance += too_much;
+        for (key, units) in &admitted.taken {
+            if let Some(bucket) = key.as_ref().and_then(|key| side.keys.get_mut(key)) {
+                // Which item cost how much is not said.
+                bucket.balance += too_much * units / estimate.max(f64::MIN_POSITIVE);
+            }
+        }
         *(if request.is_write() { &mut met.write_units } else { &mut met.read_units }) += total;
     }
 }
@@ -292,12 +302,12 @@ impl Side {
         })
     }
 
-    fn take(&mut self, key: Option<String>, units: f64, now: Instant, burst: Duration) {
+    fn take(&mut self, key: Option<&str>, units: f64, now: Instant, burst: Duration) {
         self.table.balance -= units;
         if let Some(key) = key {
             let rate = self.per_key;
             let full = || Bucket { rate, balance: rate * burst.as_secs_f64(), at: now };
-            self.keys.entry(key).or_insert_with(full).balance -= units;
+            self.keys.entry(key.to_owned()).or_insert_with(full).balance -= units;
         }
     }
 }

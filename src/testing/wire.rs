@@ -127,7 +127,10 @@ impl FaultyConnector {
     /// Applies what is admitted of a request by the capacity of its tables.
     async fn apply_within(&self, admitted: &Within, mut request: Request) -> Answer {
         let left = match admitted.left(&request) {
-            Err(error) => return error.response(),
+            Err(error) => {
+                admitted.charge(&request, &Value::Null);
+                return error.response();
+            }
             Ok(left) => left,
         };
         request.body["ReturnConsumedCapacity"] = "INDEXES".into();

@@ -86,11 +86,6 @@ impl Gate {
         self.pace.is_hot(key.partition_bytes())
     }
 
-    /// When a write that goes alone may be sent that is of a hot partition key; `None` if now.
-    pub(super) fn own_turn(&self, key: &Key) -> Option<Instant> {
-        self.pace.hot_turn(key.partition_bytes()).err().map(|wait| wait.until)
-    }
-
     /// As [`room`](Self::room), of a partition key that is hot.
     pub(super) fn hot_room(&mut self, partition: &[u8], writes: usize) -> Option<Room> {
         let room = self.pace.hot_room(partition, writes);

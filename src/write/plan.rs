@@ -37,6 +37,7 @@ struct Queue {
     alone: VecDeque<TableKey>,
     /// Those of partition keys that are hot.
     hot: BTreeMap<Box<[u8]>, VecDeque<TableKey>>,
+    hot_alone: BTreeMap<Box<[u8]>, VecDeque<TableKey>>,
 }
 
 impl Queue {
@@ -46,12 +47,45 @@ impl Queue {
     }
 
     fn is_empty(&self) -> bool {
-        self.len() == 0 && self.alone.is_empty()
+        self.len() == 0 && !self.has_alone()
+    }
+
+    fn has_alone(&self) -> bool {
+        !self.alone.is_empty() || !self.hot_alone.is_empty()
+    }
+
+    /// The next one that goes alone and may be sent.
+    fn next_alone(&mut self, gate: &mut Gate) -> Option<TableKey> {
+        let hot = &mut self.hot_alone;
+        if let Some(mut keys) = hot
+            .extract_if(.., |partition, _| gate.hot_room(partition, 1).is_some())
+            .map(|(_, keys)| keys)
+            .next()
+        {
+            let first = keys.pop_front();
+            if let Some(at) = keys.front() {
+                hot.insert(at.key.partition_bytes().into(), keys);
+            }
+            return first;
+        }
+        while let Some(at) = self.alone.pop_front() {
+            if !gate.is_hot(&at.key) {
+                return Some(at);
+            }
+            let partition = at.key.partition_bytes();
+            let is_first = !self.hot_alone.contains_key(partition);
+            if is_first && gate.hot_room(partition, 1).is_some() {
+                return Some(at);
+            }
+            self.hot_alone.entry(partition.into()).or_default().push_back(at);
+        }
+        None
     }
 
     fn take(&mut self) -> impl Iterator<Item = TableKey> {
-        let Self { ready, alone, hot } = std::mem::take(self);
-        ready.into_iter().chain(alone).chain(hot.into_values().flatten())
+        let Self { ready, alone, hot, hot_alone } = std::mem::take(self);
+        let hot = hot.into_values().chain(hot_alone.into_values()).flatten();
+        ready.into_iter().chain(alone).chain(hot)
     }
 }
 
@@ -174,16 +208,14 @@ impl Plan {
     /// A write that goes alone, if one is known to and may be sent.
     fn take_alone(&mut self, batch: &mut Batch, next: &mut Next<'_, '_>) {
         for table in 0..self.queues.len() {
-            while batch.writes.is_empty() && !self.queues[table].alone.is_empty() {
+            while batch.writes.is_empty() && self.queues[table].has_alone() {
+                let gate = &mut next.gates[table];
                 // Where a batch waits for more room, a single write must not take it.
-                if next.gates[table].is_refused() || next.gates[table].room(1).is_none() {
+                if gate.is_refused() || gate.room(1).is_none() {
                     break;
                 }
-                let Some(at) = self.queues[table].alone.pop_front() else { break };
-                match next.gates[table].own_turn(&at.key) {
-                    Some(until) => self.held.push((at, until)),
-                    None => batch.writes.extend(self.take(&at, next.sources, next.report)),
-                }
+                let Some(at) = self.queues[table].next_alone(gate) else { break };
+                batch.writes.extend(self.take(&at, next.sources, next.report));
             }
         }
     }

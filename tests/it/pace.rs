@@ -5,7 +5,8 @@ mod reads;
 use std::time::Duration;
 
 use memory_table::testing::{Fault, TableCapacity};
-use memory_table::{Database, ErrorKind, MemoryTable, Table};
+use memory_table::{Database, ErrorKind, MemoryTable, Record, Table};
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::support::{Player, Stage, Team, changed, player, players};
@@ -188,4 +189,34 @@ async fn neither_batches_nor_single_writes_wait_for_all_of_the_others() {
     let (batches, singles) = (stage.faults.count(WRITE), stage.faults.count("PutItem"));
     assert!(batches >= 2 && singles >= 2, "{batches} batches, {singles} single writes");
     assert_eq!(flushing.await.unwrap().unwrap().written, 600);
+}
+
+#[derive(Record, Serialize, Deserialize, Clone)]
+#[record(table = "notes")]
+struct Note {
+    #[record(partition_key)]
+    topic: String,
+    #[record(sort_key)]
+    id: u32,
+    text: String,
+}
+
+/// Its items are eight units each, of one partition key that takes one a second.
+#[tokio::test(start_paused = true)]
+async fn single_writes_of_a_hot_partition_key_wait_for_their_turn_with_patience() {
+    let stage = Stage::<Note>::embedded().await;
+    let capacity =
+        TableCapacity::provisioned(1_000, 1_000).per_partition_key(1_000, 1).burst(SECOND);
+    stage.faults.limit(stage.table.name().unwrap(), &capacity);
+    let memory = stage.builder().patience(SECOND * 20).build().unwrap();
+    for id in 0..30 {
+        let text = "n".repeat(7 * 1024);
+        memory.put_guarded(Note { topic: "hot".into(), id, text }).await.unwrap();
+    }
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, report.not_saved().count()), (30, 0));
+    let best = 8.0 * 29.0;
+    assert!((best..best * 1.3).contains(&report.elapsed.as_secs_f64()), "{report}");
+    // Each is more than the key takes in a second, so that it is tried a few times.
+    assert!(report.requests < 30 * 10, "{report}");
 }

@@ -181,13 +181,23 @@ async fn a_hot_partition_key_slows_the_reads_of_its_own_items_only() {
 
 #[tokio::test(start_paused = true)]
 async fn who_waits_for_a_hot_partition_key_is_woken_for_its_own_turn() {
+    polled_a_few_times_each(None).await;
+    // They wait for the table before the key is known to be hot.
+    polled_a_few_times_each(Some(60.0)).await;
+}
+
+async fn polled_a_few_times_each(rate: Option<f64>) {
     let stage = Stage::<Player>::embedded().await;
+    let table = match rate {
+        Some(rate) => stage.table.clone().read_capacity(rate),
+        None => stage.table.clone(),
+    };
     let capacity =
         TableCapacity::provisioned(10_000, 10_000).per_partition_key(20, 1_000).burst(SECOND);
     stage.faults.limit(stage.table.name().unwrap(), &capacity);
     let polls = &Cell::new(0_u32);
     let get = |number| {
-        let read = stage.table.get_consistent(("chess", named(number)));
+        let read = table.get_consistent(("chess", named(number)));
         let mut read = Box::pin(read.into_future());
         poll_fn(move |context| {
             polls.set(polls.get() + 1);
