@@ -106,6 +106,8 @@ impl Job {
     }
 
     async fn run(self) -> Ran {
+        // Pauses are by chance: the same ones each time.
+        fastrand::seed(7);
         let store = Capped::new(self.rates.clone(), self.latency);
         match self.start {
             Start::Full => {}
