@@ -363,9 +363,11 @@ impl Limit {
         let Some(since) = self.since else { return };
         let found = match self.found {
             None => {
-                let found = self.guessed(flight, since, now);
-                self.trend = Trend::at(found.rate, now);
-                found
+                if let Some(ceiling) = self.ceiling {
+                    // What is only guessed is no rate from which another one is lower for nothing.
+                    self.trend = Trend::at(ceiling, now);
+                }
+                self.guessed(flight, since, now)
             }
             Some(found) if found.was_idle || since >= now => Found { guess: None, ..found },
             Some(found) => {
