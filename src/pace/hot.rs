@@ -74,6 +74,9 @@ impl HotKeys {
         pause: Pause<'_>,
     ) {
         let hot: &[&[u8]] = if let Blame::Keys(keys) = &judged.blame { keys } else { &[] };
+        if flights.is_empty() && hot.is_empty() {
+            return;
+        }
         let done = by_partition(judged.parts.iter().filter(|part| !part.left));
         for (partition, flight) in flights {
             let Some(key) = self.0.get_mut(&partition) else { continue };

@@ -175,8 +175,7 @@ impl Limit {
     /// Units a second now; `None` if there is no limit.
     pub(super) fn rate(&self, now: Instant) -> Option<f64> {
         let Some(found) = &self.found else { return self.ceiling };
-        let seconds = self.since.map_or(0.0, |since| seconds(since, now));
-        let rate = found.grown(seconds, self.request.get().unwrap_or(1.0), self.is_eager());
+        let rate = found.grown(self.time(now), self.request.get().unwrap_or(1.0), self.is_eager());
         Some(self.ceiling.map_or(rate, |ceiling| rate.min(ceiling)))
     }
 
@@ -186,7 +185,12 @@ impl Limit {
 
     /// What is used in fact, in units a second.
     pub(super) fn speed(&self, now: Instant) -> f64 {
-        self.since.map_or(0.0, |since| self.consumed / seconds(since, now).max(1.0))
+        self.consumed / self.time(now).max(1.0)
+    }
+
+    /// Seconds since the service was last known to have nothing left, or since the first request.
+    fn time(&self, now: Instant) -> f64 {
+        self.since.map_or(0.0, |since| seconds(since, now))
     }
 
     /// What is left, if it is more than this or the bucket is full; else when it will be.
@@ -272,11 +276,10 @@ impl Limit {
 
     /// Nothing was left of a request.
     fn done_in_full(&mut self, now: Instant) {
-        let Some(seconds) = self.since.map(|since| seconds(since, now)) else { return };
-        let (rate, is_eager) = (self.rate(now), self.is_eager());
+        let (time, rate, is_eager) = (self.time(now), self.rate(now), self.is_eager());
         let Some(found) = &mut self.found else { return };
         found.clean = found.clean.saturating_add(1);
-        if let Some(rate) = rate.filter(|_| found.is_outgrown(seconds, is_eager)) {
+        if let Some(rate) = rate.filter(|_| found.is_outgrown(time, is_eager)) {
             found.goes_on(rate);
             self.measures_anew(now);
         }
@@ -362,20 +365,14 @@ impl Limit {
         }
         let Some(since) = self.since else { return };
         let found = match self.found {
-            None => {
-                if let Some(ceiling) = self.ceiling {
-                    // What is only guessed is no rate from which another one is lower for nothing.
-                    self.trend = Trend::at(ceiling, now);
-                }
-                self.guessed(flight, since, now)
-            }
+            None => self.guessed(flight, since, now),
             Some(found) if found.was_idle || since >= now => Found { guess: None, ..found },
             Some(found) => {
                 let it = self.measure(since, now);
                 self.lowered(found.measured(it), it, flight.units - answer.consumed, now)
             }
         };
-        self.doubt = Some(Doubt {
+        self.doubt = (!self.is_deaf(now)).then_some(Doubt {
             flights: (flight.number, self.sent),
             units: later,
             answered: 0.0,
@@ -385,9 +382,6 @@ impl Limit {
             consumed: self.consumed,
             taken: before - self.balance,
         });
-        if self.is_deaf(now) {
-            self.doubt = None;
-        }
         self.at_ceiling = self.at_ceiling.saturating_sub(1);
         self.found = Some(Found { sent: self.sent, was_idle: false, ..found });
         self.measures_anew(now);
@@ -402,10 +396,14 @@ impl Limit {
     }
 
     /// What there was at first is not known, unless the caller says it.
-    fn guessed(&self, flight: Flight, since: Instant, now: Instant) -> Found {
+    fn guessed(&mut self, flight: Flight, since: Instant, now: Instant) -> Found {
+        if let Some(ceiling) = self.ceiling {
+            // What is only guessed is no rate from which another one is lower for nothing.
+            self.trend = Trend::at(ceiling, now);
+            return Found::at(ceiling);
+        }
         let guess = Guess { consumed: self.consumed, since, left: flight.number };
-        self.ceiling
-            .map_or_else(|| Found { guess: Some(guess), ..Found::at(guess.rate(now)) }, Found::at)
+        Found { guess: Some(guess), ..Found::at(guess.rate(now)) }
     }
 
     /// Whether a request was in flight when the rate was first guessed, and so counts in that: it had its part of

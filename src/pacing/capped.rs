@@ -159,14 +159,10 @@ impl State {
         self.at = now;
     }
 
-    /// How long a request, or its answer, is on its way: some overtake others.
-    fn way(&mut self) -> Duration {
-        self.latency.mul_f64(self.random.f64())
-    }
-
-    /// The ways of a request and of its answer.
+    /// How long a request and its answer are on their ways: some overtake others.
     fn ways(&mut self) -> (Duration, Duration) {
-        let ways = (self.way(), self.way());
+        let mut way = || self.latency.mul_f64(self.random.f64());
+        let ways = (way(), way());
         let Some(overtakes) = self.overtakes.checked_sub(1) else { return ways };
         self.overtakes = overtakes;
         let late = Duration::from_millis(2) * overtakes;

@@ -56,17 +56,11 @@ impl Queue {
 
     /// The next one that goes alone and may be sent.
     fn next_alone(&mut self, gate: &mut Gate) -> Option<TableKey> {
-        let hot = &mut self.hot_alone;
-        if let Some(mut keys) = hot
-            .extract_if(.., |partition, _| gate.hot_room(partition, 1).is_some())
-            .map(|(_, keys)| keys)
-            .next()
-        {
-            let first = keys.pop_front();
-            if let Some(at) = keys.front() {
-                hot.insert(at.key.partition_bytes().into(), keys);
-            }
-            return first;
+        let mut hot = self.hot_alone.iter_mut();
+        let open = hot.find(|(partition, _)| gate.hot_room(partition, 1).is_some());
+        if let Some(at) = open.and_then(|(_, keys)| keys.pop_front()) {
+            self.hot_alone.retain(|_, keys| !keys.is_empty());
+            return Some(at);
         }
         while let Some(at) = self.alone.pop_front() {
             if !gate.is_hot(&at.key) {
