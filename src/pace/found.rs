@@ -9,8 +9,8 @@ const GROWTH: f64 = 0.004;
 const ALONE: (f64, f64) = (10.0, 6.0);
 /// faster where others use the capacity too,
 const WITH_OTHERS: (f64, f64) = (3.0, 2.5);
-/// and where what the caller gives was there, which is thought to come back.
-const EAGER: f64 = 2.0;
+/// and so many times as fast where what the caller gives was there, which is thought to come back.
+const EAGER: f64 = 5.0;
 /// Doubled so often, and where nothing was left for so many seconds, it is a rate of its own, from which growth begins
 /// anew.
 const DOUBLINGS: f64 = 14.0;

@@ -62,9 +62,12 @@ async fn a_first_guess_that_is_far_too_low_is_left_behind_soon() {
 #[tokio::test(start_paused = true)]
 async fn a_given_rate_that_is_halved_and_doubled_is_followed() {
     let goal = Goal { used: 0.97, sent: 1.05, requests: 1.1 };
-    let job = |rate| Job::at(rate).given().halved_and_doubled();
-    let missed = missed("given, halved and doubled", &goal, job).await;
-    assert!(missed.is_empty(), "{missed:#?}");
+    for latency in [Duration::ZERO, SECOND / 100, SECOND / 20] {
+        let name = format!("given, halved and doubled, {latency:?} a request,");
+        let job = |rate| Job { latency, ..Job::at(rate).given().halved_and_doubled() };
+        let missed = missed(&name, &goal, job).await;
+        assert!(missed.is_empty(), "{missed:#?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
