@@ -12,6 +12,7 @@ mod list;
 mod reasons;
 mod schema;
 mod sdk;
+mod wire;
 
 use std::collections::HashMap;
 use std::fmt;

@@ -9,6 +9,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::capacity::{Charged, write_units};
 use crate::codec::EncodedItem;
 use crate::condition::Rendered;
@@ -229,7 +231,7 @@ pub(crate) struct Written {
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     /// Items in DynamoDB JSON, in no order.
-    pub(crate) items: Vec<Vec<u8>>,
+    pub(crate) items: Vec<Bytes>,
     /// Keys that must be asked for again, as indexes into the batch.
     pub(crate) unprocessed: Vec<usize>,
 }
@@ -270,7 +272,7 @@ pub(crate) struct PageRequest {
 #[derive(Debug, Default)]
 pub(crate) struct Page {
     /// Perhaps none, even if there are more pages.
-    pub(crate) items: Vec<Vec<u8>>,
+    pub(crate) items: Vec<Bytes>,
     /// How many items met the filter: as many as `items`, if they were not only counted.
     pub(crate) count: u64,
     /// How many items were looked at.

@@ -4,25 +4,34 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{BuildError, SdkError};
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::RequestId;
+use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
+use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemOutput;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::query::QueryOutput;
+use aws_sdk_dynamodb::operation::scan::ScanOutput;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
-    self, AttributeValue, DeleteRequest, KeysAndAttributes, PutRequest, ReturnConsumedCapacity,
-    ReturnValue, ReturnValuesOnConditionCheckFailure, Select, TransactWriteItem, Update,
-    WriteRequest,
+    self, AttributeValue, KeysAndAttributes, ReturnConsumedCapacity, ReturnValue,
+    ReturnValuesOnConditionCheckFailure, Select, TransactWriteItem, Update,
 };
+use aws_smithy_runtime_api::client::interceptors::context::Output;
+use bytes::Bytes;
 
 use super::contact::Contact;
+use super::wire::answers::{self, Batch, Gotten, Paged};
+use super::wire::{Answer, Wire, bodies};
 use crate::capacity::{Charged, ConsumedCapacity};
 use crate::codec::{CodecError, EncodedItem, item_to_json, json_to_item};
 use crate::condition::Rendered;
 use crate::error::{Error, ErrorKind};
 use crate::key::{Key, KeyValue};
 use crate::store::{
-    Action, Answered, Class, Done, Failure, Form, Found, Outcome, Page, PageRequest, Reading,
-    Returns, Single, Store, StoreFuture, TableRef, Wanted, Write, Written, short_name,
+    Answered, Class, Done, Failure, Form, Found, Outcome, Page, PageRequest, Reading, Returns,
+    Single, Store, StoreFuture, TableRef, Wanted, Write, Written, short_name,
 };
 
 /// The database through an SDK client of our own, whose retries are off: the engines retry.
@@ -67,7 +76,8 @@ fn values(expressions: &Rendered) -> Result<Option<SdkItem>, Failure> {
     Ok((!values.is_empty()).then_some(values))
 }
 
-fn key_of(table: &TableRef, item: &SdkItem) -> Option<Key> {
+fn key_of(table: &TableRef, item: &[u8]) -> Option<Key> {
+    let item = json_to_item(item).ok()?;
     Key::of_item(table.partition_key, table.sort_key, |name| {
         Some(match item.get(name)? {
             AttributeValue::S(text) => KeyValue::String(text.as_str().into()),
@@ -105,33 +115,6 @@ fn places<'a>(
             let error = Error::new(ErrorKind::Service, text);
             Failure { class: Class::Transient, outcome: Outcome::OutcomeUnknown, error }
         })
-}
-
-fn write_request(action: &Action) -> Result<WriteRequest, Failure> {
-    let built = |error: BuildError| unbuildable(error);
-    Ok(match action {
-        Action::Put(item) => {
-            let put = PutRequest::builder()
-                .set_item(Some(sdk_item(&item.json)?))
-                .build()
-                .map_err(built)?;
-            WriteRequest::builder().put_request(put).build()
-        }
-        Action::Delete(key) => {
-            let delete =
-                DeleteRequest::builder().set_key(Some(sdk_item(key)?)).build().map_err(built)?;
-            WriteRequest::builder().delete_request(delete).build()
-        }
-        Action::Single(_) => return Err(unbuildable("a batch has no single writes")),
-    })
-}
-
-fn written_item(request: &WriteRequest) -> Option<&SdkItem> {
-    match (request.put_request(), request.delete_request()) {
-        (Some(put), _) => Some(put.item()),
-        (None, Some(delete)) => Some(delete.key()),
-        (None, None) => None,
-    }
 }
 
 /// What the answer to a write is to bring, if anything.
@@ -208,21 +191,21 @@ impl Store for SdkStore {
     ) -> StoreFuture<'a, Written> {
         Box::pin(async move {
             let name = |write: &Write| tables.get(write.at.table).map_or("", |t| &*t.name);
-            let mut requests: HashMap<String, Vec<WriteRequest>> = HashMap::new();
-            for write in batch {
-                let request = write_request(&write.action)?;
-                requests.entry(name(write).to_owned()).or_default().push(request);
+            let body = bodies::batch_write(tables, batch);
+            let body = body.ok_or_else(|| unbuildable("a batch has no single writes"))?;
+            let mut call = self.client.batch_write_item();
+            for table in tables {
+                call = call.request_items(&*table.name, Vec::new());
             }
-            let call = self.client.batch_write_item().set_request_items(Some(requests));
-            let call = call.return_consumed_capacity(ReturnConsumedCapacity::Indexes);
-            let output = self.contact.heard(call.send().await)?;
-            let charged = charged(output.consumed_capacity());
-            let returned = output.unprocessed_items.unwrap_or_default();
-            let returned = returned.iter().flat_map(|(name, requests)| {
+            let batch_written = || Output::erase(BatchWriteItemOutput::builder().build());
+            let (wire, answer) = Wire::new(Some(body), answers::batch_write, batch_written);
+            let sent = call.customize().interceptor(wire).send().await;
+            let Batch { unprocessed, charged } = self.answer(sent, answer)?;
+            let returned = unprocessed.iter().flat_map(|(name, items)| {
                 let table = named(tables, name);
-                let key = move |request| key_of(table?, written_item(request)?);
+                let key = move |item: &Bytes| key_of(table?, item);
                 let name = table.map_or(&**name, |table| &*table.name);
-                requests.iter().map(move |request| (name, key(request)))
+                items.iter().map(move |item| (name, key(item)))
             });
             let sent = batch.iter().map(|write| (name(write), &write.at.key));
             let value = Written { unprocessed: places(sent, returned)? };
@@ -262,23 +245,17 @@ impl Store for SdkStore {
         consistent: bool,
     ) -> StoreFuture<'a, Found> {
         Box::pin(async move {
-            let items =
-                keys.iter().map(|wanted| sdk_item(&wanted.json)).collect::<Result<Vec<_>, _>>()?;
-            let request =
-                KeysAndAttributes::builder().set_keys(Some(items)).consistent_read(consistent);
-            let request = request.build().map_err(unbuildable)?;
-            let call = self.client.batch_get_item().request_items(&*table.name, request);
-            let call = call.return_consumed_capacity(ReturnConsumedCapacity::Indexes);
-            let output = self.contact.heard(call.send().await)?;
-            let charged = charged(output.consumed_capacity());
-            let unprocessed = output.unprocessed_keys.unwrap_or_default();
-            let returned = unprocessed.values().flat_map(KeysAndAttributes::keys);
-            let returned = returned.map(|item| (&*table.name, key_of(table, item)));
+            let body = bodies::batch_get(table, keys, consistent);
+            let none = KeysAndAttributes::builder().set_keys(Some(Vec::new())).build();
+            let none = none.map_err(unbuildable)?;
+            let call = self.client.batch_get_item().request_items(&*table.name, none);
+            let gotten = || Output::erase(BatchGetItemOutput::builder().build());
+            let (wire, answer) = Wire::new(Some(body), answers::batch_get, gotten);
+            let sent = call.customize().interceptor(wire).send().await;
+            let Gotten { items, unprocessed, charged } = self.answer(sent, answer)?;
+            let returned = unprocessed.iter().map(|key| (&*table.name, key_of(table, key)));
             let sent = keys.iter().map(|wanted| (&*table.name, &wanted.key));
-            let unprocessed = places(sent, returned)?;
-            let items = output.responses.unwrap_or_default();
-            let items = items.values().flatten().map(item_to_json).collect::<Result<_, _>>();
-            let value = Found { items: items.map_err(unreadable)?, unprocessed };
+            let value = Found { items, unprocessed: places(sent, returned)? };
             Ok(Answered { value, charged })
         })
     }
@@ -354,23 +331,33 @@ macro_rules! reading {
     }};
 }
 
-/// The page of an answer; queries and scans have answers of different types with the same parts.
-macro_rules! page {
-    ($output:ident) => {{
-        let items = $output.items().iter().map(item_to_json).collect::<Result<_, _>>();
-        let next = $output.last_evaluated_key().filter(|key| !key.is_empty()).map(item_to_json);
-        let count = |count: i32| u64::try_from(count).unwrap_or(0);
-        let value = Page {
-            items: items.map_err(unreadable)?,
-            count: count($output.count()),
-            scanned: count($output.scanned_count()),
-            next: next.transpose().map_err(unreadable)?,
-        };
-        Ok(Answered { value, charged: charged($output.consumed_capacity()) })
-    }};
+/// The page of an answer.
+fn page_of(answer: Paged) -> Answered<Page> {
+    let Paged { items, count, scanned, next, charged } = answer;
+    let next = next.map(|next| next.to_vec());
+    Answered { value: Page { items, count, scanned, next }, charged }
 }
 
 impl SdkStore {
+    /// What was answered to a request whose answer we read.
+    fn answer<A, O, E>(
+        &self,
+        sent: Result<O, SdkError<E, HttpResponse>>,
+        answer: Answer<A>,
+    ) -> Result<A, Failure>
+    where
+        E: std::error::Error + ProvideErrorMetadata + RequestId + Send + Sync + 'static,
+    {
+        self.contact.heard(sent)?;
+        let answer = answer.lock().take();
+        answer.ok_or_else(|| {
+            let text = "the SDK client did not hand on the answer";
+            let error = Error::new(ErrorKind::Configuration, text)
+                .advise("look at the interceptors of the SDK client");
+            Failure { class: Class::Transient, outcome: Outcome::OutcomeUnknown, error }
+        })
+    }
+
     /// An update in a transaction of its own, which has a token.
     async fn add(
         &self,
@@ -406,8 +393,10 @@ impl SdkStore {
         let call = reading!(self.client.query(), table, page)
             .set_key_condition_expression(page.reading.expressions.key_condition.clone())
             .scan_index_forward(!page.reading.descending);
-        let output = self.contact.heard(call.send().await)?;
-        page!(output)
+        let queried = || Output::erase(QueryOutput::builder().build());
+        let (wire, answer) = Wire::new(None, answers::page, queried);
+        let sent = call.customize().interceptor(wire).send().await;
+        Ok(page_of(self.answer(sent, answer)?))
     }
 
     async fn scan_page(
@@ -421,7 +410,9 @@ impl SdkStore {
                 .set_segment(i32::try_from(page.segment).ok())
                 .set_total_segments(i32::try_from(page.segments).ok());
         }
-        let output = self.contact.heard(call.send().await)?;
-        page!(output)
+        let scanned = || Output::erase(ScanOutput::builder().build());
+        let (wire, answer) = Wire::new(None, answers::page, scanned);
+        let sent = call.customize().interceptor(wire).send().await;
+        Ok(page_of(self.answer(sent, answer)?))
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::capacity::read_unit;
 use crate::error::{Error, ErrorKind};
 use crate::link::{Counters, Link};
@@ -97,7 +99,7 @@ impl<'l> Chunk<'l> {
         for json in &items {
             take(json);
         }
-        let is_full = items.iter().map(Vec::len).sum::<usize>() >= FULL;
+        let is_full = items.iter().map(Bytes::len).sum::<usize>() >= FULL;
         let mut parts = self.keys.parts(&batch.keys, |at| unprocessed.contains(&at));
         if is_full {
             parts.retain(|part| !part.left);

@@ -5,6 +5,7 @@ use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -152,7 +153,7 @@ impl State {
             write_fields(&mut key, &fields);
             key
         });
-        let items: Vec<Vec<u8>> = items.into_iter().map(<[u8]>::to_vec).collect();
+        let items: Vec<Bytes> = items.into_iter().map(Bytes::copy_from_slice).collect();
         let count = u64::try_from(items.len()).expect("a count");
         Page { items, count, scanned: count, next }
     }
@@ -451,7 +452,9 @@ impl SimStore {
         let items = {
             let state = self.0.lock();
             let read = keys.iter().enumerate().filter(|(place, _)| !left(place));
-            read.filter_map(|(_, wanted)| state.item(&table.name, &wanted.key)).collect()
+            read.filter_map(|(_, wanted)| state.item(&table.name, &wanted.key))
+                .map(Bytes::from)
+                .collect()
         };
         rt::sleep(fate.after).await;
         let unprocessed = (0..keys.len()).filter(left).collect();
@@ -517,7 +520,7 @@ impl Store for SimStore {
     ) -> StoreFuture<'a, Option<Vec<u8>>> {
         Box::pin(async move {
             let found = self.read("GetItem", table, std::slice::from_ref(key)).await?;
-            Ok(charged(table, found.items.into_iter().next()))
+            Ok(charged(table, found.items.into_iter().next().map(|item| item.to_vec())))
         })
     }
 

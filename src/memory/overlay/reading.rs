@@ -183,7 +183,7 @@ impl<T: Record> Seeing<T> {
             }
             if self.by_key && number % MAX_BATCH_GET == 0 {
                 let chunk = page.items.iter().skip(number).take(MAX_BATCH_GET);
-                known = self.look_up(chunk.map(Vec::as_slice).collect()).await?;
+                known = self.look_up(chunk.map(|item| &**item).collect()).await?;
             }
             let is_passed = self.added.is_passed(&self.order, &key, json);
             if !is_passed
