@@ -17,6 +17,9 @@ mod write;
 
 use criterion::Criterion;
 
+/// How many records a bench works on.
+const PLAYERS: usize = 1_000;
+
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     codec::define(&mut criterion);

@@ -6,8 +6,9 @@ use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput};
 use memory_table::{Database, MemoryTable};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::PLAYERS;
 use crate::connector;
-use crate::players::{PLAYERS, Player, players};
+use crate::players::{Player, players};
 
 /// What a bench over all players works on, as counts are in reports.
 const ALL: u64 = PLAYERS as u64;
@@ -36,11 +37,11 @@ struct Job {
 
 impl Job {
     fn new() -> Self {
-        let players = players();
+        let players = players(PLAYERS);
         Self {
             // One thread, so that the time is the CPU's.
             runtime: Builder::new_current_thread().enable_all().build().expect("a runtime"),
-            database: connector::database(&players),
+            database: Database::from_client(connector::client(&players)),
             players,
         }
     }

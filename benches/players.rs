@@ -1,16 +1,10 @@
 //! The records that all benches use: 8 attributes, about 250 bytes.
 
-use std::ops::RangeInclusive;
-
 use memory_table::Record;
 use serde::{Deserialize, Serialize};
 
-/// How many records a bench works on.
-pub(crate) const PLAYERS: usize = 1_000;
 /// The records are the same in each run.
 const SEED: u64 = 1_500;
-/// The bytes of a record by DynamoDB's arithmetic.
-pub(crate) const ITEM_BYTES: RangeInclusive<usize> = 240..=260;
 /// How long the one long text of a record is.
 const MOTTO: usize = 150;
 
@@ -36,10 +30,10 @@ pub(crate) struct Player {
     pub(crate) motto: String,
 }
 
-/// `PLAYERS` different players.
-pub(crate) fn players() -> Vec<Player> {
+/// So many different players.
+pub(crate) fn players(count: usize) -> Vec<Player> {
     let mut random = fastrand::Rng::with_seed(SEED);
-    (0..PLAYERS)
+    (0..count)
         .map(|number| Player {
             game: "chess".to_owned(),
             name: format!("player {number:06}"),

@@ -9,6 +9,7 @@ mod decode;
 mod encode;
 mod kept;
 mod owned;
+mod places;
 pub(crate) mod tree;
 
 use std::borrow::Cow;

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::StalledStreamProtectionConfig;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
@@ -221,6 +222,8 @@ impl Database {
         }
         let config = client.config().to_builder();
         let config = config.retry_config(RetryConfig::disabled()).timeout_config(timeouts);
+        // The attempt's timeout ends what stalls; a timer for each answer is a tenth of what a request costs.
+        let config = config.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         let config = config.interceptor(contact::NoteEndpoint(Arc::clone(&contact)));
         let single = Client::from_conf(config.build());
         let store = sdk::SdkStore { client: single.clone(), contact: Arc::clone(&contact) };

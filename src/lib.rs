@@ -71,6 +71,7 @@ pub mod derived;
 mod breaks;
 mod bugs;
 mod error;
+mod json;
 mod key;
 mod number;
 mod spec;

@@ -590,6 +590,7 @@ impl<T: Record> MemoryTable<T> {
             items_read: Counters::of(&counters.items_read),
             items_written: Counters::of(&counters.items_written),
             items_deleted: Counters::of(&counters.items_deleted),
+            hits: self.shared.slots.hits(),
             ..Stats::default()
         };
         self.shared.tally.fill(&mut stats);

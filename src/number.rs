@@ -29,6 +29,16 @@ pub(crate) struct Decimal {
     point: i32,
 }
 
+/// What of a number its size and its range depend on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Measure {
+    negative: bool,
+    /// Significant digits; none of zero.
+    digits: usize,
+    /// The position of the point before them, as of a [`Decimal`].
+    point: i64,
+}
+
 /// Why a text is not a DynamoDB number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum BadNumber {
@@ -47,6 +57,56 @@ impl fmt::Display for BadNumber {
             Self::TooManyDigits => "more than the 38 significant digits that DynamoDB keeps",
             Self::OutOfRange => "outside the range of DynamoDB's numbers, 1E-130 to 9.99E125",
         })
+    }
+}
+
+impl Measure {
+    /// Of decimal text, as [`Decimal::parse`] reads it.
+    pub(crate) fn of(text: &str) -> Result<Self, BadNumber> {
+        let (negative, rest) = split_sign(text);
+        let (mantissa, exponent) = split_exponent(rest)?;
+        // Digits until the point and in all, and the places of the first and the last that is not zero.
+        let (mut whole, mut count, mut ends) = (None, 0_usize, None);
+        for byte in mantissa.bytes() {
+            match byte {
+                b'0'..=b'9' => {
+                    if byte != b'0' {
+                        ends = Some((ends.map_or(count, |(first, _)| first), count));
+                    }
+                    count += 1;
+                }
+                b'.' if whole.is_none() => whole = Some(count),
+                _ => return Err(BadNumber::NotANumber),
+            }
+        }
+        if count == 0 {
+            return Err(BadNumber::NotANumber);
+        }
+        let Some((first, last)) = ends else {
+            return Ok(Self { negative: false, digits: 0, point: 0 });
+        };
+        let place = |at: usize| i64::try_from(at).unwrap_or(i64::MAX);
+        let point = (place(whole.unwrap_or(count)) - place(first)).saturating_add(exponent);
+        Ok(Self { negative, digits: last - first + 1, point })
+    }
+
+    /// The same, if DynamoDB can store the number without rounding.
+    pub(crate) fn storable(self) -> Result<Self, BadNumber> {
+        if self.digits > MAX_DIGITS {
+            Err(BadNumber::TooManyDigits)
+        } else if self.digits > 0 && !(MIN_POINT.into()..=MAX_POINT.into()).contains(&self.point) {
+            Err(BadNumber::OutOfRange)
+        } else {
+            Ok(self)
+        }
+    }
+
+    /// The bytes that the number counts in an item's size, by DynamoDB's own arithmetic: one, a
+    /// byte for two significant digits on either side of the point, and one for a minus sign.
+    pub(crate) fn size(self) -> usize {
+        let before = usize::try_from(self.point.max(0)).unwrap_or(usize::MAX).min(self.digits);
+        let after = self.digits - before;
+        1 + usize::from(self.negative) + before.div_ceil(2) + after.div_ceil(2)
     }
 }
 
@@ -77,21 +137,17 @@ impl Decimal {
 
     /// The same value, if DynamoDB can store it without rounding.
     pub(crate) fn storable(self) -> Result<Self, BadNumber> {
-        if self.digits.len() > MAX_DIGITS {
-            Err(BadNumber::TooManyDigits)
-        } else if !self.digits.is_empty() && !(MIN_POINT..=MAX_POINT).contains(&self.point) {
-            Err(BadNumber::OutOfRange)
-        } else {
-            Ok(self)
-        }
+        self.measure().storable().map(|_| self)
     }
 
-    /// The bytes that the number counts in an item's size, by DynamoDB's own arithmetic: one, a
-    /// byte for two significant digits on either side of the point, and one for a minus sign.
+    /// As [`Measure::size`].
     pub(crate) fn size(&self) -> usize {
-        let before = usize::try_from(self.point.max(0)).unwrap_or(0).min(self.digits.len());
-        let after = self.digits.len() - before;
-        1 + usize::from(self.negative) + before.div_ceil(2) + after.div_ceil(2)
+        self.measure().size()
+    }
+
+    fn measure(&self) -> Measure {
+        let Self { negative, ref digits, point } = *self;
+        Measure { negative, digits: digits.len(), point: point.into() }
     }
 
     /// The whole number as text without point or exponent, if it is one.
@@ -207,6 +263,31 @@ impl fmt::Display for Decimal {
     }
 }
 
+/// The shortest text of a float that reads back as the same one, with an exponent where it is long.
+pub(crate) struct Shortest(SmallVec<[u8; 32]>);
+
+impl Shortest {
+    pub(crate) fn of(value: impl fmt::Debug) -> Self {
+        let mut shortest = Self(SmallVec::new());
+        // A buffer takes all.
+        let _ = fmt::write(&mut shortest, format_args!("{value:?}"));
+        shortest
+    }
+
+    /// Without the `.0` of a whole number: DynamoDB stores `1` for `1.0`.
+    pub(crate) fn text(&self) -> &str {
+        let text = std::str::from_utf8(&self.0).unwrap_or_default();
+        text.strip_suffix(".0").unwrap_or(text)
+    }
+}
+
+impl fmt::Write for Shortest {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
 /// The sum of two columns of equal length, with one more digit in front.
 fn added(left: &[u8], right: &[u8]) -> Vec<u8> {
     let mut carry = 0;
@@ -274,6 +355,46 @@ mod tests {
                 assert_eq!(decimal(text), decimal(group[0]), "{text}");
                 assert_eq!(decimal(text).to_string(), decimal(group[0]).to_string());
             }
+        }
+    }
+
+    #[test]
+    fn a_number_is_measured_as_it_is_read() {
+        for text in [
+            "1",
+            "1.0",
+            "01",
+            "1E0",
+            "0.1e1",
+            "+1",
+            "10E-1",
+            "0",
+            "-0",
+            "0.000",
+            "0E5",
+            "-12.50",
+            "00120.0340",
+            "1E125",
+            "1E-130",
+            "1E126",
+            "9E-131",
+            ".5",
+            "5.",
+            "",
+            "-",
+            ".",
+            "1e",
+            "e5",
+            "1.2.3",
+            "1 ",
+            "-.0",
+            "1234567890123456789012345678901234567890",
+            "100000000000000000000000000000000000000000",
+            "1E99999999999999999999",
+        ] {
+            let read = Decimal::parse(text).and_then(Decimal::storable);
+            let measured = Measure::of(text).and_then(Measure::storable);
+            assert_eq!(measured, read.map(|number| number.measure()), "{text:?}");
         }
     }
 

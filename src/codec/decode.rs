@@ -18,9 +18,12 @@ pub(crate) use self::number::Carried;
 use self::containers::MapReader;
 use self::refused::explained;
 use self::value::Place;
-use super::encode::form;
+use super::encode::{form, form_with_places};
 use super::kept::Kept;
-use super::tree::{Fields, Node, field, fields_size, parse_item, write_fields};
+use super::places::Values;
+use super::tree::{
+    Fields, Node, field, fields_size, parse_item, parse_item_with_places, write_fields,
+};
 use super::{CodecError, same_items};
 use crate::error::BoxError;
 use crate::key::{Key, KeyValue};
@@ -113,7 +116,8 @@ fn check_key_stays<T: Record>(key: &Key, record: &T) -> Result<(), CodecError> {
 
 /// The record as it is stored, and what it encodes to.
 fn decode_form<T: Record>(json: &[u8]) -> Result<(Decoded<T>, Vec<u8>), CodecError> {
-    let fields = parse_item(json).map_err(|error| CodecError::new(error.to_string()))?;
+    let parsed = parse_item_with_places(json);
+    let (fields, places) = parsed.map_err(|error| CodecError::new(error.to_string()))?;
     let mut declared = Vec::new();
     let reader = ItemReader { fields: &fields, declared: &mut declared, place: Place::Named };
     let record = T::deserialize(reader).map_err(|error| explained(error, &fields))?;
@@ -123,9 +127,15 @@ fn decode_form<T: Record>(json: &[u8]) -> Result<(Decoded<T>, Vec<u8>), CodecErr
         None => record_key(&record)?,
     };
     // However large: what is stored can be read, though saving it may be refused.
-    let again = form(&record)?;
-    let kept = Kept::of::<T>(&fields, &again.json, &declared)?;
-    Ok((Decoded { key, record, kept, size: fields_size(&fields) }, again.json))
+    let (again, again_places) = form_with_places(&record)?;
+    let stored = Values { json, places: &places };
+    let is_same = stored.has_text_of(Values { json: &again.json, places: &again_places });
+    let (kept, size) = if is_same {
+        (None, again.size)
+    } else {
+        (Kept::of::<T>(&fields, &again.json, &declared)?, fields_size(&fields))
+    };
+    Ok((Decoded { key, record, kept, size }, again.json))
 }
 
 /// Decodes some attributes of an item.

@@ -13,6 +13,7 @@ use serde::Serialize;
 use value::ValueSerializer;
 use writer::Writer;
 
+use super::places::{Places, Values};
 use super::tree::{Node, parse_value, write_text};
 use super::{CodecError, MAX_ITEM};
 use crate::key::{Key, KeyValue};
@@ -32,15 +33,17 @@ pub(crate) struct EncodedItem {
 /// Refuses what DynamoDB would: values without a form, more than 32 levels, more than 400 KB, values
 /// that cannot be the key of an index; and a record whose stored key attributes are not its key.
 pub(crate) fn encode<T: Record>(record: &T, key: &Key) -> Result<EncodedItem, CodecError> {
-    let item = form(record)?;
+    let Writer { out, size, places, .. } = written(record)?;
+    let item = EncodedItem { json: out, size };
     if item.size > MAX_ITEM {
         let size = item.size;
         return Err(CodecError::new(format!(
             "the item has {size} bytes, attribute names included; DynamoDB allows {MAX_ITEM}"
         )));
     }
-    check_key::<T>(&item, key)?;
-    index_keys::check(&item, T::INDEX_SPECS)?;
+    let values = Values { json: &item.json, places: &places };
+    check_key::<T>(values, key)?;
+    index_keys::check(values, T::INDEX_SPECS)?;
     Ok(item)
 }
 
@@ -55,9 +58,19 @@ pub(crate) fn encode_value<V: Serialize + ?Sized>(value: &V) -> Result<Node<'sta
 
 /// A record's form, whatever its size and key.
 pub(crate) fn form<T: Record>(record: &T) -> Result<EncodedItem, CodecError> {
+    form_with_places(record).map(|(item, _)| item)
+}
+
+/// The same, and where its attributes are.
+pub(super) fn form_with_places<T: Record>(record: &T) -> Result<(EncodedItem, Places), CodecError> {
+    let Writer { out, size, places, .. } = written(record)?;
+    Ok((EncodedItem { json: out, size }, places))
+}
+
+fn written<T: Record>(record: &T) -> Result<Writer, CodecError> {
     let mut writer = Writer::new();
     record.serialize(ItemSerializer { writer: &mut writer })?;
-    Ok(EncodedItem { json: writer.out, size: writer.size })
+    Ok(writer)
 }
 
 /// The key attributes as a JSON object.
@@ -74,7 +87,12 @@ pub(crate) fn key_json<T: Record>(key: &Key) -> Vec<u8> {
 
 fn write_key_value(out: &mut Vec<u8>, name: &str, value: &KeyValue<'_>) {
     write_text(out, name);
-    out.extend_from_slice(b":{\"");
+    out.push(b':');
+    write_value(out, value);
+}
+
+fn write_value(out: &mut Vec<u8>, value: &KeyValue<'_>) {
+    out.extend_from_slice(b"{\"");
     out.extend_from_slice(value.kind().letter().as_bytes());
     out.extend_from_slice(b"\":");
     match value {
@@ -86,7 +104,7 @@ fn write_key_value(out: &mut Vec<u8>, name: &str, value: &KeyValue<'_>) {
 
 /// A key type whose serde form is another than its key form would be written under one key and
 /// looked up under another.
-fn check_key<T: Record>(item: &EncodedItem, key: &Key) -> Result<(), CodecError> {
+fn check_key<T: Record>(item: Values<'_>, key: &Key) -> Result<(), CodecError> {
     check_key_part(item, T::PARTITION_KEY, &key.partition())?;
     match (T::SORT_KEY, key.sort()) {
         (Some(name), Some(value)) => check_key_part(item, name, &value),
@@ -94,23 +112,15 @@ fn check_key<T: Record>(item: &EncodedItem, key: &Key) -> Result<(), CodecError>
     }
 }
 
-fn check_key_part(item: &EncodedItem, name: &str, value: &KeyValue<'_>) -> Result<(), CodecError> {
+fn check_key_part(item: Values<'_>, name: &str, value: &KeyValue<'_>) -> Result<(), CodecError> {
     let mut expected = Vec::with_capacity(64);
-    write_key_value(&mut expected, name, value);
-    // Keys are mostly declared first; else the item is searched.
-    if item.json.get(1..=expected.len()) == Some(&expected) {
+    write_value(&mut expected, value);
+    if item.get(name) == Some(&expected) {
         return Ok(());
     }
-    let fields =
-        super::tree::parse_item(&item.json).map_err(|error| CodecError::new(error.to_string()))?;
-    let json = [b"{", &*expected, b"}"].concat();
-    let wanted =
-        super::tree::parse_item(&json).map_err(|error| CodecError::new(error.to_string()))?;
-    let same = match (super::tree::field(&fields, name), wanted.first()) {
-        (Some(stored), Some((_, key))) => stored.same(key),
-        _ => false,
-    };
-    if same {
+    // Mostly it is the same text; a number may have another one.
+    let wanted = parse_value(&expected).map_err(|error| CodecError::new(error.to_string()))?;
+    if item.node(name)?.is_some_and(|stored| stored.same(&wanted)) {
         return Ok(());
     }
     Err(CodecError::new(

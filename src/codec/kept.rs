@@ -8,7 +8,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::tree::{Fields, Node, field, fields_size, parse_item, parse_value, write_fields};
+use super::tree::{
+    Fields, Malformed, Node, field, fields_size, parse_item, parse_value, write_fields,
+};
 use super::{CodecError, EncodedItem};
 use crate::record::Record;
 
@@ -141,7 +143,7 @@ impl Kept {
 
     /// Adds to a record's encoding what it kept.
     pub(crate) fn restore(&self, item: EncodedItem) -> Result<EncodedItem, CodecError> {
-        let unreadable = |error: serde_json::Error| CodecError::new(error.to_string());
+        let unreadable = |error: Malformed| CodecError::new(error.to_string());
         let mut fields = parse_item(&item.json).map_err(unreadable)?;
         self.restore_into(&mut fields).map_err(unreadable)?;
         let mut json = Vec::with_capacity(item.json.len() + 64);
@@ -149,7 +151,7 @@ impl Kept {
         Ok(EncodedItem { json, size: fields_size(&fields) })
     }
 
-    fn restore_into<'a>(&'a self, fields: &mut Fields<'a>) -> Result<(), serde_json::Error> {
+    fn restore_into<'a>(&'a self, fields: &mut Fields<'a>) -> Result<(), Malformed> {
         for Entry { name, what } in &self.entries {
             let at = fields.iter().position(|(known, _)| **known == **name);
             match what {
@@ -175,7 +177,7 @@ impl Kept {
     }
 }
 
-fn unchanged(now: Option<&Node<'_>>, loaded: Option<&[u8]>) -> Result<bool, serde_json::Error> {
+fn unchanged(now: Option<&Node<'_>>, loaded: Option<&[u8]>) -> Result<bool, Malformed> {
     Ok(match (now, loaded) {
         (None, None) => true,
         (Some(now), Some(loaded)) => now.same(&parse_value(loaded)?),

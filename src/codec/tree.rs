@@ -3,13 +3,16 @@
 //! Only what must be looked at twice becomes a tree: what is decoded, what is compared beyond its
 //! bytes, and records that carry attributes their type does not know.
 
+mod parse;
+
 use std::borrow::Cow;
-use std::fmt;
 
 use aws_smithy_types::base64;
-use serde::de::{Deserialize, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 
-use crate::number::Decimal;
+pub(crate) use self::parse::{parse_item, parse_item_with_places, parse_value};
+pub(crate) use crate::json::Malformed;
+use crate::json::is_escaped;
+use crate::number::{Decimal, Measure};
 
 /// An attribute value.
 #[derive(Clone, Debug)]
@@ -37,22 +40,6 @@ pub(crate) fn field<'n, 'a>(
     name: &str,
 ) -> Option<&'n Node<'a>> {
     fields.iter().find(|(known, _)| known == name).map(|(_, node)| node)
-}
-
-/// Reads an item, the object of its attributes.
-pub(crate) fn parse_item(json: &[u8]) -> Result<Fields<'_>, serde_json::Error> {
-    let mut reader = serde_json::Deserializer::from_slice(json);
-    let fields = FieldsSeed { depth: 0 }.deserialize(&mut reader)?;
-    reader.end()?;
-    Ok(fields)
-}
-
-/// Reads one attribute value, `{"S":"…"}`.
-pub(crate) fn parse_value(json: &[u8]) -> Result<Node<'_>, serde_json::Error> {
-    let mut reader = serde_json::Deserializer::from_slice(json);
-    let node = NodeSeed { depth: 1 }.deserialize(&mut reader)?;
-    reader.end()?;
-    Ok(node)
 }
 
 impl Node<'_> {
@@ -174,12 +161,25 @@ pub(crate) fn write_fields(out: &mut Vec<u8>, fields: &[(Cow<'_, str>, Node<'_>)
     out.push(b'}');
 }
 
+/// Whether there is such a byte: without a way out of a block it is looked at many bytes at once.
+pub(crate) fn has_escapes(text: &[u8]) -> bool {
+    let has_some = |block: &[u8]| block.iter().fold(false, |some, byte| some | is_escaped(*byte));
+    let (blocks, rest) = text.as_chunks::<32>();
+    blocks.iter().any(|block| has_some(block)) || has_some(rest)
+}
+
 /// Writes a JSON string.
 pub(crate) fn write_text(out: &mut Vec<u8>, text: &str) {
+    out.reserve(text.len() + 2);
     out.push(b'"');
+    if !has_escapes(text.as_bytes()) {
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+        return;
+    }
     let mut plain = 0;
     for (index, byte) in text.bytes().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+        if !is_escaped(byte) {
             continue;
         }
         out.extend_from_slice(text.as_bytes().get(plain..index).unwrap_or_default());
@@ -229,7 +229,7 @@ fn write_list<T>(out: &mut Vec<u8>, values: &[T], mut write: impl FnMut(&mut Vec
 
 /// The size of a number by its text; text that is no number counts as it is, the service refuses it.
 pub(crate) fn number_size(text: &str) -> usize {
-    Decimal::parse(text).map_or(text.len(), |number| number.size())
+    Measure::of(text).map_or(text.len(), Measure::size)
 }
 
 fn same_number(a: &str, b: &str) -> bool {
@@ -249,155 +249,6 @@ pub(crate) fn numbers<'t>(texts: &'t [Cow<'_, str>]) -> Vec<Result<Decimal, &'t 
         texts.iter().map(|text| Decimal::parse(text).map_err(|_| &**text)).collect();
     numbers.sort_unstable();
     numbers
-}
-
-/// Text that borrows from the input unless it was escaped.
-struct Text<'a>(Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Text<'de> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
-        impl<'de> Visitor<'de> for TextVisitor {
-            type Value = Text<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(TextVisitor)
-    }
-}
-
-struct Bytes(Vec<u8>);
-
-impl<'de> Deserialize<'de> for Bytes {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Text::deserialize(deserializer)?;
-        base64::decode(&*text.0).map(Bytes).map_err(D::Error::custom)
-    }
-}
-
-struct NodeSeed {
-    depth: usize,
-}
-
-impl<'de> DeserializeSeed<'de> for NodeSeed {
-    type Value = Node<'de>;
-
-    fn deserialize<D: serde::Deserializer<'de>>(
-        self,
-        deserializer: D,
-    ) -> Result<Node<'de>, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for NodeSeed {
-    type Value = Node<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an attribute value")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node<'de>, A::Error> {
-        // The service allows 32 levels; a hand-made item must not exhaust the stack.
-        if self.depth > MAX_DEPTH + 1 {
-            return Err(A::Error::custom("nested deeper than DynamoDB's 32 levels"));
-        }
-        let Some(Text(tag)) = map.next_key()? else {
-            return Err(A::Error::custom("an attribute value without a type"));
-        };
-        let depth = self.depth + 1;
-        let texts = |texts: Vec<Text<'de>>| texts.into_iter().map(|text| text.0).collect();
-        let node = match &*tag {
-            "S" => Node::S(map.next_value::<Text<'de>>()?.0),
-            "N" => Node::N(map.next_value::<Text<'de>>()?.0),
-            "B" => Node::B(map.next_value::<Bytes>()?.0),
-            "BOOL" => Node::Bool(map.next_value()?),
-            "NULL" => map.next_value::<bool>().map(|_| Node::Null)?,
-            "L" => Node::L(map.next_value_seed(ListSeed { depth })?),
-            "M" => Node::M(map.next_value_seed(FieldsSeed { depth })?),
-            "SS" => Node::Ss(texts(map.next_value()?)),
-            "NS" => Node::Ns(texts(map.next_value()?)),
-            "BS" => {
-                Node::Bs(map.next_value::<Vec<Bytes>>()?.into_iter().map(|bytes| bytes.0).collect())
-            }
-            other => {
-                return Err(A::Error::custom(format_args!("unknown attribute type `{other}`")));
-            }
-        };
-        match map.next_key::<Text<'de>>()? {
-            None => Ok(node),
-            Some(_) => Err(A::Error::custom("an attribute value of two types")),
-        }
-    }
-}
-
-struct ListSeed {
-    depth: usize,
-}
-
-impl<'de> DeserializeSeed<'de> for ListSeed {
-    type Value = Vec<Node<'de>>;
-
-    fn deserialize<D: serde::Deserializer<'de>>(
-        self,
-        deserializer: D,
-    ) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for ListSeed {
-    type Value = Vec<Node<'de>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of attribute values")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut values = Vec::new();
-        while let Some(value) = seq.next_element_seed(NodeSeed { depth: self.depth })? {
-            values.push(value);
-        }
-        Ok(values)
-    }
-}
-
-struct FieldsSeed {
-    depth: usize,
-}
-
-impl<'de> DeserializeSeed<'de> for FieldsSeed {
-    type Value = Fields<'de>;
-
-    fn deserialize<D: serde::Deserializer<'de>>(
-        self,
-        deserializer: D,
-    ) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for FieldsSeed {
-    type Value = Fields<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a map of attributes")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Fields::new();
-        while let Some(Text(name)) = map.next_key()? {
-            fields.push((name, map.next_value_seed(NodeSeed { depth: self.depth })?));
-        }
-        Ok(fields)
-    }
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 
 use crate::error::BoxError;
+use crate::json::Malformed;
 use crate::rt::Mutex;
 
 /// The body of one request, and how its answer is read.
@@ -35,7 +36,7 @@ pub(super) struct Wire<A> {
 
 /// Reads an answer, and keeps it for who asked.
 pub(super) struct Reader<A> {
-    read: fn(&[u8]) -> Result<A, serde_json::Error>,
+    read: fn(&[u8]) -> Result<A, Malformed>,
     /// What the SDK returns in its place.
     output: fn() -> Output,
     answer: Answer<A>,
@@ -48,7 +49,7 @@ impl<A> Wire<A> {
     /// `output`: what the SDK returns for the operation, of which nothing is used.
     pub(super) fn new(
         body: Option<Vec<u8>>,
-        read: fn(&[u8]) -> Result<A, serde_json::Error>,
+        read: fn(&[u8]) -> Result<A, Malformed>,
         output: fn() -> Output,
     ) -> (Self, Answer<A>) {
         let answer = Arc::new(Mutex::new(None));

@@ -114,11 +114,14 @@ impl<T> Clone for Doubt<T> {
     }
 }
 
-/// Attempts whose answers are missing, of which the latest are known.
-pub(crate) struct Doubts<T> {
+/// Attempts whose answers are missing; mostly there are none.
+pub(crate) struct Doubts<T>(Option<Box<Missing<T>>>);
+
+/// The latest attempts whose answers are missing.
+struct Missing<T> {
     latest: Vec<Doubt<T>>,
     /// The attributes that those before change.
-    pub(crate) changed: Vec<Box<str>>,
+    changed: Vec<Box<str>>,
 }
 
 impl<T> Doubts<T> {
@@ -126,12 +129,17 @@ impl<T> Doubts<T> {
     const MOST: usize = 32;
 
     pub(crate) const fn new() -> Self {
-        Self { latest: Vec::new(), changed: Vec::new() }
+        Self(None)
     }
 
     /// The newest first, which says of the attributes that those before change how they are to be.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Doubt<T>> {
-        self.latest.iter().rev()
+        self.0.iter().flat_map(|missing| missing.latest.iter().rev())
+    }
+
+    /// The attributes that those change which are not known any more.
+    pub(crate) fn changed(&self) -> &[Box<str>] {
+        self.0.as_ref().map_or(&[], |missing| &missing.changed)
     }
 
     pub(super) fn clear(&mut self) {
@@ -139,25 +147,33 @@ impl<T> Doubts<T> {
     }
 
     pub(super) fn add(&mut self, doubt: Doubt<T>) {
-        self.latest.retain(|other| other.seq() != doubt.seq());
-        if self.latest.len() == Self::MOST
-            && let Some(at) = self.latest.iter().position(|doubt| matches!(doubt, Doubt::Alone(_)))
-            && let Doubt::Alone(attempt) = self.latest.remove(at)
+        let Missing { latest, changed } = &mut **self
+            .0
+            .get_or_insert_with(|| Box::new(Missing { latest: Vec::new(), changed: Vec::new() }));
+        latest.retain(|other| other.seq() != doubt.seq());
+        if latest.len() == Self::MOST
+            && let Some(at) = latest.iter().position(|doubt| matches!(doubt, Doubt::Alone(_)))
+            && let Doubt::Alone(attempt) = latest.remove(at)
         {
-            let changed = &mut self.changed;
             let new = attempt.changed.iter().filter(|name| !changed.contains(name));
             let new: Vec<Box<str>> = new.cloned().collect();
             changed.extend(new);
         }
-        if self.latest.len() == Self::MOST {
+        if latest.len() == Self::MOST {
             // All are of the whole record, and so is the newest of them.
-            self.latest.remove(0);
+            latest.remove(0);
         }
-        self.latest.push(doubt);
+        latest.push(doubt);
     }
 }
 
 impl<T> Clone for Doubts<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Clone for Missing<T> {
     fn clone(&self) -> Self {
         Self { latest: self.latest.clone(), changed: self.changed.clone() }
     }

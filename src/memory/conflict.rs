@@ -196,7 +196,7 @@ impl<T: Record> Shared<T> {
             slot.since = self.scans.begun();
             if let Some(unsaved) = &mut slot.unsaved {
                 let _overtaken = unsaved.ground();
-                unsaved.met = Some(theirs);
+                unsaved.met = Some(Box::new(theirs));
             }
             false
         });
@@ -243,7 +243,7 @@ impl<T: Record> Shared<T> {
         let mut locked = self.slots.lock(key.as_bytes());
         let slot = locked.find(key.as_bytes())?;
         let unsaved = slot.unsaved.as_mut()?;
-        let theirs = unsaved.met.take()?;
+        let theirs = *unsaved.met.take()?;
         Some(Sides { base: unsaved.base.clone(), mine: slot.now.clone(), theirs })
     }
 

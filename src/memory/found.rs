@@ -170,7 +170,7 @@ impl<T: Record> Stored<T> {
         // The policy knows it by its old size, if it knows it.
         (slot.registered, slot.unreadable) = (false, false);
         slot.since = slot.since.max(std::mem::take(&mut slot.forgotten));
-        slot.size = self.size;
+        slot.set_size(self.size);
         // Who has read it before goes on from that.
         if !slot.is_being_changed() {
             slot.outdated = None;

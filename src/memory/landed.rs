@@ -68,7 +68,7 @@ impl<T: Record> Slot<T> {
             Settled::Pending(_) => {
                 unsaved.base.exact = false;
                 unsaved.doubt = true;
-                unsaved.doubts.add(Doubt::of(flight));
+                unsaved.doubts.add(Doubt::of(*flight));
             }
             Settled::Refused(error) => {
                 if newest {

@@ -194,9 +194,16 @@ impl<T: Record> Shared<T> {
 
     /// What is known of a key, if anything is.
     pub(crate) fn hit(&self, key: &[u8]) -> Option<Known<T>> {
-        let seen = self.peek(key)?;
-        self.tally.hit();
-        self.touch(key);
+        let (seen, is_touched) = {
+            let mut locked = self.slots.lock(key);
+            let slot = locked.find(key).filter(|slot| !slot.now.is_unknown())?;
+            let seen = (Seen::of(slot), slot.counts_hit());
+            locked.count_hit();
+            seen
+        };
+        if is_touched {
+            self.touch(key);
+        }
         Some(self.visible(seen))
     }
 

@@ -210,7 +210,7 @@ impl<T: Record> Shared<T> {
         unsaved.ground();
         let record = self.to_send(now, kept.clone(), unsaved);
         let changes = unsaved.touched.fly();
-        unsaved.flight = Some(Flight::new(seq, sent, kept, changes));
+        unsaved.flight = Some(Box::new(Flight::new(seq, sent, kept, changes)));
         Part::Record(record)
     }
 

@@ -288,7 +288,7 @@ impl<T: Record> Shared<T> {
         if sent.base.exact {
             return None;
         }
-        let mut names: Vec<Box<str>> = sent.doubts.changed.clone();
+        let mut names: Vec<Box<str>> = sent.doubts.changed().to_vec();
         for doubt in sent.doubts.iter() {
             match doubt {
                 Doubt::Alone(attempt) => names.extend(attempt.changed.iter().cloned()),

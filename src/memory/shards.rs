@@ -37,10 +37,15 @@ pub(crate) struct Shards<T: Record> {
     mode: Mode,
 }
 
+/// Two of them share no cache line, nor do pairs of lines that are fetched together.
+#[repr(align(128))]
 pub(crate) struct Shard<T: Record> {
     slots: HashTable<Slot<T>>,
     /// The unsaved keys by the sequence number that made them so: the order of flushing.
     unsaved: BTreeMap<u64, Key>,
+    /// Reads of records that were there: counted here, since one counter for all cores would be the slowest
+    /// part of a read.
+    hits: u64,
 }
 
 /// A shard, locked, and the place of a key in it.
@@ -60,7 +65,10 @@ pub(crate) struct Both<'s, T: Record> {
 impl<T: Record> Shards<T> {
     /// No slots; at most so much may be unsaved, each record counting `beside` bytes more than it has.
     pub(crate) fn new(most: Mark, beside: usize, mode: Mode) -> Self {
-        let shard = || Mutex::new(Shard { slots: HashTable::new(), unsaved: BTreeMap::new() });
+        let shard = || {
+            let (slots, unsaved) = (HashTable::new(), BTreeMap::new());
+            Mutex::new(Shard { slots, unsaved, hits: 0 })
+        };
         Self {
             shards: (0..SHARDS).map(|_| shard()).collect(),
             hasher: DefaultHashBuilder::default(),
@@ -99,6 +107,11 @@ impl<T: Record> Shards<T> {
     fn lock_at(&self, index: usize, hash: u64) -> Locked<'_, T> {
         let shard = self.shards.get(index).unwrap_or(&self.shards[0]);
         Locked { shard: shard.lock(), shards: self, index, hash }
+    }
+
+    /// Reads of records that were there.
+    pub(crate) fn hits(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.lock().hits).sum()
     }
 
     /// The sequence number of the newest change.
@@ -188,7 +201,7 @@ impl<T: Record> Shards<T> {
         }
         let unsaved = slot.unsaved.take();
         if let Some(unsaved) = &unsaved {
-            self.room.left(unsaved.size);
+            self.room.left(unsaved.size());
         }
         if slot.busy.is_none() {
             return true;
@@ -231,6 +244,11 @@ impl<T: Record> Locked<'_, T> {
         self.shard.slots.find_mut(self.hash, |slot| slot.key.as_bytes() == key)
     }
 
+    /// The slot of a record is read that is there.
+    pub(crate) fn count_hit(&mut self) {
+        self.shard.hits += 1;
+    }
+
     /// The slot of a key, made if there is none.
     pub(crate) fn slot(&mut self, key: &Key) -> &mut Slot<T> {
         let hasher = &self.shards.hasher;
@@ -271,9 +289,10 @@ impl<T: Record> Locked<'_, T> {
         }
         let before = slot.unsaved_size();
         let newly = slot.change(change, seq, mode);
-        let size = slot.size;
-        if newly || broken(2) {
-            self.shard.unsaved.insert(seq, key.clone());
+        let size = slot.unsaved_size().unwrap_or(0);
+        // The slot's own key, which both share.
+        if let Some(own) = (newly || broken(2)).then(|| slot.key.clone()) {
+            self.shard.unsaved.insert(seq, own);
         }
         self.shards.room.took(before, size);
         self.check(key);
@@ -286,8 +305,8 @@ impl<T: Record> Locked<'_, T> {
         let slot = self.slot(key);
         let before = slot.unsaved_size();
         let size = new.size;
-        if slot.increment(new, seq) {
-            self.shard.unsaved.insert(seq, key.clone());
+        if let Some(own) = slot.increment(new, seq).then(|| slot.key.clone()) {
+            self.shard.unsaved.insert(seq, own);
         }
         self.shards.room.took(before, size);
         self.check(key);
@@ -298,7 +317,7 @@ impl<T: Record> Locked<'_, T> {
         let Some(slot) = self.find(key.as_bytes()) else {
             return;
         };
-        let before = slot.unsaved.as_ref().map(|unsaved| (unsaved.first, unsaved.size));
+        let before = slot.unsaved.as_ref().map(|unsaved| (unsaved.first, unsaved.size()));
         if step(slot)
             && let Some((first, size)) = before
             && self.shard.unsaved.remove(&first).is_some()

@@ -61,7 +61,7 @@ impl Tally {
     }
 
     pub(crate) fn fill(&self, stats: &mut Stats) {
-        stats.hits = self.hits.load(Ordering::Relaxed);
+        stats.hits += self.hits.load(Ordering::Relaxed);
         stats.misses = self.misses.load(Ordering::Relaxed);
         stats.joined = self.joined.load(Ordering::Relaxed);
         stats.items_unchanged = self.unchanged.load(Ordering::Relaxed);

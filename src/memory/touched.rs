@@ -20,6 +20,10 @@ fn insert(names: &mut Names, name: &str) {
     }
 }
 
+/// The attributes of a record that are not simply set; mostly there are none.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Touched(Option<Box<Lists>>);
+
 /// The attributes of a record that are not simply set.
 ///
 /// Invariants, for a record whose item is not known as a whole; where it is, nothing stands here, and the
@@ -28,7 +32,7 @@ fn insert(names: &mut Names, name: &str) {
 /// 2. What it does not show stays as it is stored, unless it is in `changed`: then it is taken away.
 /// 3. What is in both is set: it was taken away, and is added to since.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Touched {
+struct Lists {
     /// Attributes that the record has by increments alone.
     added: Names,
     /// Attributes that a change set or took away that the record had otherwise before; but for those that are
@@ -38,25 +42,29 @@ pub(crate) struct Touched {
 
 impl Touched {
     pub(crate) fn is_added(&self, name: &str) -> bool {
-        has_name(&self.added, name) && !self.is_changed(name)
+        self.0.as_ref().is_some_and(|lists| has_name(&lists.added, name)) && !self.is_changed(name)
     }
 
     pub(crate) fn is_changed(&self, name: &str) -> bool {
-        has_name(&self.changed, name)
+        has_name(self.changed(), name)
     }
 
     pub(crate) fn has_added(&self) -> bool {
-        !self.added.is_empty()
+        self.0.as_ref().is_some_and(|lists| !lists.added.is_empty())
     }
 
     pub(crate) fn changed(&self) -> &[Box<str>] {
-        &self.changed
+        self.0.as_ref().map_or(&[], |lists| &lists.changed)
+    }
+
+    fn lists(&mut self) -> &mut Lists {
+        self.0.get_or_insert_default()
     }
 
     /// These are added to, and nothing else was done to them.
     pub(crate) fn add(&mut self, names: &[Box<str>]) {
         for name in names {
-            insert(&mut self.added, name);
+            insert(&mut self.lists().added, name);
         }
     }
 
@@ -67,20 +75,21 @@ impl Touched {
     /// Takes in what a change makes of the record that was known.
     pub(crate) fn change<T>(&mut self, diff: &Diff<T>) {
         for name in &diff.differing {
-            self.added.retain(|added| added != name);
-            insert(&mut self.changed, name);
+            let lists = self.lists();
+            lists.added.retain(|added| added != name);
+            insert(&mut lists.changed, name);
         }
     }
 
     /// All that was changed until now is in flight.
     pub(crate) fn fly(&mut self) -> Names {
-        std::mem::take(&mut self.changed)
+        self.0.as_mut().map(|lists| std::mem::take(&mut lists.changed)).unwrap_or_default()
     }
 
     /// What was in flight is not written.
     pub(crate) fn give_back(&mut self, changed: &[Box<str>]) {
         for name in changed {
-            insert(&mut self.changed, name);
+            insert(&mut self.lists().changed, name);
         }
     }
 }

@@ -18,14 +18,14 @@ pub(crate) struct Unsaved<T> {
     /// Of the change that made the slot unsaved; its place in the shard's list.
     pub(crate) first: u64,
     /// Bytes of the newest change, by DynamoDB's arithmetic; what it takes of the room.
-    pub(crate) size: usize,
+    size: u32,
     pub(crate) base: Base<T>,
     /// How often the base became another one.
     pub(crate) rebased: u64,
     /// What was done to attributes of which it is not known what is stored.
     pub(crate) touched: Touched,
     /// What was sent and is not answered yet.
-    pub(crate) flight: Option<Flight<T>>,
+    pub(crate) flight: Option<Box<Flight<T>>>,
     /// There is a change of the record itself, which `seq` is the newest of; else only increments.
     pub(crate) image: bool,
     /// The number of the first change of the record itself that may not be written.
@@ -41,10 +41,40 @@ pub(crate) struct Unsaved<T> {
     /// How the record is to be written, if not as the table says.
     pub(crate) mode: Option<Mode>,
     /// What others stored, to be merged before the next attempt.
-    pub(crate) met: Option<Met>,
+    pub(crate) met: Option<Box<Met>>,
 }
 
 impl<T> Unsaved<T> {
+    /// The first change of a saved slot, of which nothing is said yet.
+    pub(crate) const fn new(seq: u64, base: Base<T>, touched: Touched) -> Self {
+        Self {
+            seq,
+            first: seq,
+            size: 0,
+            base,
+            rebased: 0,
+            touched,
+            flight: None,
+            image: false,
+            image_since: seq,
+            deltas: None,
+            parked: None,
+            doubt: false,
+            doubts: Doubts::new(),
+            mode: None,
+            met: None,
+        }
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        usize::try_from(self.size).unwrap_or(usize::MAX)
+    }
+
+    /// An item has 400 KB at most.
+    pub(crate) fn set_size(&mut self, size: usize) {
+        self.size = u32::try_from(size).unwrap_or(u32::MAX);
+    }
+
     /// What comes is another item than what is stored and what is in flight, even if it is equal.
     pub(super) fn replace(&mut self) {
         (self.base.exact, self.base.replaced) = (false, true);
@@ -92,7 +122,7 @@ impl<T> Unsaved<T> {
     }
 
     /// Takes the flight back, which is not written.
-    pub(super) fn ground(&mut self) -> Option<Flight<T>> {
+    pub(super) fn ground(&mut self) -> Option<Box<Flight<T>>> {
         let flight = self.flight.take()?;
         self.touched.give_back(&flight.changes);
         Some(flight)

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::str::FromStr;
 
-use crate::number::Decimal;
+use crate::number::{Decimal, Shortest};
 
 /// What serde's own data model can say of a number.
 pub(crate) enum Carried {
@@ -34,11 +34,12 @@ pub(super) fn integer<N: FromStr>(text: &str) -> Option<N> {
 }
 
 /// A float, if it is the number: its shortest text must say the same value.
-pub(super) fn float<F: FromStr + Debug>(text: &str) -> Option<F> {
+pub(super) fn float<F: FromStr + Debug + Copy>(text: &str) -> Option<F> {
     let value: F = text.parse().ok()?;
-    let shortest = format!("{value:?}");
+    let shortest = Shortest::of(value);
+    let shortest = shortest.text();
     // The text that the codec itself writes is the shortest already.
-    let exact = shortest.strip_suffix(".0").unwrap_or(&shortest) == text
-        || matches!((Decimal::parse(&shortest), Decimal::parse(text)), (Ok(a), Ok(b)) if a == b);
+    let exact = shortest == text
+        || matches!((Decimal::parse(shortest), Decimal::parse(text)), (Ok(a), Ok(b)) if a == b);
     exact.then_some(value)
 }

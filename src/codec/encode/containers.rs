@@ -8,6 +8,7 @@ use super::name::NameSerializer;
 use super::value::ValueSerializer;
 use super::writer::Writer;
 use crate::codec::CodecError;
+use crate::codec::places::Place;
 use crate::codec::tree::write_text;
 
 /// The fields of an item, a map, a struct or a variant.
@@ -41,13 +42,18 @@ impl<'w> MapWriter<'w> {
     fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), CodecError> {
         let before = (self.writer.out.len(), self.writer.size, self.first);
         self.writer.separate(&mut self.first);
+        let begin = self.writer.out.len();
         write_text(&mut self.writer.out, name);
+        let end = self.writer.out.len();
         self.writer.out.push(b':');
         self.writer.size += name.len() + self.entry;
         value.serialize(ValueSerializer { writer: self.writer }).map_err(|error| error.at(name))?;
         if self.writer.take_left_out() {
             self.writer.out.truncate(before.0);
             (self.writer.size, self.first) = (before.1, before.2);
+        } else if matches!(self.end, MapEnd::Item) {
+            let value = end + 1..self.writer.out.len();
+            self.writer.places.push(Place::of(begin..end, value));
         }
         Ok(())
     }

@@ -1,24 +1,20 @@
 //! The keys of indexes, which DynamoDB checks as it does the table's own.
 
 use super::super::CodecError;
-use super::super::tree::{Node, field, parse_item};
-use super::EncodedItem;
+use super::super::places::Values;
+use super::super::tree::Node;
 use crate::key::{KeyKind, MAX_PARTITION, MAX_SORT};
 use crate::spec::{IndexSpec, KeySpec};
 
 /// Refuses an item with an attribute that cannot be the key of its index. An absent one is fine: the
 /// item is not in the index then.
-pub(super) fn check(item: &EncodedItem, indexes: &[IndexSpec]) -> Result<(), CodecError> {
-    if indexes.is_empty() {
-        return Ok(());
-    }
-    let fields = parse_item(&item.json).map_err(|error| CodecError::new(error.to_string()))?;
+pub(super) fn check(item: Values<'_>, indexes: &[IndexSpec]) -> Result<(), CodecError> {
     for index in indexes {
         let partition = index.partition_key().map(|key| (key, MAX_PARTITION));
         let sort = index.sort_key_spec().map(|key| (key, MAX_SORT));
         for (key, max) in partition.into_iter().chain(sort) {
-            if let Some(node) = field(&fields, key.name) {
-                check_value(node, key, max).map_err(|why| {
+            if let Some(node) = item.node(key.name)? {
+                check_value(&node, key, max).map_err(|why| {
                     let index = index.name();
                     CodecError::new(format!("it is a key of index `{index}`: {why}")).at(key.name)
                 })?;

@@ -6,7 +6,7 @@ use super::value::ValueSerializer;
 use super::writer::Writer;
 use super::{refuse, refuse_maps, refuse_variants};
 use crate::codec::CodecError;
-use crate::codec::tree::{Node, numbers, parse_value};
+use crate::codec::tree::{Malformed, Node, numbers, parse_value};
 
 /// Writes a list as a set; an empty one leaves its attribute out.
 pub(super) struct SetSerializer<'w> {
@@ -30,7 +30,7 @@ impl SetWriter<'_> {
     }
 
     fn finish(self) -> Result<(), CodecError> {
-        let unreadable = |error: serde_json::Error| CodecError::new(error.to_string());
+        let unreadable = |error: Malformed| CodecError::new(error.to_string());
         let elements = self.elements.iter().map(|json| parse_value(json));
         let elements = elements.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
         match set_of(elements)? {

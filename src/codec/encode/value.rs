@@ -1,5 +1,7 @@
 //! Attribute values.
 
+use std::fmt;
+
 use serde::ser::{self, Serialize};
 
 use super::containers::{ListWriter, MapEnd, MapWriter};
@@ -7,6 +9,7 @@ use super::name::NameSerializer;
 use super::set::SetSerializer;
 use super::writer::Writer;
 use crate::codec::CodecError;
+use crate::number::Shortest;
 use crate::types::{NUMBER, SET};
 
 /// Writes an attribute value.
@@ -25,13 +28,11 @@ impl<'w> ValueSerializer<'w> {
         Ok(MapWriter::new(self.writer, end))
     }
 
-    fn float(self, value: impl Into<f64>, shortest: &str) -> Result<(), CodecError> {
-        let value = value.into();
-        if value.is_finite() {
-            self.writer.checked_number(shortest)
-        } else {
-            Err(CodecError::new("NaN and infinities are no DynamoDB numbers"))
+    fn float(self, value: impl fmt::Debug + Copy + Into<f64>) -> Result<(), CodecError> {
+        if !value.into().is_finite() {
+            return Err(CodecError::new("NaN and infinities are no DynamoDB numbers"));
         }
+        self.writer.checked_number(Shortest::of(value).text())
     }
 }
 
@@ -76,16 +77,12 @@ impl<'w> ser::Serializer for ValueSerializer<'w> {
         Ok(())
     }
 
-    // `{:?}` is the shortest text that reads back as the same float, with an exponent where it is
-    // long; it says `1.0` for whole numbers, which DynamoDB stores as `1`.
     fn serialize_f32(self, value: f32) -> Result<(), CodecError> {
-        let text = format!("{value:?}");
-        self.float(value, text.strip_suffix(".0").unwrap_or(&text))
+        self.float(value)
     }
 
     fn serialize_f64(self, value: f64) -> Result<(), CodecError> {
-        let text = format!("{value:?}");
-        self.float(value, text.strip_suffix(".0").unwrap_or(&text))
+        self.float(value)
     }
 
     fn serialize_char(self, value: char) -> Result<(), CodecError> {

@@ -1,13 +1,19 @@
 //! The bytes of an item in the making.
 
 use crate::codec::CodecError;
+use crate::codec::places::Places;
 use crate::codec::tree::{MAX_DEPTH, Node, number_size, write_text};
-use crate::number::Decimal;
+use crate::number::Measure;
+
+/// Most items have no more bytes of JSON.
+const MOSTLY: usize = 512;
 
 /// The JSON so far, the size it counts, and how deep it is nested.
 pub(super) struct Writer {
     pub(super) out: Vec<u8>,
     pub(super) size: usize,
+    /// Where the attributes of the item are.
+    pub(super) places: Places,
     depth: usize,
     /// The value just written is to be no attribute at all.
     left_out: bool,
@@ -15,7 +21,8 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new() -> Self {
-        Self { out: Vec::with_capacity(256), size: 0, depth: 0, left_out: false }
+        let (out, places) = (Vec::with_capacity(MOSTLY), Places::new());
+        Self { out, size: 0, places, depth: 0, left_out: false }
     }
 
     pub(super) fn tag(&mut self, tag: &str) {
@@ -43,8 +50,8 @@ impl Writer {
     }
 
     pub(super) fn checked_number(&mut self, text: &str) -> Result<(), CodecError> {
-        let number = Decimal::parse(text)
-            .and_then(Decimal::storable)
+        let number = Measure::of(text)
+            .and_then(Measure::storable)
             .map_err(|bad| CodecError::new(format!("the number is {bad}")))?;
         self.size += number.size();
         self.text("N", text);

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::Deserialize;
-use serde::de::Deserializer;
-use serde_json::value::RawValue;
 
 use crate::capacity::{Charged, ConsumedCapacity};
+use crate::json::{Malformed, Reader, whole};
 
 /// Of a BatchWriteItem.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(in crate::database) struct Batch {
     /// Items of puts and keys of deletes that were not done, by the names of their tables.
     pub(in crate::database) unprocessed: Vec<(String, Vec<Bytes>)>,
@@ -18,7 +17,7 @@ pub(in crate::database) struct Batch {
 }
 
 /// Of a BatchGetItem.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(in crate::database) struct Gotten {
     pub(in crate::database) items: Vec<Bytes>,
     /// Keys that were not read.
@@ -27,7 +26,7 @@ pub(in crate::database) struct Gotten {
 }
 
 /// Of a Query or a Scan.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(in crate::database) struct Paged {
     pub(in crate::database) items: Vec<Bytes>,
     pub(in crate::database) count: u64,
@@ -37,59 +36,145 @@ pub(in crate::database) struct Paged {
     pub(in crate::database) charged: Charged,
 }
 
-pub(in crate::database) fn batch_write(body: &[u8]) -> Result<Batch, serde_json::Error> {
+pub(in crate::database) fn batch_write(body: &[u8]) -> Result<Batch, Malformed> {
     let body = Bytes::copy_from_slice(body);
-    let read: BatchBody<'_> = serde_json::from_slice(&body)?;
-    let of = |request: Request<'_>| {
-        let put = request.put_request.map(|put| put.item);
-        put.or_else(|| request.delete_request.map(|delete| delete.key)).map(|raw| part(&body, raw))
+    let mut batch = Batch::default();
+    each_field(&body, |reader, name| match name {
+        "UnprocessedItems" => fields(reader, |reader, table| {
+            let mut parts = Vec::new();
+            elements(reader, |reader| {
+                parts.push(content(reader, &body)?);
+                Ok(())
+            })?;
+            batch.unprocessed.push((table.to_owned(), parts));
+            Ok(())
+        }),
+        "ConsumedCapacity" => {
+            batch.charged = charged(reader, &body)?;
+            Ok(())
+        }
+        _ => reader.pass().map(drop),
+    })?;
+    Ok(batch)
+}
+
+/// The item of a put or the key of a delete; what is neither was not sent, and is nobody's.
+fn content(reader: &mut Reader<'_>, body: &Bytes) -> Result<Bytes, Malformed> {
+    let mut content = Bytes::new();
+    fields(reader, |reader, name| match name {
+        "PutRequest" | "DeleteRequest" => fields(reader, |reader, name| match name {
+            "Item" | "Key" => {
+                content = body.slice(reader.pass()?);
+                Ok(())
+            }
+            _ => reader.pass().map(drop),
+        }),
+        _ => reader.pass().map(drop),
+    })?;
+    Ok(content)
+}
+
+pub(in crate::database) fn batch_get(body: &[u8]) -> Result<Gotten, Malformed> {
+    let body = Bytes::copy_from_slice(body);
+    let mut gotten = Gotten::default();
+    each_field(&body, |reader, name| match name {
+        "Responses" => fields(reader, |reader, _| parts(reader, &body, &mut gotten.items)),
+        "UnprocessedKeys" => fields(reader, |reader, _| {
+            fields(reader, |reader, name| match name {
+                "Keys" => parts(reader, &body, &mut gotten.unprocessed),
+                _ => reader.pass().map(drop),
+            })
+        }),
+        "ConsumedCapacity" => {
+            gotten.charged = charged(reader, &body)?;
+            Ok(())
+        }
+        _ => reader.pass().map(drop),
+    })?;
+    Ok(gotten)
+}
+
+pub(in crate::database) fn page(body: &[u8]) -> Result<Paged, Malformed> {
+    let body = Bytes::copy_from_slice(body);
+    let mut page = Paged::default();
+    each_field(&body, |reader, name| {
+        match name {
+            "Items" => parts(reader, &body, &mut page.items)?,
+            "Count" => page.count = read(reader, &body)?,
+            "ScannedCount" => page.scanned = read(reader, &body)?,
+            "LastEvaluatedKey" => {
+                let key = body.slice(reader.pass()?);
+                page.next = Some(key).filter(|key| !is_nothing(key));
+            }
+            "ConsumedCapacity" => page.charged = charged(reader, &body)?,
+            _ => {
+                reader.pass()?;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(page)
+}
+
+/// The fields of the whole answer.
+fn each_field<'a>(
+    body: &'a [u8],
+    read: impl FnMut(&mut Reader<'a>, &str) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
+    whole(body, |reader| fields(reader, read))
+}
+
+/// The fields of an object, or of nothing.
+fn fields<'a>(
+    reader: &mut Reader<'a>,
+    mut read: impl FnMut(&mut Reader<'a>, &str) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
+    if reader.passes_word("null") {
+        return Ok(());
+    }
+    reader.each_field(|reader, name, _| read(reader, &name))
+}
+
+/// The elements of a list, or of nothing.
+fn elements<'a>(
+    reader: &mut Reader<'a>,
+    read: impl FnMut(&mut Reader<'a>) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
+    if reader.passes_word("null") { Ok(()) } else { reader.each_element(read) }
+}
+
+/// The elements of a list as they are: parts of the body, which share its memory.
+fn parts(reader: &mut Reader<'_>, body: &Bytes, parts: &mut Vec<Bytes>) -> Result<(), Malformed> {
+    elements(reader, |reader| {
+        parts.push(body.slice(reader.pass()?));
+        Ok(())
+    })
+}
+
+/// Whether an object has nothing, or there is none.
+fn is_nothing(json: &[u8]) -> bool {
+    json == b"null"
+        || json.iter().all(|byte| matches!(byte, b'{' | b'}') || byte.is_ascii_whitespace())
+}
+
+/// What is small, as serde reads it; its default if it is null.
+fn read<'a, R: Deserialize<'a> + Default>(
+    reader: &mut Reader<'_>,
+    body: &'a [u8],
+) -> Result<R, Malformed> {
+    let json = body.get(reader.pass()?).unwrap_or_default();
+    let value: Option<R> =
+        serde_json::from_slice(json).map_err(|_| reader.malformed("another type is expected"))?;
+    Ok(value.unwrap_or_default())
+}
+
+/// That of one table, or of several.
+fn charged(reader: &mut Reader<'_>, body: &[u8]) -> Result<Charged, Malformed> {
+    let consumed = if reader.peek() == Some(b'[') {
+        read::<Vec<Consumed>>(reader, body)?
+    } else {
+        read::<Option<Consumed>>(reader, body)?.into_iter().collect()
     };
-    let unprocessed = read.unprocessed_items.unwrap_or_default().into_iter();
-    let unprocessed = unprocessed.map(|(table, requests)| {
-        // What is neither a put nor a delete was not sent, and is nobody's.
-        let parts = requests.into_iter().map(|request| of(request).unwrap_or_default());
-        (table, parts.collect())
-    });
-    Ok(Batch { unprocessed: unprocessed.collect(), charged: charged(read.consumed_capacity) })
-}
-
-pub(in crate::database) fn batch_get(body: &[u8]) -> Result<Gotten, serde_json::Error> {
-    let body = Bytes::copy_from_slice(body);
-    let read: GetBody<'_> = serde_json::from_slice(&body)?;
-    let items = read.responses.unwrap_or_default().into_values().flatten();
-    let keys = read.unprocessed_keys.unwrap_or_default().into_values();
-    let keys = keys.flat_map(|keys| keys.keys);
-    Ok(Gotten {
-        items: items.map(|raw| part(&body, raw)).collect(),
-        unprocessed: keys.map(|raw| part(&body, raw)).collect(),
-        charged: charged(read.consumed_capacity),
-    })
-}
-
-pub(in crate::database) fn page(body: &[u8]) -> Result<Paged, serde_json::Error> {
-    let body = Bytes::copy_from_slice(body);
-    let read: PageBody<'_> = serde_json::from_slice(&body)?;
-    let next = read.last_evaluated_key.filter(|key| !is_empty(key.get()));
-    Ok(Paged {
-        items: read.items.unwrap_or_default().into_iter().map(|raw| part(&body, raw)).collect(),
-        count: read.count.unwrap_or_default(),
-        scanned: read.scanned_count.unwrap_or_default(),
-        next: next.map(|raw| part(&body, raw)),
-        charged: charged(read.consumed_capacity),
-    })
-}
-
-/// A part of a body, which shares its memory.
-fn part(body: &Bytes, raw: &RawValue) -> Bytes {
-    body.slice_ref(raw.get().as_bytes())
-}
-
-/// Whether an object has nothing.
-fn is_empty(json: &str) -> bool {
-    json.chars().all(|char| matches!(char, '{' | '}') || char.is_ascii_whitespace())
-}
-
-fn charged(consumed: impl IntoIterator<Item = Vec<Consumed>>) -> Charged {
     let names = |units: Option<BTreeMap<String, Units>>| units.unwrap_or_default().into_iter();
     let of_table = |consumed: Consumed| {
         let local = names(consumed.local_secondary_indexes);
@@ -104,65 +189,7 @@ fn charged(consumed: impl IntoIterator<Item = Vec<Consumed>>) -> Charged {
         };
         (consumed.table_name.unwrap_or_default(), capacity)
     };
-    Charged(consumed.into_iter().flatten().map(of_table).collect())
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct BatchBody<'a> {
-    #[serde(borrow)]
-    unprocessed_items: Option<BTreeMap<String, Vec<Request<'a>>>>,
-    consumed_capacity: Option<Vec<Consumed>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Request<'a> {
-    #[serde(borrow)]
-    put_request: Option<Put<'a>>,
-    #[serde(borrow)]
-    delete_request: Option<Delete<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Put<'a> {
-    #[serde(borrow, rename = "Item")]
-    item: &'a RawValue,
-}
-
-#[derive(Deserialize)]
-struct Delete<'a> {
-    #[serde(borrow, rename = "Key")]
-    key: &'a RawValue,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct GetBody<'a> {
-    #[serde(borrow)]
-    responses: Option<BTreeMap<String, Vec<&'a RawValue>>>,
-    #[serde(borrow)]
-    unprocessed_keys: Option<BTreeMap<String, Keys<'a>>>,
-    consumed_capacity: Option<Vec<Consumed>>,
-}
-
-#[derive(Deserialize)]
-struct Keys<'a> {
-    #[serde(borrow, rename = "Keys")]
-    keys: Vec<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct PageBody<'a> {
-    #[serde(borrow)]
-    items: Option<Vec<&'a RawValue>>,
-    count: Option<u64>,
-    scanned_count: Option<u64>,
-    #[serde(borrow)]
-    last_evaluated_key: Option<&'a RawValue>,
-    #[serde(default, deserialize_with = "one")]
-    consumed_capacity: Option<Vec<Consumed>>,
+    Ok(Charged(consumed.into_iter().map(of_table).collect()))
 }
 
 #[derive(Deserialize)]
@@ -178,11 +205,6 @@ struct Consumed {
 #[serde(rename_all = "PascalCase")]
 struct Units {
     capacity_units: Option<f64>,
-}
-
-/// That of one table, where others say it of several.
-fn one<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<Consumed>>, D::Error> {
-    Ok(Option::<Consumed>::deserialize(from)?.map(|consumed| vec![consumed]))
 }
 
 #[cfg(test)]

@@ -168,7 +168,7 @@ impl<T: Record> Shared<T> {
         self.slots.each(|slot| {
             if matches!(slot.now, Known::Record(_)) {
                 records += 1;
-                bytes += u64::try_from(slot.size).unwrap_or_default();
+                bytes += u64::try_from(slot.size()).unwrap_or_default();
             }
         });
         if let Some(mean) = bytes.checked_div(records) {

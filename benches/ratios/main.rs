@@ -1,0 +1,86 @@
+//! What ours costs, over what the usual way costs: `ratio NAME VALUE`, the median of pairs that are run in turn in one
+//! process. Less is better, but for `hit_two_threads`.
+//!
+//! ```text
+//! cargo bench --bench ratios                # all of them: some minutes, half of them for `build`
+//! cargo bench --bench ratios -- hit flush   # those whose names begin so
+//! cargo bench --bench ratios -- --test      # each once with few records, to see that they still work
+//! ```
+//!
+//! | | ours | over |
+//! |---|---|---|
+//! | `hit` | `get` of a record that is there, of 200,000 in random order | `moka::future::Cache::get` of the same |
+//! | `hit_bounded` | the same with a capacity | the same with a capacity |
+//! | `hit_two_threads` | gain of a second thread on other keys | that of two threads with a `HashMap` each |
+//! | `update` | `update` of a record that is there | moka's get, a clone, a change, and moka's insert |
+//! | `flush_cpu` | CPU time of a flush of new records, answered at once | that of a loop over the SDK, 16 requests in flight |
+//! | `put_and_flush_cpu` | the same with the puts before it | the same |
+//! | `prefetch_cpu` | CPU time of a prefetch, 100 keys a request | that of a loop over the SDK, decoded by serde_dynamo |
+//! | `flush_wall` | time of a flush on the embedded database | that of the loop |
+//! | `memory` | heap of a clean record | that of a `HashMap<Key, Arc<T>>` of the same |
+//! | `memory_unsaved` | heap of a changed record, with what it was made from | the same |
+//! | `scale_put` | a put among 1,000,000 over one among 10,000 | the same of `HashMap::insert` |
+//! | `build` | `cargo build` of a program with this crate | that of one with the SDK and aws-config alone |
+//!
+//! Records have 8 attributes and 250 bytes.
+
+mod build;
+#[path = "../connector.rs"]
+mod connector;
+mod heap;
+mod hits;
+mod pairs;
+mod plain;
+#[path = "../players.rs"]
+mod players;
+mod requests;
+
+/// How much is measured.
+#[derive(Clone, Copy)]
+pub(crate) struct Extent {
+    /// Pairs of runs.
+    pub(crate) pairs: usize,
+    /// Of all numbers of records, one in so many.
+    pub(crate) one_in: usize,
+}
+
+impl Extent {
+    pub(crate) const fn of(self, records: usize) -> usize {
+        records / self.one_in
+    }
+}
+
+/// A ratio: its name, and how it is measured.
+type Ratio = (&'static str, fn(Extent) -> f64);
+
+/// Takes minutes, however few records there are.
+const BUILD: &str = "build";
+
+const RATIOS: [Ratio; 12] = [
+    ("hit", hits::hit),
+    ("hit_bounded", hits::hit_bounded),
+    ("hit_two_threads", hits::hit_two_threads),
+    ("update", hits::update),
+    ("flush_cpu", requests::flush_cpu),
+    ("put_and_flush_cpu", requests::put_and_flush_cpu),
+    ("prefetch_cpu", requests::prefetch_cpu),
+    ("flush_wall", requests::flush_wall),
+    ("memory", heap::memory),
+    ("memory_unsaved", heap::memory_unsaved),
+    ("scale_put", heap::scale_put),
+    (BUILD, build::build),
+];
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let is_test = arguments.iter().any(|argument| argument == "--test");
+    let names: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
+    let extent =
+        if is_test { Extent { pairs: 1, one_in: 100 } } else { Extent { pairs: 11, one_in: 1 } };
+    for (name, measure) in RATIOS {
+        let is_asked = names.is_empty() || names.iter().any(|asked| name.starts_with(*asked));
+        if is_asked && !(is_test && name == BUILD) {
+            println!("ratio {name} {:.3}", measure(extent));
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! A reader of JSON that is told what comes next.
+//!
+//! Items are all that a job reads, and the SDK's way of reading them is most of what it costs; here text without
+//! escapes is borrowed, and what is not asked for is passed.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+/// Why bytes are not what was asked for, and where. It shows nothing of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Malformed {
+    why: &'static str,
+    at: usize,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "malformed JSON at byte {}: {}", self.at, self.why)
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+/// Reads a value that stands alone.
+pub(crate) fn whole<'a, R>(
+    json: &'a [u8],
+    read: impl FnOnce(&mut Reader<'a>) -> Result<R, Malformed>,
+) -> Result<R, Malformed> {
+    let json = std::str::from_utf8(json)
+        .map_err(|error| Malformed { why: "it is no UTF-8", at: error.valid_up_to() })?;
+    let mut reader = Reader { json, at: 0 };
+    let value = read(&mut reader)?;
+    match reader.peek() {
+        None => Ok(value),
+        Some(_) => Err(reader.malformed("something follows the value")),
+    }
+}
+
+/// Whether a byte of text cannot stand in a string as it is.
+pub(crate) const fn is_escaped(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+/// What is read, and how far.
+pub(crate) struct Reader<'a> {
+    json: &'a str,
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) const fn malformed(&self, why: &'static str) -> Malformed {
+        Malformed { why, at: self.at }
+    }
+
+    /// How far it is read.
+    pub(crate) const fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The next byte that is no white space.
+    pub(crate) fn peek(&mut self) -> Option<u8> {
+        loop {
+            let byte = *self.json.as_bytes().get(self.at)?;
+            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                return Some(byte);
+            }
+            self.at += 1;
+        }
+    }
+
+    /// Passes this byte, if it is the next.
+    fn passes(&mut self, byte: u8) -> bool {
+        let is_next = self.peek() == Some(byte);
+        self.at += usize::from(is_next);
+        is_next
+    }
+
+    pub(crate) fn expect(&mut self, byte: u8, why: &'static str) -> Result<(), Malformed> {
+        if self.passes(byte) { Ok(()) } else { Err(self.malformed(why)) }
+    }
+
+    /// The fields of an object, each by its name and where that is, with its quotation marks.
+    pub(crate) fn each_field(
+        &mut self,
+        mut read: impl FnMut(&mut Self, Cow<'a, str>, Range<usize>) -> Result<(), Malformed>,
+    ) -> Result<(), Malformed> {
+        self.expect(b'{', "an object is missing")?;
+        self.each(b'}', |reader| {
+            reader.peek();
+            let begin = reader.at;
+            let name = reader.text()?;
+            let place = begin..reader.at;
+            reader.expect(b':', "a colon is missing")?;
+            read(reader, name, place)
+        })
+    }
+
+    /// The elements of a list.
+    pub(crate) fn each_element(
+        &mut self,
+        read: impl FnMut(&mut Self) -> Result<(), Malformed>,
+    ) -> Result<(), Malformed> {
+        self.expect(b'[', "a list is missing")?;
+        self.each(b']', read)
+    }
+
+    fn each(
+        &mut self,
+        close: u8,
+        mut read: impl FnMut(&mut Self) -> Result<(), Malformed>,
+    ) -> Result<(), Malformed> {
+        if self.passes(close) {
+            return Ok(());
+        }
+        loop {
+            read(self)?;
+            if self.passes(close) {
+                return Ok(());
+            }
+            self.expect(b',', "a comma is missing")?;
+        }
+    }
+
+    pub(crate) fn bool(&mut self) -> Result<bool, Malformed> {
+        if self.passes_word("true") {
+            return Ok(true);
+        }
+        if self.passes_word("false") {
+            return Ok(false);
+        }
+        Err(self.malformed("neither true nor false"))
+    }
+
+    pub(crate) fn passes_word(&mut self, word: &str) -> bool {
+        self.peek();
+        let is_next = self.json.as_bytes()[self.at..].starts_with(word.as_bytes());
+        self.at += if is_next { word.len() } else { 0 };
+        is_next
+    }
+
+    /// A string, borrowed unless something of it is escaped.
+    pub(crate) fn text(&mut self) -> Result<Cow<'a, str>, Malformed> {
+        self.expect(b'"', "a string is missing")?;
+        let begin = self.at;
+        self.pass_plain();
+        let plain = self.at;
+        self.pass_text()?;
+        let text = self.json.get(begin..self.at - 1).unwrap_or_default();
+        if plain + 1 == self.at {
+            return Ok(Cow::Borrowed(text));
+        }
+        let quoted = self.json.get(begin - 1..self.at).unwrap_or_default();
+        let text = serde_json::from_str(quoted).map_err(|_| self.malformed("an unknown escape"))?;
+        Ok(Cow::Owned(text))
+    }
+
+    /// Passes the rest of a string.
+    fn pass_text(&mut self) -> Result<(), Malformed> {
+        self.pass_plain();
+        while self.is_at(b'\\') {
+            // What follows is escaped, a quotation mark or a backslash among that.
+            self.at += 2;
+            self.pass_plain();
+        }
+        if !self.is_at(b'"') {
+            return Err(self.malformed("a string without an end, or with a control character"));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn is_at(&self, byte: u8) -> bool {
+        self.json.as_bytes().get(self.at) == Some(&byte)
+    }
+
+    /// Passes what stands in a string as it is; of long text many bytes at once.
+    fn pass_plain(&mut self) {
+        let rest = self.json.as_bytes().get(self.at..).unwrap_or_default();
+        let (blocks, _) = rest.as_chunks::<16>();
+        let is_plain =
+            |block: &&[u8; 16]| !block.iter().fold(false, |some, byte| some | is_escaped(*byte));
+        let plain = 16 * blocks.iter().take_while(is_plain).count();
+        let rest = rest.get(plain..).unwrap_or_default();
+        self.at += plain + rest.iter().take_while(|byte| !is_escaped(**byte)).count();
+    }
+
+    /// Passes a value, whatever it is, of which brackets and strings are looked at alone; where it is.
+    pub(crate) fn pass(&mut self) -> Result<Range<usize>, Malformed> {
+        self.peek();
+        let (begin, mut depth) = (self.at, 0_usize);
+        loop {
+            let Some(byte) = self.json.as_bytes().get(self.at) else {
+                return Err(self.malformed("a value without an end"));
+            };
+            self.at += 1;
+            match byte {
+                b'"' => self.pass_text()?,
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' if depth > 0 => depth -= 1,
+                b'}' | b']' | b',' | b':' if depth == 0 => {
+                    return Err(self.malformed("a value is missing"));
+                }
+                _ if depth > 0 => continue,
+                _ => self.pass_word(),
+            }
+            if depth == 0 {
+                return Ok(begin..self.at);
+            }
+        }
+    }
+
+    /// Passes the rest of a number, `true`, `false` or `null`.
+    fn pass_word(&mut self) {
+        let rest = self.json.as_bytes().get(self.at..).unwrap_or_default();
+        let is_within =
+            |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'+');
+        self.at += rest.iter().take_while(is_within).count();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passed(json: &str) -> Option<&str> {
+        let at = whole(json.as_bytes(), Reader::pass).ok()?;
+        json.get(at)
+    }
+
+    #[test]
+    fn a_value_is_passed_whatever_it_is() {
+        for json in [
+            "null",
+            "-1.5e+3",
+            "true",
+            r#""a\"]}\\""#,
+            "{}",
+            "[]",
+            r#"{"a": [1, {"b]": "}"}], "c": null}"#,
+        ] {
+            assert_eq!(passed(json), Some(json));
+            assert_eq!(passed(&format!(" \n{json} ")), Some(json).filter(|_| true), "{json}");
+        }
+        for json in ["", " ", "{", "[1, 2", r#""a"#, "]", ",", "{} {}", r#"{"a": "b}"#, "1 2"] {
+            assert_eq!(passed(json), None, "{json}");
+        }
+    }
+
+    #[test]
+    fn text_is_borrowed_unless_it_is_escaped() {
+        let read = |json: &'static str| whole(json.as_bytes(), Reader::text);
+        assert!(matches!(read(r#""plain é𝄞, longer than a block""#), Ok(Cow::Borrowed(_))));
+        let read = read(r#""a\u00e9\"\\\n of more than a block""#).unwrap();
+        assert!(matches!(&read, Cow::Owned(text) if text == "aé\"\\\n of more than a block"));
+    }
+}
