@@ -31,9 +31,10 @@ pub(crate) fn client(stored: &[Player]) -> Client {
     };
     let answer = |chunk: &[Player]| {
         let items = chunk.iter().map(json).collect::<Vec<_>>().join(",");
-        Bytes::from(format!(r#"{{"Responses":{{"players":[{items}]}},"UnprocessedKeys":{{}}}}"#))
+        Answer::of(&format!(r#""Responses":{{"players":[{items}]}},"UnprocessedKeys":{{}}"#))
     };
-    let connector = AtOnce { reads: stored.chunks(MOST_KEYS).map(answer).collect() };
+    let reads = stored.chunks(MOST_KEYS).map(answer).collect();
+    let connector = AtOnce { reads, write: Answer::of(r#""UnprocessedItems":{}"#) };
     let config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
@@ -46,7 +47,30 @@ pub(crate) fn client(stored: &[Player]) -> Client {
 /// The connector, with the answers to reads.
 #[derive(Clone, Debug)]
 struct AtOnce {
-    reads: Arc<[Bytes]>,
+    reads: Arc<[Answer]>,
+    write: Answer,
+}
+
+/// An answer, and the same with what was charged, for those who ask for that.
+#[derive(Clone, Debug)]
+struct Answer {
+    plain: Bytes,
+    charged: Bytes,
+}
+
+impl Answer {
+    fn of(fields: &str) -> Self {
+        let charged = r#""ConsumedCapacity":[{"TableName":"players","CapacityUnits":25.0}]"#;
+        Self {
+            plain: format!("{{{fields}}}").into(),
+            charged: format!("{{{fields},{charged}}}").into(),
+        }
+    }
+
+    fn to(&self, request: &[u8]) -> Bytes {
+        let asks = request.ends_with(br#""ReturnConsumedCapacity":"INDEXES"}"#);
+        if asks { self.charged.clone() } else { self.plain.clone() }
+    }
 }
 
 impl HttpClient for AtOnce {
@@ -64,7 +88,7 @@ impl HttpConnector for AtOnce {
         let target = request.headers().get("x-amz-target").expect("the operation");
         let body = request.body().bytes().expect("a body that is no stream");
         let answer = match target.rsplit('.').next() {
-            Some("BatchWriteItem") => Bytes::from_static(br#"{"UnprocessedItems":{}}"#),
+            Some("BatchWriteItem") => self.write.to(body),
             Some("BatchGetItem") => self.read(body),
             Some("DescribeTable") => description().into(),
             other => panic!("no bench sends {other:?}"),
@@ -77,11 +101,11 @@ impl HttpConnector for AtOnce {
 impl AtOnce {
     /// The answer to a read of a hundred players, by the first of them.
     fn read(&self, body: &[u8]) -> Bytes {
-        let body = std::str::from_utf8(body).expect("JSON is text");
-        let number = body.split_once(NAME).expect("a player").1.split('"').next();
+        let text = std::str::from_utf8(body).expect("JSON is text");
+        let number = text.split_once(NAME).expect("a player").1.split('"').next();
         let first: usize = number.and_then(|number| number.parse().ok()).expect("a number");
         assert_eq!(first % MOST_KEYS, 0, "players are asked for in their order");
-        self.reads[first / MOST_KEYS].clone()
+        self.reads[first / MOST_KEYS].to(body)
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) use decode::{
     Carried, Decoded, Undecodable, decode, decode_again, decode_part, hidden_number, is_ours,
     item_key, key_of_item,
 };
-pub(crate) use encode::{EncodedItem, encode, encode_value, form as form_of, key_json};
+pub(crate) use encode::{EncodedItem, encode, encode_value, form as form_of, key_json, measure};
 pub(crate) use kept::Kept;
 
 /// The most bytes that an item may have, names included.

@@ -197,9 +197,13 @@ impl Database {
     /// A database from an SDK client of your own; its credentials, endpoint, HTTP client and
     /// interceptors are used for everything.
     ///
+    /// Batches, queries and scans have bodies of this crate's own: of the input of a batch its interceptors see the
+    /// tables alone, which they must leave as they are, and of these outputs nothing.
+    ///
     /// Its retry settings hold for [`client`](Self::client) only: this crate's calls are sent once
     /// each and retried by this crate. Its timeouts are kept; where no attempt timeout is set, it
-    /// is 15 s.
+    /// is 15 s. That ends answers that stall too, so the SDK's own protection against those is off, unless the
+    /// attempt timeout is disabled.
     #[must_use]
     pub fn from_client(client: Client) -> Self {
         Self::assemble(client, false, None)
@@ -221,9 +225,12 @@ impl Database {
             timeouts = merged;
         }
         let config = client.config().to_builder();
-        let config = config.retry_config(RetryConfig::disabled()).timeout_config(timeouts);
-        // The attempt's timeout ends what stalls; a timer for each answer is a tenth of what a request costs.
-        let config = config.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        let mut config = config.retry_config(RetryConfig::disabled());
+        if timeouts.operation_attempt_timeout().is_some() {
+            // It ends what stalls too; a timer for each answer is a tenth of what a request costs.
+            config.set_stalled_stream_protection(Some(StalledStreamProtectionConfig::disabled()));
+        }
+        let config = config.timeout_config(timeouts);
         let config = config.interceptor(contact::NoteEndpoint(Arc::clone(&contact)));
         let single = Client::from_conf(config.build());
         let store = sdk::SdkStore { client: single.clone(), contact: Arc::clone(&contact) };

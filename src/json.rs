@@ -7,6 +7,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
+use smallvec::SmallVec;
+
 /// Why bytes are not what was asked for, and where. It shows nothing of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed {
@@ -159,7 +161,10 @@ impl<'a> Reader<'a> {
     fn pass_text(&mut self) -> Result<(), Malformed> {
         self.pass_plain();
         while self.is_at(b'\\') {
-            // What follows is escaped, a quotation mark or a backslash among that.
+            let escaped = self.json.as_bytes().get(self.at + 1);
+            if !escaped.is_some_and(|byte| br#""\/bfnrtu"#.contains(byte)) {
+                return Err(self.malformed("an unknown escape"));
+            }
             self.at += 2;
             self.pass_plain();
         }
@@ -185,37 +190,66 @@ impl<'a> Reader<'a> {
         self.at += plain + rest.iter().take_while(|byte| !is_escaped(**byte)).count();
     }
 
-    /// Passes a value, whatever it is, of which brackets and strings are looked at alone; where it is.
+    /// Passes a value, whatever it is; where it is.
     pub(crate) fn pass(&mut self) -> Result<Range<usize>, Malformed> {
         self.peek();
-        let (begin, mut depth) = (self.at, 0_usize);
+        let begin = self.at;
+        // What is open: an object, or a list.
+        let mut open: SmallVec<[bool; 64]> = SmallVec::new();
         loop {
-            let Some(byte) = self.json.as_bytes().get(self.at) else {
-                return Err(self.malformed("a value without an end"));
-            };
-            self.at += 1;
-            match byte {
-                b'"' => self.pass_text()?,
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' if depth > 0 => depth -= 1,
-                b'}' | b']' | b',' | b':' if depth == 0 => {
-                    return Err(self.malformed("a value is missing"));
-                }
-                _ if depth > 0 => continue,
-                _ => self.pass_word(),
+            let is_object = self.passes(b'{');
+            let is_new = is_object || self.passes(b'[');
+            if is_new {
+                open.push(is_object);
+            } else {
+                self.pass_leaf()?;
             }
-            if depth == 0 {
+            if self.closes(&mut open, is_new)? {
                 return Ok(begin..self.at);
             }
         }
     }
 
-    /// Passes the rest of a number, `true`, `false` or `null`.
-    fn pass_word(&mut self) {
+    /// Passes what comes after a value, or after a bracket that was opened, up to the next value; whether all is
+    /// closed.
+    fn closes(&mut self, open: &mut SmallVec<[bool; 64]>, is_new: bool) -> Result<bool, Malformed> {
+        let mut is_new = is_new;
+        while let Some(is_object) = open.last().copied() {
+            if self.passes(if is_object { b'}' } else { b']' }) {
+                open.pop();
+                is_new = false;
+                continue;
+            }
+            if !is_new {
+                self.expect(b',', "a comma is missing")?;
+            }
+            if is_object {
+                self.expect(b'"', "a name is missing")?;
+                self.pass_text()?;
+                self.expect(b':', "a colon is missing")?;
+            }
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Passes a string, a number, `true`, `false` or `null`.
+    fn pass_leaf(&mut self) -> Result<(), Malformed> {
+        if self.passes(b'"') {
+            return self.pass_text();
+        }
+        if ["true", "false", "null"].into_iter().any(|word| self.passes_word(word)) {
+            return Ok(());
+        }
         let rest = self.json.as_bytes().get(self.at..).unwrap_or_default();
         let is_within =
-            |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'+');
-        self.at += rest.iter().take_while(is_within).count();
+            |byte: &&u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E');
+        let length = rest.iter().take_while(is_within).count();
+        if length == 0 {
+            return Err(self.malformed("a value is missing"));
+        }
+        self.at += length;
+        Ok(())
     }
 }
 
@@ -242,7 +276,33 @@ mod tests {
             assert_eq!(passed(json), Some(json));
             assert_eq!(passed(&format!(" \n{json} ")), Some(json).filter(|_| true), "{json}");
         }
-        for json in ["", " ", "{", "[1, 2", r#""a"#, "]", ",", "{} {}", r#"{"a": "b}"#, "1 2"] {
+        for json in [
+            "",
+            " ",
+            "{",
+            "[1, 2",
+            r#""a"#,
+            "]",
+            ",",
+            "{} {}",
+            r#"{"a": "b}"#,
+            "1 2",
+            "{]",
+            "[}",
+            "[1 2]",
+            "[1,]",
+            "[,1]",
+            "{,}",
+            r#"{"a" 1}"#,
+            r#"{"a": 1,}"#,
+            "{1: 2}",
+            r#"{"a"}"#,
+            "@",
+            "nul",
+            r#""\x""#,
+            "{[]}",
+            r#"["a": 1]"#,
+        ] {
             assert_eq!(passed(json), None, "{json}");
         }
     }

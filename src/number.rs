@@ -87,6 +87,7 @@ impl Measure {
         };
         let place = |at: usize| i64::try_from(at).unwrap_or(i64::MAX);
         let point = (place(whole.unwrap_or(count)) - place(first)).saturating_add(exponent);
+        i32::try_from(point).map_err(|_| BadNumber::OutOfRange)?;
         Ok(Self { negative, digits: last - first + 1, point })
     }
 

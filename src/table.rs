@@ -41,7 +41,7 @@ pub(crate) use read::{
 };
 
 use crate::capacity::write_units;
-use crate::codec::{EncodedItem, encode};
+use crate::codec::{CodecError, EncodedItem, encode, measure};
 use crate::database::Database;
 use crate::error::{Error, ErrorKind};
 use crate::index::Index;
@@ -406,11 +406,20 @@ impl<T: Record> Table<T> {
     /// A record's key and form, checked as far as that is possible without the service.
     pub(crate) fn encoded(&self, record: &T) -> Result<(Key, EncodedItem), Error> {
         let key = self.key_of(record)?;
-        let item = encode(record, &key).map_err(|error| {
-            self.place(Error::new(ErrorKind::InvalidRecord, error.to_string()).on_key(&key))
-                .advise("nothing was sent")
-        })?;
+        let item = encode(record, &key).map_err(|error| self.unstorable(&key, &error))?;
         Ok((key, item))
+    }
+
+    /// A record's key and the size of its item, checked in the same way.
+    pub(crate) fn measured(&self, record: &T) -> Result<(Key, usize), Error> {
+        let key = self.key_of(record)?;
+        let size = measure(record, &key).map_err(|error| self.unstorable(&key, &error))?;
+        Ok((key, size))
+    }
+
+    fn unstorable(&self, key: &Key, why: &CodecError) -> Error {
+        self.place(Error::new(ErrorKind::InvalidRecord, why.to_string()).on_key(key))
+            .advise("nothing was sent")
     }
 
     pub(crate) fn place(&self, error: Error) -> Error {

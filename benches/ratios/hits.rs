@@ -106,14 +106,18 @@ pub(crate) fn update(extent: Extent) -> f64 {
     let keys = shuffled(&players);
     let (memory, cache) = (loaded(&runtime, &players, false), cache(&players, false));
     let ours = || {
-        time(|| {
+        let update_all = time(|| {
             runtime.block_on(async {
                 for (game, name) in &keys {
                     let update = memory.update((&**game, &**name), |record| record.played += 1);
                     black_box(update.await.expect("an update"));
                 }
             });
-        })
+        });
+        // Each time what is changed was saved.
+        let saved = runtime.block_on(memory.flush()).expect("all are saved");
+        assert_eq!(saved.written, keys.len() as u64);
+        update_all
     };
     let theirs = || {
         time(|| {

@@ -22,18 +22,20 @@
 //! | `scale_put` | a put among 1,000,000 over one among 10,000 | the same of `HashMap::insert` |
 //! | `build` | `cargo build` of a program with this crate | that of one with the SDK and aws-config alone |
 //!
-//! Records have 8 attributes and 250 bytes.
+//! Records have 8 attributes and 250 bytes. The heap is measured by a program of its own, whose allocator counts.
 
 mod build;
 #[path = "../connector.rs"]
 mod connector;
-mod heap;
 mod hits;
 mod pairs;
 mod plain;
 #[path = "../players.rs"]
 mod players;
 mod requests;
+mod scale;
+
+use std::process::Command;
 
 /// How much is measured.
 #[derive(Clone, Copy)]
@@ -53,10 +55,13 @@ impl Extent {
 /// A ratio: its name, and how it is measured.
 type Ratio = (&'static str, fn(Extent) -> f64);
 
+/// What the bench `heap` prints.
+const HEAP: [&str; 2] = ["memory", "memory_unsaved"];
+
 /// Takes minutes, however few records there are.
 const BUILD: &str = "build";
 
-const RATIOS: [Ratio; 12] = [
+const RATIOS: [Ratio; 10] = [
     ("hit", hits::hit),
     ("hit_bounded", hits::hit_bounded),
     ("hit_two_threads", hits::hit_two_threads),
@@ -65,9 +70,7 @@ const RATIOS: [Ratio; 12] = [
     ("put_and_flush_cpu", requests::put_and_flush_cpu),
     ("prefetch_cpu", requests::prefetch_cpu),
     ("flush_wall", requests::flush_wall),
-    ("memory", heap::memory),
-    ("memory_unsaved", heap::memory_unsaved),
-    ("scale_put", heap::scale_put),
+    ("scale_put", scale::scale_put),
     (BUILD, build::build),
 ];
 
@@ -77,10 +80,22 @@ fn main() {
     let names: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
     let extent =
         if is_test { Extent { pairs: 1, one_in: 100 } } else { Extent { pairs: 11, one_in: 1 } };
+    let is_asked =
+        |name: &str| names.is_empty() || names.iter().any(|asked| name.starts_with(*asked));
     for (name, measure) in RATIOS {
-        let is_asked = names.is_empty() || names.iter().any(|asked| name.starts_with(*asked));
-        if is_asked && !(is_test && name == BUILD) {
+        if is_asked(name) && !(is_test && name == BUILD) {
             println!("ratio {name} {:.3}", measure(extent));
         }
     }
+    if !is_test && HEAP.into_iter().any(is_asked) {
+        heap();
+    }
+}
+
+/// Runs the bench of the heap, which prints its ratios.
+fn heap() {
+    let mut cargo = Command::new(env!("CARGO"));
+    let cargo = cargo.args(["bench", "--quiet", "--bench", "heap"]);
+    let ended = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().expect("cargo runs");
+    assert!(ended.success(), "the bench of the heap");
 }

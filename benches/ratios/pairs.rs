@@ -11,12 +11,6 @@ pub(crate) fn median_of(
     mut ours: impl FnMut() -> f64,
     mut theirs: impl FnMut() -> f64,
 ) -> f64 {
-    if let Ok(only) = std::env::var("ONLY") {
-        let mut runs: Vec<f64> =
-            (0..30).map(|_| if only == "ours" { ours() } else { theirs() }).collect();
-        eprintln!("{only} {:?}", &runs[..5]);
-        return median(std::mem::take(&mut runs));
-    }
     // One of each to warm up.
     black_box((ours(), theirs()));
     let ratios = (0..pairs).map(|pair| {

@@ -18,7 +18,7 @@ pub(crate) use self::number::Carried;
 use self::containers::MapReader;
 use self::refused::explained;
 use self::value::Place;
-use super::encode::{form, form_with_places};
+use super::encode::{form, size_if_same};
 use super::kept::Kept;
 use super::places::Values;
 use super::tree::{
@@ -82,6 +82,7 @@ impl fmt::Display for Undecodable {
 /// Decodes an item, keeping what its type does not know, and runs the record's `after_load`.
 pub(crate) fn decode<T: Record>(json: &[u8]) -> Result<Decoded<T>, Undecodable> {
     let (mut decoded, again) = decode_form::<T>(json)?;
+    let again = again.as_deref().unwrap_or(json);
     let mut is_itself = decoded.kept.as_ref().is_none_or(|kept| !kept.is_stale());
     if T::HAS_HOOKS {
         let key = record_key(&decoded.record)?;
@@ -89,7 +90,7 @@ pub(crate) fn decode<T: Record>(json: &[u8]) -> Result<Decoded<T>, Undecodable> 
         // next change of the record.
         decoded.record.after_load().map_err(Undecodable::AfterLoad)?;
         check_key_stays(&key, &decoded.record)?;
-        is_itself &= same_items(&form(&decoded.record)?.json, &again);
+        is_itself &= same_items(&form(&decoded.record)?.json, again);
     }
     if !is_itself {
         decoded.kept = Some(Kept::with_original(decoded.kept.take(), json));
@@ -114,8 +115,8 @@ fn check_key_stays<T: Record>(key: &Key, record: &T) -> Result<(), CodecError> {
     Err(CodecError::new(format!("its `after_load` changed the key from {key} to {changed}")))
 }
 
-/// The record as it is stored, and what it encodes to.
-fn decode_form<T: Record>(json: &[u8]) -> Result<(Decoded<T>, Vec<u8>), CodecError> {
+/// The record as it is stored, and what it encodes to, where that is another text.
+fn decode_form<T: Record>(json: &[u8]) -> Result<(Decoded<T>, Option<Vec<u8>>), CodecError> {
     let parsed = parse_item_with_places(json);
     let (fields, places) = parsed.map_err(|error| CodecError::new(error.to_string()))?;
     let mut declared = Vec::new();
@@ -127,15 +128,12 @@ fn decode_form<T: Record>(json: &[u8]) -> Result<(Decoded<T>, Vec<u8>), CodecErr
         None => record_key(&record)?,
     };
     // However large: what is stored can be read, though saving it may be refused.
-    let (again, again_places) = form_with_places(&record)?;
-    let stored = Values { json, places: &places };
-    let is_same = stored.has_text_of(Values { json: &again.json, places: &again_places });
-    let (kept, size) = if is_same {
-        (None, again.size)
-    } else {
-        (Kept::of::<T>(&fields, &again.json, &declared)?, fields_size(&fields))
-    };
-    Ok((Decoded { key, record, kept, size }, again.json))
+    if let Some(size) = size_if_same(&record, Values { json, places: &places })? {
+        return Ok((Decoded { key, record, kept: None, size }, None));
+    }
+    let again = form(&record)?.json;
+    let kept = Kept::of::<T>(&fields, &again, &declared)?;
+    Ok((Decoded { key, record, kept, size: fields_size(&fields) }, Some(again)))
 }
 
 /// Decodes some attributes of an item.

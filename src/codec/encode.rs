@@ -4,16 +4,19 @@ mod containers;
 mod index_keys;
 mod item;
 mod name;
+mod out;
 mod set;
 mod value;
 mod writer;
 
 use item::ItemSerializer;
+use out::Out;
 use serde::Serialize;
+use smallvec::SmallVec;
 use value::ValueSerializer;
 use writer::Writer;
 
-use super::places::{Places, Values};
+use super::places::Values;
 use super::tree::{Node, parse_value, write_text};
 use super::{CodecError, MAX_ITEM};
 use crate::key::{Key, KeyValue};
@@ -33,14 +36,29 @@ pub(crate) struct EncodedItem {
 /// Refuses what DynamoDB would: values without a form, more than 32 levels, more than 400 KB, values
 /// that cannot be the key of an index; and a record whose stored key attributes are not its key.
 pub(crate) fn encode<T: Record>(record: &T, key: &Key) -> Result<EncodedItem, CodecError> {
-    let Writer { out, size, places, .. } = written(record)?;
-    let item = EncodedItem { json: out, size };
-    if item.size > MAX_ITEM {
-        let size = item.size;
+    checked::<T>(written(record, Out::json())?, key)
+}
+
+/// The size of a record's item, which is refused as [`encode`] would.
+pub(crate) fn measure<T: Record>(record: &T, key: &Key) -> Result<usize, CodecError> {
+    let mut looked_at = SmallVec::<[&'static str; 8]>::new();
+    looked_at.push(T::PARTITION_KEY);
+    looked_at.extend(T::SORT_KEY);
+    for index in T::INDEX_SPECS {
+        looked_at.extend(index.partition_key().map(|key| key.name));
+        looked_at.extend(index.sort_key_spec().map(|key| key.name));
+    }
+    checked::<T>(written(record, Out::size(&looked_at))?, key).map(|item| item.size)
+}
+
+fn checked<T: Record>(written: Writer<'_>, key: &Key) -> Result<EncodedItem, CodecError> {
+    let Writer { out, size, places, .. } = written;
+    if size > MAX_ITEM {
         return Err(CodecError::new(format!(
             "the item has {size} bytes, attribute names included; DynamoDB allows {MAX_ITEM}"
         )));
     }
+    let item = EncodedItem { json: out.into_json(), size };
     let values = Values { json: &item.json, places: &places };
     check_key::<T>(values, key)?;
     index_keys::check(values, T::INDEX_SPECS)?;
@@ -49,26 +67,32 @@ pub(crate) fn encode<T: Record>(record: &T, key: &Key) -> Result<EncodedItem, Co
 
 /// Encodes a value that stands alone, as the codec would inside an item.
 pub(crate) fn encode_value<V: Serialize + ?Sized>(value: &V) -> Result<Node<'static>, CodecError> {
-    let mut writer = Writer::new();
+    let mut writer = Writer::new(Out::small_json());
     value.serialize(ValueSerializer { writer: &mut writer })?;
     writer.check_written()?;
-    let node = parse_value(&writer.out).map_err(|error| CodecError::new(error.to_string()))?;
+    let json = writer.out.into_json();
+    let node = parse_value(&json).map_err(|error| CodecError::new(error.to_string()))?;
     Ok(node.into_owned())
 }
 
 /// A record's form, whatever its size and key.
 pub(crate) fn form<T: Record>(record: &T) -> Result<EncodedItem, CodecError> {
-    form_with_places(record).map(|(item, _)| item)
+    let Writer { out, size, .. } = written(record, Out::json())?;
+    Ok(EncodedItem { json: out.into_json(), size })
 }
 
-/// The same, and where its attributes are.
-pub(super) fn form_with_places<T: Record>(record: &T) -> Result<(EncodedItem, Places), CodecError> {
-    let Writer { out, size, places, .. } = written(record)?;
-    Ok((EncodedItem { json: out, size }, places))
+/// The size of a record's item, if it has the same text as one that is stored, its attributes in any order; `None` if
+/// it has another, by which it may be the same all the same.
+pub(super) fn size_if_same<T: Record>(
+    record: &T,
+    stored: Values<'_>,
+) -> Result<Option<usize>, CodecError> {
+    let Writer { out, size, .. } = written(record, Out::same(stored))?;
+    Ok(out.is_same().then_some(size))
 }
 
-fn written<T: Record>(record: &T) -> Result<Writer, CodecError> {
-    let mut writer = Writer::new();
+fn written<'e, T: Record>(record: &T, out: Out<'e>) -> Result<Writer<'e>, CodecError> {
+    let mut writer = Writer::new(out);
     record.serialize(ItemSerializer { writer: &mut writer })?;
     Ok(writer)
 }

@@ -47,6 +47,11 @@ impl<'v> Values<'v> {
 
     /// The value of a name.
     pub(super) fn get(self, name: &str) -> Option<&'v [u8]> {
+        self.find(name).map(|(_, value)| value)
+    }
+
+    /// The place among all of the attribute of a name, and its value.
+    pub(super) fn find(self, name: &str) -> Option<(usize, &'v [u8])> {
         let is_plain = !has_escapes(name.as_bytes());
         let is_named = |quoted: &[u8]| match quoted {
             [b'"', plain @ .., b'"'] if is_plain => plain == name.as_bytes(),
@@ -56,7 +61,8 @@ impl<'v> Values<'v> {
                 text == quoted
             }
         };
-        self.each().find(|(name, _)| is_named(name)).map(|(_, value)| value)
+        let mut named = self.each().enumerate().filter(|(_, (name, _))| is_named(name));
+        named.next().map(|(place, (_, value))| (place, value))
     }
 
     /// The same as a tree.
@@ -65,9 +71,7 @@ impl<'v> Values<'v> {
         node.map_err(|error| CodecError::new(error.to_string()))
     }
 
-    /// Whether both have the same text for each attribute, in any order. Else they may be the same all the same.
-    pub(super) fn has_text_of(self, other: Self) -> bool {
-        let is_here = |theirs| self.each().any(|ours| ours == theirs);
-        self.places.len() == other.places.len() && other.each().all(is_here)
+    pub(super) fn count(self) -> usize {
+        self.places.len()
     }
 }

@@ -6,6 +6,7 @@ use memory_table_derive::Record;
 use serde::{Deserialize, Serialize};
 
 use super::encode::form;
+use super::places::Values;
 use super::*;
 use crate::Set;
 use crate::key::Key;
@@ -53,6 +54,13 @@ enum Shape {
 
 fn key_of<T: Record>(record: &T) -> Key {
     Key::new(&record.key()).unwrap()
+}
+
+/// Encodes a record, and measures it, which is to say the same.
+fn encode<T: Record>(record: &T, key: &Key) -> Result<EncodedItem, CodecError> {
+    let item = super::encode(record, key);
+    assert_eq!(measure(record, key), item.as_ref().map(|item| item.size).map_err(Clone::clone));
+    item
 }
 
 fn json<T: Record>(record: &T) -> String {
@@ -110,6 +118,46 @@ fn every_form_survives_and_its_size_is_exact() {
             map: (0..4).map(|n| (n, i64::from(n) * -1_000_000_007)).collect(),
         });
     }
+}
+
+/// Its size, if it has the text of an item of these attributes.
+fn size_if_same(thing: &Thing, fields: &tree::Fields<'_>) -> Option<usize> {
+    let mut json = Vec::new();
+    tree::write_fields(&mut json, fields);
+    let (_, places) = tree::parse_item_with_places(&json).unwrap();
+    encode::size_if_same(thing, Values { json: &json, places: &places }).unwrap()
+}
+
+#[test]
+fn what_is_stored_as_it_would_be_is_told_by_its_text_in_any_order() {
+    let thing = Thing {
+        name: "a\"b, longer than any block of text that is looked at at once".into(),
+        tags: vec!["x".into(), String::new()],
+        shape: Shape::Box { width: 3 },
+        map: BTreeMap::from([(3, 4), (4, 5)]),
+        ..Thing::default()
+    };
+    let item = encode(&thing, &key_of(&thing)).unwrap();
+    let fields = tree::parse_item(&item.json).unwrap();
+    for at in 0..fields.len() {
+        let mut others = fields.clone();
+        others.rotate_left(at);
+        assert_eq!(size_if_same(&thing, &others), Some(item.size));
+        others[0].1 = tree::Node::S("another".into());
+        assert_eq!(size_if_same(&thing, &others), None, "{others:?}");
+        let (name, node) = others.remove(0);
+        assert_eq!(size_if_same(&thing, &others), None, "{others:?}");
+        others.push((format!("{name}s").into(), node));
+        assert_eq!(size_if_same(&thing, &others), None, "{others:?}");
+    }
+    let more = [&fields[..], &[("more".into(), tree::Node::Null)]].concat();
+    assert_eq!(size_if_same(&thing, &more), None);
+    let number = |text: &'static str| {
+        let mut fields = fields.clone();
+        fields[3] = ("rating".into(), tree::Node::N(text.into()));
+        size_if_same(&thing, &fields).is_some()
+    };
+    assert!(number("0") && !number("0.0"), "the same value as another text");
 }
 
 #[test]

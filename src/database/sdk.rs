@@ -7,8 +7,8 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::RequestId;
-use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
-use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemOutput;
+use aws_sdk_dynamodb::operation::batch_get_item::{BatchGetItemInput, BatchGetItemOutput};
+use aws_sdk_dynamodb::operation::batch_write_item::{BatchWriteItemInput, BatchWriteItemOutput};
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::QueryOutput;
@@ -23,7 +23,7 @@ use bytes::Bytes;
 
 use super::contact::Contact;
 use super::wire::answers::{self, Batch, Gotten, Paged};
-use super::wire::{Answer, Wire, bodies};
+use super::wire::{Answer, Body, Wire, bodies};
 use crate::capacity::{Charged, ConsumedCapacity};
 use crate::codec::{CodecError, EncodedItem, item_to_json, json_to_item};
 use crate::condition::Rendered;
@@ -117,6 +117,18 @@ fn places<'a>(
         })
 }
 
+/// The names of the tables of a batch, each once.
+fn written_tables(tables: &[TableRef], batch: &[Write]) -> Vec<Arc<str>> {
+    let mut names: Vec<Arc<str>> = Vec::new();
+    for name in batch.iter().filter_map(|write| tables.get(write.at.table)).map(|table| &table.name)
+    {
+        if !names.contains(name) {
+            names.push(Arc::clone(name));
+        }
+    }
+    names
+}
+
 /// What the answer to a write is to bring, if anything.
 const fn return_value(returns: Returns) -> Option<ReturnValue> {
     match returns {
@@ -193,10 +205,15 @@ impl Store for SdkStore {
             let name = |write: &Write| tables.get(write.at.table).map_or("", |t| &*t.name);
             let body = bodies::batch_write(tables, batch);
             let body = body.ok_or_else(|| unbuildable("a batch has no single writes"))?;
+            let names = written_tables(tables, batch);
             let mut call = self.client.batch_write_item();
-            for table in tables {
-                call = call.request_items(&*table.name, Vec::new());
+            for name in &names {
+                call = call.request_items(&**name, Vec::new());
             }
+            let body = Body::new(body, names, |input| {
+                let input = input.downcast_ref::<BatchWriteItemInput>()?;
+                Some(input.request_items()?.keys().map(String::as_str).collect())
+            });
             let batch_written = || Output::erase(BatchWriteItemOutput::builder().build());
             let (wire, answer) = Wire::new(Some(body), answers::batch_write, batch_written);
             let sent = call.customize().interceptor(wire).send().await;
@@ -249,6 +266,10 @@ impl Store for SdkStore {
             let none = KeysAndAttributes::builder().set_keys(Some(Vec::new())).build();
             let none = none.map_err(unbuildable)?;
             let call = self.client.batch_get_item().request_items(&*table.name, none);
+            let body = Body::new(body, vec![Arc::clone(&table.name)], |input| {
+                let input = input.downcast_ref::<BatchGetItemInput>()?;
+                Some(input.request_items()?.keys().map(String::as_str).collect())
+            });
             let gotten = || Output::erase(BatchGetItemOutput::builder().build());
             let (wire, answer) = Wire::new(Some(body), answers::batch_get, gotten);
             let sent = call.customize().interceptor(wire).send().await;

@@ -30,8 +30,33 @@ use crate::rt::Mutex;
 /// The body of one request, and how its answer is read.
 pub(super) struct Wire<A> {
     /// `None` where the SDK writes it.
-    body: Option<Bytes>,
+    body: Option<Body>,
     reader: Reader<A>,
+}
+
+/// The body of a request.
+#[derive(Clone)]
+pub(super) struct Body {
+    json: Bytes,
+    /// The names of its tables.
+    tables: Vec<Arc<str>>,
+    /// The tables of the input, as it is sent: interceptors of the user's may have changed it.
+    named: Named,
+}
+
+/// The tables of an operation's input.
+pub(super) type Named = fn(&Input) -> Option<Vec<&str>>;
+
+impl Body {
+    pub(super) fn new(json: Vec<u8>, tables: Vec<Arc<str>>, named: Named) -> Self {
+        Self { json: json.into(), tables, named }
+    }
+
+    fn is_of(&self, input: &Input) -> bool {
+        let named = (self.named)(input).unwrap_or_default();
+        let is_named = |table: &Arc<str>| named.contains(&&**table);
+        named.len() == self.tables.len() && self.tables.iter().all(is_named)
+    }
 }
 
 /// Reads an answer, and keeps it for who asked.
@@ -48,13 +73,13 @@ pub(super) type Answer<A> = Arc<Mutex<Option<A>>>;
 impl<A> Wire<A> {
     /// `output`: what the SDK returns for the operation, of which nothing is used.
     pub(super) fn new(
-        body: Option<Vec<u8>>,
+        body: Option<Body>,
         read: fn(&[u8]) -> Result<A, Malformed>,
         output: fn() -> Output,
     ) -> (Self, Answer<A>) {
         let answer = Arc::new(Mutex::new(None));
         let reader = Reader { read, output, answer: Arc::clone(&answer) };
-        (Self { body: body.map(Into::into), reader }, answer)
+        (Self { body, reader }, answer)
     }
 }
 
@@ -67,6 +92,12 @@ impl<A> Clone for Reader<A> {
 impl<A> fmt::Debug for Wire<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Wire").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body").field("tables", &self.tables).finish_non_exhaustive()
     }
 }
 
@@ -104,7 +135,7 @@ impl<A: Send + 'static> Intercept for Wire<A> {
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         // Whatever else is answered is an error, or nothing of DynamoDB.
-        if context.response().status().as_u16() == 200 {
+        if is_done(context.response()) {
             let ours = SharedResponseDeserializer::new(self.reader.clone());
             config.interceptor_state().store_put(ours);
         }
@@ -112,11 +143,15 @@ impl<A: Send + 'static> Intercept for Wire<A> {
     }
 }
 
+fn is_done(response: &HttpResponse) -> bool {
+    response.status().as_u16() == 200
+}
+
 /// Writes a request with the SDK's headers and our body.
 #[derive(Debug)]
 struct Writer {
     theirs: SharedRequestSerializer,
-    body: Bytes,
+    body: Body,
 }
 
 impl SerializeRequest for Writer {
@@ -125,9 +160,13 @@ impl SerializeRequest for Writer {
         input: Input,
         config: &mut ConfigBag,
     ) -> Result<HttpRequest, BoxError> {
+        if !self.body.is_of(&input) {
+            let text = "an interceptor of the SDK client changed the tables of a batch, which is made before";
+            return Err(text.into());
+        }
         let mut request = self.theirs.serialize_input(input, config)?;
-        request.headers_mut().insert("content-length", self.body.len().to_string());
-        *request.body_mut() = SdkBody::from(self.body.clone());
+        request.headers_mut().insert("content-length", self.body.json.len().to_string());
+        *request.body_mut() = SdkBody::from(self.body.json.clone());
         Ok(request)
     }
 }
@@ -138,6 +177,10 @@ impl<A: Send> DeserializeResponse for Reader<A> {
         response: &HttpResponse,
         _: &ConfigBag,
     ) -> Result<Output, OrchestratorError<Error>> {
+        if !is_done(response) {
+            // An interceptor of the user's let the SDK try again after an answer that was no error.
+            return Err(OrchestratorError::response("an error after another answer".into()));
+        }
         let body = response.body().bytes().unwrap_or_default();
         let answer =
             (self.read)(body).map_err(|error| OrchestratorError::response(error.into()))?;

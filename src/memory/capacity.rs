@@ -108,8 +108,15 @@ impl Bound {
 }
 
 impl<T: Record> Shared<T> {
-    /// Tells the policy that a key was asked for.
+    /// Tells the policy that a key was asked for, if it is to be told of that read.
     pub(super) fn touch(&self, key: &[u8]) {
+        if self.bound.is_some() && self.slots.lock(key).is_told() {
+            self.tell(key);
+        }
+    }
+
+    /// Tells the policy that a key was asked for.
+    pub(super) fn tell(&self, key: &[u8]) {
         if let Some(bound) = &self.bound {
             bound.policy.touch(key);
         }
@@ -218,23 +225,24 @@ mod tests {
         }
     }
 
+    /// By Zipf's law the reads of the 40 most popular of 300 are 68 % of all.
     #[tokio::test]
-    async fn what_is_read_again_and_again_stays_while_others_pass() {
+    async fn popular_records_stay() {
         let memory = bounded().await;
-        let mut missed = 0;
-        for _ in 0..4 {
-            for number in 10..300 {
-                memory.get(number).await.unwrap().unwrap();
-                let before = memory.stats().misses;
-                if number % 10 == 0 {
-                    for often in 0..10 {
-                        memory.get(often).await.unwrap().unwrap();
-                    }
-                }
-                missed += memory.stats().misses - before;
-            }
+        let mut random = fastrand::Rng::with_seed(7);
+        let popularity: Vec<f64> = (1..=300).map(|rank| 1.0 / f64::from(rank)).collect();
+        let all = popularity.iter().sum::<f64>();
+        for _ in 0..8_000 {
+            let mut left = random.f64() * all;
+            let number = popularity.iter().position(|part| {
+                left -= part;
+                left <= 0.0
+            });
+            let number = i32::try_from(number.unwrap_or_default()).unwrap();
+            memory.get(number).await.unwrap().unwrap();
         }
-        assert!(missed <= 20, "{missed} of 1,160 reads of ten records were no hits");
+        let hits = memory.stats().hits;
+        assert!(hits >= 4_200, "{hits} of 8,000 reads were hits");
     }
 
     #[tokio::test]

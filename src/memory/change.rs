@@ -39,9 +39,9 @@ impl<T: Record> MemoryTable<T> {
         }
         let record =
             turn.run(|| self.made(&key).and_then(|record| self.hooked(record, Before::Nothing)))?;
-        let (_, item) = self.shared.table.encoded(&record)?;
+        let (_, size) = self.shared.table.measured(&record)?;
         let record = Arc::new(record);
-        let change = Change::put(Arc::clone(&record), item.size);
+        let change = Change::put(Arc::clone(&record), size);
         let change = change.in_place_of(self.shared.replaces_expired(&key));
         self.shared.change(&key, change, &mut self.shared.slots.room.permit()).await?;
         Ok(record)
@@ -166,9 +166,9 @@ impl<T: Record> MemoryTable<T> {
         if T::HAS_HOOKS {
             return self.put_hooked(record, mode).await;
         }
-        let (key, item) = self.shared.table.encoded(&record)?;
-        let item = self.shared.fits_with_kept(&key, item)?;
-        let change = Change { mode, ..Change::put(Arc::new(record), item.size) };
+        let (key, size) = self.shared.table.measured(&record)?;
+        self.shared.check_fits_with_kept(&key, &record, size)?;
+        let change = Change { mode, ..Change::put(Arc::new(record), size) };
         self.shared.change_in_turn(&key, change).await.map_err(|error| self.shared.place(error))
     }
 
@@ -186,9 +186,9 @@ impl<T: Record> MemoryTable<T> {
             Known::Absent | Known::Unknown => Before::Nothing,
         };
         let record = turn.run(|| self.hooked(record, before))?;
-        let (_, item) = self.shared.table.encoded(&record)?;
-        let item = self.shared.fits_with_kept(&key, item)?;
-        let change = Change { mode, ..Change::put(Arc::new(record), item.size) };
+        let (_, size) = self.shared.table.measured(&record)?;
+        self.shared.check_fits_with_kept(&key, &record, size)?;
+        let change = Change { mode, ..Change::put(Arc::new(record), size) };
         self.shared.change(&key, change, &mut self.shared.slots.room.permit()).await
     }
 
@@ -371,11 +371,13 @@ impl<T: Record> MemoryTable<T> {
             self.check_key(key, &self.shared.table.key_of(&record)?)?;
             record = turn.run(|| self.hooked(record, before))?;
         }
-        let (changed, item) = self.shared.table.encoded(&record)?;
+        let (changed, size) = self.shared.table.measured(&record)?;
         self.check_key(key, &changed)?;
-        let item = if replaces { item } else { self.shared.fits_with_kept(key, item)? };
+        if !replaces {
+            self.shared.check_fits_with_kept(key, &record, size)?;
+        }
         let record = Arc::new(record);
-        let change = Change::put(Arc::clone(&record), item.size).in_place_of(replaces);
+        let change = Change::put(Arc::clone(&record), size).in_place_of(replaces);
         self.shared.change(key, change, &mut permit).await?;
         Ok(record)
     }

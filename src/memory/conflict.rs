@@ -276,8 +276,8 @@ impl<T: Record> Shared<T> {
         let hooked = turn
             .run(|| self.table.hooked(&record, theirs_record.as_deref().into()))?
             .unwrap_or(record);
-        let (_, item) = self.table.encoded(&hooked)?;
-        Ok((Change::put(Arc::new(hooked), item.size), theirs))
+        let (_, size) = self.table.measured(&hooked)?;
+        Ok((Change::put(Arc::new(hooked), size), theirs))
     }
 
     /// Publishes what was merged, in place of the change that met others.

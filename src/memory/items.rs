@@ -112,19 +112,17 @@ impl<T: Record> Shared<T> {
         locked.find(key.as_bytes()).and_then(|slot| slot.kept.clone())
     }
 
-    /// An item that is about to be put, unless it is too large together with what is kept beside it.
-    pub(super) fn fits_with_kept(
+    /// Refuses a record of this size if its item is too large together with what is kept beside it.
+    pub(super) fn check_fits_with_kept(
         &self,
         key: &Key,
-        item: EncodedItem,
-    ) -> Result<EncodedItem, Error> {
-        match self.kept_of(key).filter(|kept| item.size + kept.beside() > MAX_ITEM) {
-            None => Ok(item),
+        record: &T,
+        size: usize,
+    ) -> Result<(), Error> {
+        match self.kept_of(key).filter(|kept| size + kept.beside() > MAX_ITEM) {
+            None => Ok(()),
             // What was stored in another form need not take more.
-            Some(kept) => {
-                let size = item.size;
-                self.restored(item, key, Some(&kept)).map(|item| EncodedItem { size, ..item })
-            }
+            Some(kept) => self.item(record, key, Some(&kept)).map(drop),
         }
     }
 

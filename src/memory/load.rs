@@ -194,15 +194,15 @@ impl<T: Record> Shared<T> {
 
     /// What is known of a key, if anything is.
     pub(crate) fn hit(&self, key: &[u8]) -> Option<Known<T>> {
-        let (seen, is_touched) = {
+        let (seen, is_told) = {
             let mut locked = self.slots.lock(key);
             let slot = locked.find(key).filter(|slot| !slot.now.is_unknown())?;
-            let seen = (Seen::of(slot), slot.counts_hit());
+            let seen = Seen::of(slot);
             locked.count_hit();
-            seen
+            (seen, self.bound.is_some() && locked.is_told())
         };
-        if is_touched {
-            self.touch(key);
+        if is_told {
+            self.tell(key);
         }
         Some(self.visible(seen))
     }

@@ -71,9 +71,9 @@ impl<T: Record> MemoryTable<T> {
                 self.hooked(record, Before::Record(before))
             })
         })?;
-        let (_, item) = self.shared.table.encoded(&record)?;
+        let (_, size) = self.shared.table.measured(&record)?;
         let record = Arc::new(record);
-        let put = Change::put(Arc::clone(&record), item.size);
+        let put = Change::put(Arc::clone(&record), size);
         self.shared.move_record(&old, &new, put).await?;
         Ok(record)
     }

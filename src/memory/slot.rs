@@ -66,8 +66,6 @@ pub(crate) struct Slot<T: Record> {
     pub(crate) kept: Option<Arc<Kept>>,
     /// Bytes of what is known, by DynamoDB's arithmetic.
     size: u32,
-    /// The number of reads, as far as the policy is told of them.
-    hits: u8,
     /// The policy knows the slot. It may know others too: what it lets go is looked at again.
     pub(crate) registered: bool,
     pub(crate) load: Option<Arc<Load<T>>>,
@@ -195,7 +193,6 @@ impl<T: Record> Slot<T> {
             now: Known::Unknown,
             kept: None,
             size: 0,
-            hits: 0,
             registered: false,
             load: None,
             unsaved: None,
@@ -284,13 +281,6 @@ impl<T: Record> Slot<T> {
             (self.now, self.kept) = (Known::Unknown, None);
         }
         is_outdated
-    }
-
-    /// The record is read; whether the policy is to be told. It hears of the first of four: its own books cost three
-    /// times what the read does.
-    pub(crate) const fn counts_hit(&mut self) -> bool {
-        self.hits = self.hits.wrapping_add(1);
-        self.hits % 4 == 1
     }
 
     /// Bytes of what is known, by DynamoDB's arithmetic.

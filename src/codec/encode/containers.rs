@@ -8,15 +8,11 @@ use super::name::NameSerializer;
 use super::value::ValueSerializer;
 use super::writer::Writer;
 use crate::codec::CodecError;
-use crate::codec::places::Place;
-use crate::codec::tree::write_text;
 
 /// The fields of an item, a map, a struct or a variant.
-pub(super) struct MapWriter<'w> {
-    writer: &'w mut Writer,
+pub(super) struct MapWriter<'w, 'e> {
+    writer: &'w mut Writer<'e>,
     first: bool,
-    /// Bytes that an entry costs beside name and value: 1 within a map, 0 in the item itself.
-    entry: usize,
     name: String,
     /// Those of a map so far; a struct's are told apart by its type.
     names: HashSet<String>,
@@ -33,34 +29,50 @@ pub(super) enum MapEnd {
     Variant,
 }
 
-impl<'w> MapWriter<'w> {
-    pub(super) fn new(writer: &'w mut Writer, end: MapEnd) -> Self {
-        let entry = usize::from(!matches!(end, MapEnd::Item));
-        Self { writer, first: true, entry, name: String::new(), names: HashSet::new(), end }
+impl<'w, 'e> MapWriter<'w, 'e> {
+    pub(super) fn new(writer: &'w mut Writer<'e>, end: MapEnd) -> Self {
+        Self { writer, first: true, name: String::new(), names: HashSet::new(), end }
     }
 
     fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), CodecError> {
+        if matches!(self.end, MapEnd::Item) {
+            return self.attribute(name, value);
+        }
         let before = (self.writer.out.len(), self.writer.size, self.first);
         self.writer.separate(&mut self.first);
-        let begin = self.writer.out.len();
-        write_text(&mut self.writer.out, name);
-        let end = self.writer.out.len();
-        self.writer.out.push(b':');
-        self.writer.size += name.len() + self.entry;
+        self.writer.out.text(name);
+        self.writer.out.raw(b":");
+        self.writer.size += name.len() + 1;
         value.serialize(ValueSerializer { writer: self.writer }).map_err(|error| error.at(name))?;
         if self.writer.take_left_out() {
             self.writer.out.truncate(before.0);
             (self.writer.size, self.first) = (before.1, before.2);
-        } else if matches!(self.end, MapEnd::Item) {
-            let value = end + 1..self.writer.out.len();
-            self.writer.places.push(Place::of(begin..end, value));
         }
+        Ok(())
+    }
+
+    /// An attribute of the item itself.
+    fn attribute<T: Serialize + ?Sized>(
+        &mut self,
+        name: &str,
+        value: &T,
+    ) -> Result<(), CodecError> {
+        let size = self.writer.size;
+        let begun = self.writer.out.begin(name, &mut self.first);
+        self.writer.size += name.len();
+        value.serialize(ValueSerializer { writer: self.writer }).map_err(|error| error.at(name))?;
+        let left_out = self.writer.take_left_out();
+        if left_out {
+            self.writer.size = size;
+        }
+        let Writer { out, places, .. } = &mut *self.writer;
+        out.end(begun, left_out, &mut self.first, places);
         Ok(())
     }
 
     fn finish(self) {
         match self.end {
-            MapEnd::Item => self.writer.out.push(b'}'),
+            MapEnd::Item => self.writer.out.brace(b'}'),
             MapEnd::Map => self.writer.leave(b'}'),
             MapEnd::Variant => {
                 self.writer.leave(b'}');
@@ -72,7 +84,7 @@ impl<'w> MapWriter<'w> {
 
 macro_rules! struct_writers {
     ($($which:ident),*) => {$(
-        impl ser::$which for MapWriter<'_> {
+        impl ser::$which for MapWriter<'_, '_> {
             type Ok = ();
             type Error = CodecError;
 
@@ -94,7 +106,7 @@ macro_rules! struct_writers {
 
 struct_writers!(SerializeStruct, SerializeStructVariant);
 
-impl ser::SerializeMap for MapWriter<'_> {
+impl ser::SerializeMap for MapWriter<'_, '_> {
     type Ok = ();
     type Error = CodecError;
 
@@ -124,15 +136,15 @@ impl ser::SerializeMap for MapWriter<'_> {
     }
 }
 
-pub(super) struct ListWriter<'w> {
-    writer: &'w mut Writer,
+pub(super) struct ListWriter<'w, 'e> {
+    writer: &'w mut Writer<'e>,
     first: bool,
     index: usize,
     in_variant: bool,
 }
 
-impl<'w> ListWriter<'w> {
-    pub(super) fn new(writer: &'w mut Writer, in_variant: bool) -> Self {
+impl<'w, 'e> ListWriter<'w, 'e> {
+    pub(super) fn new(writer: &'w mut Writer<'e>, in_variant: bool) -> Self {
         Self { writer, first: true, index: 0, in_variant }
     }
 
@@ -157,7 +169,7 @@ impl<'w> ListWriter<'w> {
 
 macro_rules! list_writers {
     ($($which:ident :: $method:ident),*) => {$(
-        impl ser::$which for ListWriter<'_> {
+        impl ser::$which for ListWriter<'_, '_> {
             type Ok = ();
             type Error = CodecError;
 

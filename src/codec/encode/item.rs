@@ -14,26 +14,26 @@ fn not_a_map<T>() -> Result<T, CodecError> {
 }
 
 /// Writes the item itself, which has no type tag around it.
-pub(super) struct ItemSerializer<'w> {
-    pub(super) writer: &'w mut Writer,
+pub(super) struct ItemSerializer<'w, 'e> {
+    pub(super) writer: &'w mut Writer<'e>,
 }
 
-impl<'w> ItemSerializer<'w> {
-    fn map(self) -> MapWriter<'w> {
-        self.writer.out.push(b'{');
+impl<'w, 'e> ItemSerializer<'w, 'e> {
+    fn map(self) -> MapWriter<'w, 'e> {
+        self.writer.out.brace(b'{');
         MapWriter::new(self.writer, MapEnd::Item)
     }
 }
 
-impl<'w> ser::Serializer for ItemSerializer<'w> {
+impl<'w, 'e> ser::Serializer for ItemSerializer<'w, 'e> {
     type Ok = ();
     type Error = CodecError;
     type SerializeSeq = ser::Impossible<(), CodecError>;
     type SerializeTuple = ser::Impossible<(), CodecError>;
     type SerializeTupleStruct = ser::Impossible<(), CodecError>;
     type SerializeTupleVariant = ser::Impossible<(), CodecError>;
-    type SerializeMap = MapWriter<'w>;
-    type SerializeStruct = MapWriter<'w>;
+    type SerializeMap = MapWriter<'w, 'e>;
+    type SerializeStruct = MapWriter<'w, 'e>;
     type SerializeStructVariant = ser::Impossible<(), CodecError>;
 
     refuse!(not_a_map: serialize_bool(bool), serialize_i8(i8), serialize_i16(i16), serialize_i32(i32),
@@ -54,11 +54,11 @@ impl<'w> ser::Serializer for ItemSerializer<'w> {
         value.serialize(self)
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Result<MapWriter<'w>, CodecError> {
+    fn serialize_map(self, _: Option<usize>) -> Result<MapWriter<'w, 'e>, CodecError> {
         Ok(self.map())
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<MapWriter<'w>, CodecError> {
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<MapWriter<'w, 'e>, CodecError> {
         Ok(self.map())
     }
 

@@ -2,6 +2,7 @@
 
 use serde::ser::{self, Serialize};
 
+use super::out::Out;
 use super::value::ValueSerializer;
 use super::writer::Writer;
 use super::{refuse, refuse_maps, refuse_variants};
@@ -9,23 +10,23 @@ use crate::codec::CodecError;
 use crate::codec::tree::{Malformed, Node, numbers, parse_value};
 
 /// Writes a list as a set; an empty one leaves its attribute out.
-pub(super) struct SetSerializer<'w> {
-    pub(super) writer: &'w mut Writer,
+pub(super) struct SetSerializer<'w, 'e> {
+    pub(super) writer: &'w mut Writer<'e>,
 }
 
 /// The elements of a set, each encoded as a value of its own.
-pub(super) struct SetWriter<'w> {
-    writer: &'w mut Writer,
+pub(super) struct SetWriter<'w, 'e> {
+    writer: &'w mut Writer<'e>,
     elements: Vec<Vec<u8>>,
 }
 
-impl SetWriter<'_> {
+impl SetWriter<'_, '_> {
     fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CodecError> {
-        let mut element = Writer::new();
+        let mut element = Writer::new(Out::small_json());
         value
             .serialize(ValueSerializer { writer: &mut element })
             .map_err(|error| error.at_index(self.elements.len()))?;
-        self.elements.push(element.out);
+        self.elements.push(element.out.into_json());
         Ok(())
     }
 
@@ -77,7 +78,7 @@ fn set_of(elements: Vec<Node<'_>>) -> Result<Option<Node<'_>>, CodecError> {
     Ok(set)
 }
 
-impl ser::SerializeSeq for SetWriter<'_> {
+impl ser::SerializeSeq for SetWriter<'_, '_> {
     type Ok = ();
     type Error = CodecError;
 
@@ -94,10 +95,10 @@ fn not_a_set<T>() -> Result<T, CodecError> {
     Err(CodecError::new("only a collection can be stored as a set"))
 }
 
-impl<'w> ser::Serializer for SetSerializer<'w> {
+impl<'w, 'e> ser::Serializer for SetSerializer<'w, 'e> {
     type Ok = ();
     type Error = CodecError;
-    type SerializeSeq = SetWriter<'w>;
+    type SerializeSeq = SetWriter<'w, 'e>;
     type SerializeTuple = ser::Impossible<(), CodecError>;
     type SerializeTupleStruct = ser::Impossible<(), CodecError>;
     type SerializeTupleVariant = ser::Impossible<(), CodecError>;
@@ -123,7 +124,7 @@ impl<'w> ser::Serializer for SetSerializer<'w> {
         value.serialize(self)
     }
 
-    fn serialize_seq(self, length: Option<usize>) -> Result<SetWriter<'w>, CodecError> {
+    fn serialize_seq(self, length: Option<usize>) -> Result<SetWriter<'w, 'e>, CodecError> {
         Ok(SetWriter {
             writer: self.writer,
             elements: Vec::with_capacity(length.unwrap_or_default()),

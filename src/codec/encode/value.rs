@@ -13,17 +13,17 @@ use crate::number::Shortest;
 use crate::types::{NUMBER, SET};
 
 /// Writes an attribute value.
-pub(super) struct ValueSerializer<'w> {
-    pub(super) writer: &'w mut Writer,
+pub(super) struct ValueSerializer<'w, 'e> {
+    pub(super) writer: &'w mut Writer<'e>,
 }
 
-impl<'w> ValueSerializer<'w> {
-    fn list(self, in_variant: bool) -> Result<ListWriter<'w>, CodecError> {
+impl<'w, 'e> ValueSerializer<'w, 'e> {
+    fn list(self, in_variant: bool) -> Result<ListWriter<'w, 'e>, CodecError> {
         self.writer.enter("L", b'[')?;
         Ok(ListWriter::new(self.writer, in_variant))
     }
 
-    fn map(self, end: MapEnd) -> Result<MapWriter<'w>, CodecError> {
+    fn map(self, end: MapEnd) -> Result<MapWriter<'w, 'e>, CodecError> {
         self.writer.enter("M", b'{')?;
         Ok(MapWriter::new(self.writer, end))
     }
@@ -45,16 +45,16 @@ macro_rules! integers {
     )*};
 }
 
-impl<'w> ser::Serializer for ValueSerializer<'w> {
+impl<'w, 'e> ser::Serializer for ValueSerializer<'w, 'e> {
     type Ok = ();
     type Error = CodecError;
-    type SerializeSeq = ListWriter<'w>;
-    type SerializeTuple = ListWriter<'w>;
-    type SerializeTupleStruct = ListWriter<'w>;
-    type SerializeTupleVariant = ListWriter<'w>;
-    type SerializeMap = MapWriter<'w>;
-    type SerializeStruct = MapWriter<'w>;
-    type SerializeStructVariant = MapWriter<'w>;
+    type SerializeSeq = ListWriter<'w, 'e>;
+    type SerializeTuple = ListWriter<'w, 'e>;
+    type SerializeTupleStruct = ListWriter<'w, 'e>;
+    type SerializeTupleVariant = ListWriter<'w, 'e>;
+    type SerializeMap = MapWriter<'w, 'e>;
+    type SerializeStruct = MapWriter<'w, 'e>;
+    type SerializeStructVariant = MapWriter<'w, 'e>;
 
     integers!(serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64,
         serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64);
@@ -69,11 +69,7 @@ impl<'w> ser::Serializer for ValueSerializer<'w> {
 
     fn serialize_bool(self, value: bool) -> Result<(), CodecError> {
         self.writer.size += 1;
-        self.writer.out.extend_from_slice(if value {
-            br#"{"BOOL":true}"#
-        } else {
-            br#"{"BOOL":false}"#
-        });
+        self.writer.out.raw(if value { br#"{"BOOL":true}"# } else { br#"{"BOOL":false}"# });
         Ok(())
     }
 
@@ -155,11 +151,11 @@ impl<'w> ser::Serializer for ValueSerializer<'w> {
         Ok(())
     }
 
-    fn serialize_seq(self, _: Option<usize>) -> Result<ListWriter<'w>, CodecError> {
+    fn serialize_seq(self, _: Option<usize>) -> Result<ListWriter<'w, 'e>, CodecError> {
         self.list(false)
     }
 
-    fn serialize_tuple(self, _: usize) -> Result<ListWriter<'w>, CodecError> {
+    fn serialize_tuple(self, _: usize) -> Result<ListWriter<'w, 'e>, CodecError> {
         self.list(false)
     }
 
@@ -167,7 +163,7 @@ impl<'w> ser::Serializer for ValueSerializer<'w> {
         self,
         _: &'static str,
         _: usize,
-    ) -> Result<ListWriter<'w>, CodecError> {
+    ) -> Result<ListWriter<'w, 'e>, CodecError> {
         self.list(false)
     }
 
@@ -177,16 +173,16 @@ impl<'w> ser::Serializer for ValueSerializer<'w> {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<ListWriter<'w>, CodecError> {
+    ) -> Result<ListWriter<'w, 'e>, CodecError> {
         self.writer.enter_variant(variant)?;
         self.list(true)
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Result<MapWriter<'w>, CodecError> {
+    fn serialize_map(self, _: Option<usize>) -> Result<MapWriter<'w, 'e>, CodecError> {
         self.map(MapEnd::Map)
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<MapWriter<'w>, CodecError> {
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<MapWriter<'w, 'e>, CodecError> {
         self.map(MapEnd::Map)
     }
 
@@ -196,7 +192,7 @@ impl<'w> ser::Serializer for ValueSerializer<'w> {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<MapWriter<'w>, CodecError> {
+    ) -> Result<MapWriter<'w, 'e>, CodecError> {
         self.writer.enter_variant(variant)?;
         self.map(MapEnd::Variant)
     }

@@ -1,16 +1,14 @@
 //! The bytes of an item in the making.
 
+use super::out::Out;
 use crate::codec::CodecError;
 use crate::codec::places::Places;
-use crate::codec::tree::{MAX_DEPTH, Node, number_size, write_text};
+use crate::codec::tree::{MAX_DEPTH, Node, number_size};
 use crate::number::Measure;
 
-/// Most items have no more bytes of JSON.
-const MOSTLY: usize = 512;
-
 /// The JSON so far, the size it counts, and how deep it is nested.
-pub(super) struct Writer {
-    pub(super) out: Vec<u8>,
+pub(super) struct Writer<'e> {
+    pub(super) out: Out<'e>,
     pub(super) size: usize,
     /// Where the attributes of the item are.
     pub(super) places: Places,
@@ -19,22 +17,21 @@ pub(super) struct Writer {
     left_out: bool,
 }
 
-impl Writer {
-    pub(super) fn new() -> Self {
-        let (out, places) = (Vec::with_capacity(MOSTLY), Places::new());
-        Self { out, size: 0, places, depth: 0, left_out: false }
+impl<'e> Writer<'e> {
+    pub(super) fn new(out: Out<'e>) -> Self {
+        Self { out, size: 0, places: Places::new(), depth: 0, left_out: false }
     }
 
     pub(super) fn tag(&mut self, tag: &str) {
-        self.out.extend_from_slice(b"{\"");
-        self.out.extend_from_slice(tag.as_bytes());
-        self.out.extend_from_slice(b"\":");
+        self.out.raw(b"{\"");
+        self.out.raw(tag.as_bytes());
+        self.out.raw(b"\":");
     }
 
     pub(super) fn text(&mut self, tag: &str, text: &str) {
         self.tag(tag);
-        write_text(&mut self.out, text);
-        self.out.push(b'}');
+        self.out.text(text);
+        self.out.raw(b"}");
     }
 
     pub(super) fn number(&mut self, text: &str) {
@@ -60,7 +57,7 @@ impl Writer {
 
     pub(super) fn node(&mut self, node: &Node<'_>) {
         self.size += node.size();
-        node.write_json(&mut self.out);
+        self.out.made(|out| node.write_json(out));
     }
 
     /// Nothing is written: DynamoDB has no empty sets.
@@ -85,7 +82,7 @@ impl Writer {
 
     pub(super) fn null(&mut self) {
         self.size += 1;
-        self.out.extend_from_slice(br#"{"NULL":true}"#);
+        self.out.raw(br#"{"NULL":true}"#);
     }
 
     pub(super) fn enter(&mut self, tag: &str, open: u8) -> Result<(), CodecError> {
@@ -96,27 +93,27 @@ impl Writer {
         }
         self.size += 3;
         self.tag(tag);
-        self.out.push(open);
+        self.out.raw(&[open]);
         Ok(())
     }
 
     pub(super) fn leave(&mut self, close: u8) {
         self.depth -= 1;
-        self.out.extend_from_slice(&[close, b'}']);
+        self.out.raw(&[close, b'}']);
     }
 
     /// Opens the one-entry map of an enum variant with content.
     pub(super) fn enter_variant(&mut self, variant: &str) -> Result<(), CodecError> {
         self.enter("M", b'{')?;
-        write_text(&mut self.out, variant);
-        self.out.push(b':');
+        self.out.text(variant);
+        self.out.raw(b":");
         self.size += variant.len() + 1;
         Ok(())
     }
 
     pub(super) fn separate(&mut self, first: &mut bool) {
         if !std::mem::take(first) {
-            self.out.push(b',');
+            self.out.raw(b",");
         }
     }
 }

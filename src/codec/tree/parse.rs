@@ -28,11 +28,12 @@ fn fields<'a>(
     depth: usize,
     mut places: Option<&mut Places>,
 ) -> Result<Fields<'a>, Malformed> {
-    let mut fields = Fields::with_capacity(8);
+    // Few maps within an item have as many.
+    let mut fields = Fields::with_capacity(if depth == 0 { 8 } else { 0 });
     reader.each_field(|reader, name, name_at| {
         reader.peek();
         let begin = reader.at();
-        fields.push((name, node(reader, depth + 1)?));
+        fields.push((name, node(reader, depth)?));
         if let Some(places) = &mut places {
             places.push(Place::of(name_at, begin..reader.at()));
         }
@@ -59,7 +60,7 @@ fn node<'a>(reader: &mut Reader<'a>, depth: usize) -> Result<Node<'a>, Malformed
         b"BOOL" => Node::Bool(reader.bool()?),
         b"NULL" => reader.bool().map(|_| Node::Null)?,
         b"L" => Node::L(list(reader, |reader| node(reader, depth + 1))?),
-        b"M" => Node::M(fields(reader, depth, None)?),
+        b"M" => Node::M(fields(reader, depth + 1, None)?),
         b"SS" => Node::Ss(list(reader, Reader::text)?),
         b"NS" => Node::Ns(list(reader, Reader::text)?),
         b"BS" => Node::Bs(list(reader, bytes)?),
@@ -178,8 +179,8 @@ mod tests {
         let nested = |depth: usize| {
             format!(r#"{{"a":{}{{"NULL":true}}{}}}"#, r#"{"L":["#.repeat(depth), "]}".repeat(depth))
         };
-        assert!(parse_item(nested(MAX_DEPTH).as_bytes()).is_ok());
-        assert!(parse_item(nested(MAX_DEPTH + 1).as_bytes()).is_err());
+        assert!(parse_item(nested(MAX_DEPTH + 1).as_bytes()).is_ok());
+        assert!(parse_item(nested(MAX_DEPTH + 2).as_bytes()).is_err());
         assert!(parse_item(nested(100_000).as_bytes()).is_err());
     }
 }

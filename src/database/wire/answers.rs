@@ -64,7 +64,7 @@ fn content(reader: &mut Reader<'_>, body: &Bytes) -> Result<Bytes, Malformed> {
     fields(reader, |reader, name| match name {
         "PutRequest" | "DeleteRequest" => fields(reader, |reader, name| match name {
             "Item" | "Key" => {
-                content = body.slice(reader.pass()?);
+                content = part(reader, body)?;
                 Ok(())
             }
             _ => reader.pass().map(drop),
@@ -102,9 +102,9 @@ pub(in crate::database) fn page(body: &[u8]) -> Result<Paged, Malformed> {
             "Items" => parts(reader, &body, &mut page.items)?,
             "Count" => page.count = read(reader, &body)?,
             "ScannedCount" => page.scanned = read(reader, &body)?,
+            "LastEvaluatedKey" if reader.passes_word("null") => {}
             "LastEvaluatedKey" => {
-                let key = body.slice(reader.pass()?);
-                page.next = Some(key).filter(|key| !is_nothing(key));
+                page.next = Some(part(reader, &body)?).filter(|key| !is_empty(key));
             }
             "ConsumedCapacity" => page.charged = charged(reader, &body)?,
             _ => {
@@ -119,9 +119,17 @@ pub(in crate::database) fn page(body: &[u8]) -> Result<Paged, Malformed> {
 /// The fields of the whole answer.
 fn each_field<'a>(
     body: &'a [u8],
-    read: impl FnMut(&mut Reader<'a>, &str) -> Result<(), Malformed>,
+    mut read: impl FnMut(&mut Reader<'a>, &str) -> Result<(), Malformed>,
 ) -> Result<(), Malformed> {
-    whole(body, |reader| fields(reader, read))
+    whole(body, |reader| reader.each_field(|reader, name, _| read(reader, &name)))
+}
+
+/// An object as it is: a part of the body, which shares its memory.
+fn part(reader: &mut Reader<'_>, body: &Bytes) -> Result<Bytes, Malformed> {
+    if reader.peek() != Some(b'{') {
+        return Err(reader.malformed("an object is missing"));
+    }
+    Ok(body.slice(reader.pass()?))
 }
 
 /// The fields of an object, or of nothing.
@@ -143,18 +151,17 @@ fn elements<'a>(
     if reader.passes_word("null") { Ok(()) } else { reader.each_element(read) }
 }
 
-/// The elements of a list as they are: parts of the body, which share its memory.
+/// The elements of a list, which are objects.
 fn parts(reader: &mut Reader<'_>, body: &Bytes, parts: &mut Vec<Bytes>) -> Result<(), Malformed> {
     elements(reader, |reader| {
-        parts.push(body.slice(reader.pass()?));
+        parts.push(part(reader, body)?);
         Ok(())
     })
 }
 
-/// Whether an object has nothing, or there is none.
-fn is_nothing(json: &[u8]) -> bool {
-    json == b"null"
-        || json.iter().all(|byte| matches!(byte, b'{' | b'}') || byte.is_ascii_whitespace())
+/// Whether an object has nothing.
+fn is_empty(json: &[u8]) -> bool {
+    matches!(json, [b'{', within @ .., b'}'] if within.trim_ascii().is_empty())
 }
 
 /// What is small, as serde reads it; its default if it is null.
@@ -274,10 +281,27 @@ mod tests {
 
     #[test]
     fn what_is_no_answer_is_an_error() {
-        for body in
-            [&b""[..], b"<html></html>", b"[]", br#"{"UnprocessedItems": {"players": [{"Pu"#]
-        {
+        for body in [
+            &b""[..],
+            b"null",
+            b"<html></html>",
+            b"[]",
+            b"3",
+            br#"{"UnprocessedItems": {"players": [{"Pu"#,
+            br#"{"UnprocessedItems": {"players": [{"PutRequest": {"Item": 3}}]}}"#,
+            br#"{"UnprocessedItems": {"players": {}}}"#,
+        ] {
             assert!(batch_write(body).is_err());
+            assert!(batch_get(body).is_err() || body.len() > 9);
+            assert!(page(body).is_err() || body.len() > 9);
+        }
+        for items in [r#"{"id": {"S": "a"]}"#, r#"{"id" {"S": "a"}}"#, "3", r#"{"id": @}"#, "[]"] {
+            let body = format!(r#"{{"Items": [{items}]}}"#);
+            assert!(page(body.as_bytes()).is_err(), "{body}");
+        }
+        for key in ["[]", "3", "{{}}", r#""a""#] {
+            let body = format!(r#"{{"Items": [], "LastEvaluatedKey": {key}}}"#);
+            assert!(page(body.as_bytes()).is_err(), "{body}");
         }
         assert!(batch_get(br#"{"Responses": {"players": 3}}"#).is_err());
         assert!(page(br#"{"Items": [{"id": {"S": "a"}]"#).is_err());
