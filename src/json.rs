@@ -44,6 +44,11 @@ pub(crate) const fn is_escaped(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
+/// Whether there is such a byte: with no way out before the end, many bytes are looked at at once.
+pub(crate) fn has_escapes(block: &[u8]) -> bool {
+    block.iter().fold(false, |some, byte| some | is_escaped(*byte))
+}
+
 /// What is read, and how far.
 pub(crate) struct Reader<'a> {
     json: &'a str,
@@ -183,9 +188,7 @@ impl<'a> Reader<'a> {
     fn pass_plain(&mut self) {
         let rest = self.json.as_bytes().get(self.at..).unwrap_or_default();
         let (blocks, _) = rest.as_chunks::<16>();
-        let is_plain =
-            |block: &&[u8; 16]| !block.iter().fold(false, |some, byte| some | is_escaped(*byte));
-        let plain = 16 * blocks.iter().take_while(is_plain).count();
+        let plain = 16 * blocks.iter().take_while(|block| !has_escapes(*block)).count();
         let rest = rest.get(plain..).unwrap_or_default();
         self.at += plain + rest.iter().take_while(|byte| !is_escaped(**byte)).count();
     }
@@ -274,7 +277,7 @@ mod tests {
             r#"{"a": [1, {"b]": "}"}], "c": null}"#,
         ] {
             assert_eq!(passed(json), Some(json));
-            assert_eq!(passed(&format!(" \n{json} ")), Some(json).filter(|_| true), "{json}");
+            assert_eq!(passed(&format!(" \n{json} ")), Some(json), "{json}");
         }
         for json in [
             "",

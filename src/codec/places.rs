@@ -5,7 +5,8 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::CodecError;
-use super::tree::{Node, has_escapes, parse_value, write_text};
+use super::tree::{Node, parse_value, write_text};
+use crate::json::has_escapes;
 
 /// The attributes of an item within its JSON.
 pub(crate) type Places = SmallVec<[Place; 16]>;

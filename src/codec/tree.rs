@@ -11,7 +11,7 @@ use aws_smithy_types::base64;
 
 pub(crate) use self::parse::{parse_item, parse_item_with_places, parse_value};
 pub(crate) use crate::json::Malformed;
-use crate::json::is_escaped;
+use crate::json::{has_escapes, is_escaped};
 use crate::number::{Decimal, Measure};
 
 /// An attribute value.
@@ -159,13 +159,6 @@ pub(crate) fn write_fields(out: &mut Vec<u8>, fields: &[(Cow<'_, str>, Node<'_>)
         value.write_json(out);
     }
     out.push(b'}');
-}
-
-/// Whether there is such a byte: without a way out of a block it is looked at many bytes at once.
-pub(crate) fn has_escapes(text: &[u8]) -> bool {
-    let has_some = |block: &[u8]| block.iter().fold(false, |some, byte| some | is_escaped(*byte));
-    let (blocks, rest) = text.as_chunks::<32>();
-    blocks.iter().any(|block| has_some(block)) || has_some(rest)
 }
 
 /// Writes a JSON string.

@@ -25,10 +25,10 @@ use super::contact::Contact;
 use super::wire::answers::{self, Batch, Gotten, Paged};
 use super::wire::{Answer, Body, Wire, bodies};
 use crate::capacity::{Charged, ConsumedCapacity};
-use crate::codec::{CodecError, EncodedItem, item_to_json, json_to_item};
+use crate::codec::{CodecError, EncodedItem, item_key, item_to_json, json_to_item};
 use crate::condition::Rendered;
 use crate::error::{Error, ErrorKind};
-use crate::key::{Key, KeyValue};
+use crate::key::Key;
 use crate::store::{
     Answered, Class, Done, Failure, Form, Found, Outcome, Page, PageRequest, Reading, Returns,
     Single, Store, StoreFuture, TableRef, Wanted, Write, Written, short_name,
@@ -77,15 +77,7 @@ fn values(expressions: &Rendered) -> Result<Option<SdkItem>, Failure> {
 }
 
 fn key_of(table: &TableRef, item: &[u8]) -> Option<Key> {
-    let item = json_to_item(item).ok()?;
-    Key::of_item(table.partition_key, table.sort_key, |name| {
-        Some(match item.get(name)? {
-            AttributeValue::S(text) => KeyValue::String(text.as_str().into()),
-            AttributeValue::N(text) => KeyValue::Number(text.as_str().into()),
-            AttributeValue::B(bytes) => KeyValue::Binary(bytes.as_ref().into()),
-            _ => return None,
-        })
-    })
+    item_key(item, table.partition_key, table.sort_key)
 }
 
 /// The table that is meant by a name, which may be that of an ARN or the other way round.
@@ -115,18 +107,6 @@ fn places<'a>(
             let error = Error::new(ErrorKind::Service, text);
             Failure { class: Class::Transient, outcome: Outcome::OutcomeUnknown, error }
         })
-}
-
-/// The names of the tables of a batch, each once.
-fn written_tables(tables: &[TableRef], batch: &[Write]) -> Vec<Arc<str>> {
-    let mut names: Vec<Arc<str>> = Vec::new();
-    for name in batch.iter().filter_map(|write| tables.get(write.at.table)).map(|table| &table.name)
-    {
-        if !names.contains(name) {
-            names.push(Arc::clone(name));
-        }
-    }
-    names
 }
 
 /// What the answer to a write is to bring, if anything.
@@ -204,8 +184,7 @@ impl Store for SdkStore {
         Box::pin(async move {
             let name = |write: &Write| tables.get(write.at.table).map_or("", |t| &*t.name);
             let body = bodies::batch_write(tables, batch);
-            let body = body.ok_or_else(|| unbuildable("a batch has no single writes"))?;
-            let names = written_tables(tables, batch);
+            let (body, names) = body.ok_or_else(|| unbuildable("a batch has no single writes"))?;
             let mut call = self.client.batch_write_item();
             for name in &names {
                 call = call.request_items(&**name, Vec::new());

@@ -109,7 +109,7 @@ impl<T: Record> Shared<T> {
         mut count: bool,
     ) -> Result<Option<Held<T>>, Error> {
         if self.is_assumed_absent(key) {
-            self.tally.hit();
+            self.slots.lock(key.as_bytes()).count_hit();
             return Ok(None);
         }
         if count {
@@ -121,7 +121,7 @@ impl<T: Record> Shared<T> {
             let look = self.look(key, Load::new);
             // A call is a hit, a miss or joined, whatever it finds when it looks again.
             if std::mem::take(&mut count) {
-                self.count(&look);
+                self.count(key, &look);
             }
             let waiting = match look {
                 Look::Known(seen) => return Ok(self.held(seen)),
@@ -228,7 +228,7 @@ impl<T: Record> Shared<T> {
         for key in keys {
             self.touch(key.as_bytes());
             let look = self.look(&key, || Arc::clone(&claim.load));
-            self.count(&look);
+            self.count(&key, &look);
             match look {
                 Look::Known(seen) => *records += u64::from(seen.is_record()),
                 Look::Loading(load) => waiting.push((load, key)),
@@ -346,9 +346,9 @@ impl<T: Record> Shared<T> {
         Look::Claimed(load)
     }
 
-    fn count(&self, look: &Look<T>) {
+    fn count(&self, key: &Key, look: &Look<T>) {
         match look {
-            Look::Known(_) => self.tally.hit(),
+            Look::Known(_) => self.slots.lock(key.as_bytes()).count_hit(),
             Look::Loading(_) => self.tally.joined(),
             Look::Claimed(_) => self.tally.miss(),
         }

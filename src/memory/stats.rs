@@ -37,17 +37,12 @@ pub struct Stats {
 /// The counts of the cache itself; they publish nothing but themselves.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    hits: AtomicU64,
     misses: AtomicU64,
     joined: AtomicU64,
     unchanged: AtomicU64,
 }
 
 impl Tally {
-    pub(crate) fn hit(&self) {
-        self.hits.fetch_add(1, Ordering::Relaxed);
-    }
-
     pub(crate) fn miss(&self) {
         self.misses.fetch_add(1, Ordering::Relaxed);
     }
@@ -61,7 +56,6 @@ impl Tally {
     }
 
     pub(crate) fn fill(&self, stats: &mut Stats) {
-        stats.hits += self.hits.load(Ordering::Relaxed);
         stats.misses = self.misses.load(Ordering::Relaxed);
         stats.joined = self.joined.load(Ordering::Relaxed);
         stats.items_unchanged = self.unchanged.load(Ordering::Relaxed);

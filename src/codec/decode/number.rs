@@ -34,9 +34,9 @@ pub(super) fn integer<N: FromStr>(text: &str) -> Option<N> {
 }
 
 /// A float, if it is the number: its shortest text must say the same value.
-pub(super) fn float<F: FromStr + Debug + Copy>(text: &str) -> Option<F> {
+pub(super) fn float<F: FromStr + Debug>(text: &str) -> Option<F> {
     let value: F = text.parse().ok()?;
-    let shortest = Shortest::of(value);
+    let shortest = Shortest::of(&value);
     let shortest = shortest.text();
     // The text that the codec itself writes is the shortest already.
     let exact = shortest == text

@@ -94,7 +94,7 @@ impl<'de> NodeReader<'de> {
             .ok_or_else(|| CodecError::new(format!("the number does not fit {type_name}")))
     }
 
-    fn float<F: std::str::FromStr + std::fmt::Debug + Copy>(&self) -> Result<F, CodecError> {
+    fn float<F: std::str::FromStr + std::fmt::Debug>(&self) -> Result<F, CodecError> {
         float(self.number()?).ok_or_else(|| CodecError::too_long(std::any::type_name::<F>()))
     }
 

@@ -5,7 +5,8 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use crate::codec::places::{Place, Places, Values};
-use crate::codec::tree::{has_escapes, write_text};
+use crate::codec::tree::write_text;
+use crate::json::has_escapes;
 
 /// Most items have no more bytes of JSON.
 const MOSTLY: usize = 512;

@@ -1,5 +1,8 @@
 //! Bodies of batches, put together from items and keys as they are.
 
+use std::sync::Arc;
+
+use crate::codec::tree::write_text;
 use crate::store::{Action, TableRef, Wanted, Write};
 
 /// Asks what is charged, the indexes apart.
@@ -7,27 +10,30 @@ const CHARGED: &[u8] = br#","ReturnConsumedCapacity":"INDEXES"}"#;
 /// What an entry has beside its item.
 const BESIDE: usize = 32;
 
-/// Of a BatchWriteItem; `None` if something is no part of a batch.
+/// Of a BatchWriteItem, and the names of its tables, each once; `None` if something is no part of a batch.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>
-pub(in crate::database) fn batch_write(tables: &[TableRef], batch: &[Write]) -> Option<Vec<u8>> {
+pub(in crate::database) fn batch_write(
+    tables: &[TableRef],
+    batch: &[Write],
+) -> Option<(Vec<u8>, Vec<Arc<str>>)> {
     let bytes = |write: &Write| content(&write.action).map_or(0, |(_, json, _)| json.len());
     let mut body = Vec::with_capacity(batch.iter().map(|write| bytes(write) + BESIDE).sum());
     body.extend_from_slice(br#"{"RequestItems":{"#);
-    let name = |at: usize| tables.get(at).map(|table| &*table.name);
-    let mut is_first = true;
-    for (at, table) in tables.iter().enumerate() {
-        // Two of the tables may be one.
-        let is_known = tables.iter().take(at).any(|before| before.name == table.name);
-        let is_of_it = |write: &&Write| name(write.at.table) == Some(&*table.name);
-        let mut writes = batch.iter().filter(is_of_it).peekable();
-        if is_known || writes.peek().is_none() {
-            continue;
+    // Two of the tables may be one.
+    let mut names: Vec<Arc<str>> = Vec::new();
+    let name = |write: &Write| tables.get(write.at.table).map(|table| &table.name);
+    for name in batch.iter().filter_map(name) {
+        if !names.contains(name) {
+            names.push(Arc::clone(name));
         }
-        if !std::mem::take(&mut is_first) {
+    }
+    for (place, table) in names.iter().enumerate() {
+        if place > 0 {
             body.push(b',');
         }
-        string(&mut body, &table.name);
+        write_text(&mut body, table);
         body.extend_from_slice(b":[");
+        let writes = batch.iter().filter(|write| name(write) == Some(table));
         for (place, write) in writes.enumerate() {
             let (before, json, after) = content(&write.action)?;
             if place > 0 {
@@ -41,7 +47,7 @@ pub(in crate::database) fn batch_write(tables: &[TableRef], batch: &[Write]) -> 
     }
     body.push(b'}');
     body.extend_from_slice(CHARGED);
-    Some(body)
+    Some((body, names))
 }
 
 /// Of a BatchGetItem.
@@ -54,7 +60,7 @@ pub(in crate::database) fn batch_get(
     let bytes = keys.iter().map(|wanted| wanted.json.len() + 1).sum::<usize>();
     let mut body = Vec::with_capacity(bytes + 8 * BESIDE);
     body.extend_from_slice(br#"{"RequestItems":{"#);
-    string(&mut body, &table.name);
+    write_text(&mut body, &table.name);
     body.extend_from_slice(br#":{"Keys":["#);
     for (place, wanted) in keys.iter().enumerate() {
         if place > 0 {
@@ -76,10 +82,6 @@ fn content(action: &Action) -> Option<(&'static [u8], &[u8], &'static [u8])> {
         Action::Delete(key) => Some((br#"{"DeleteRequest":{"Key":"#, key, b"}}")),
         Action::Single(_) => None,
     }
-}
-
-fn string(body: &mut Vec<u8>, text: &str) {
-    body.extend_from_slice(serde_json::Value::from(text).to_string().as_bytes());
 }
 
 #[cfg(test)]
@@ -116,7 +118,8 @@ mod tests {
     fn a_batch_has_each_table_once_with_its_puts_and_deletes_in_order() {
         let tables = ["players", "teams", "players", "unused"].map(table);
         let batch = [put(0, "a"), put(1, "b"), delete(2, "c"), delete(1, "d"), put(0, "e")];
-        let body = batch_write(&tables, &batch).unwrap();
+        let (body, names) = batch_write(&tables, &batch).unwrap();
+        assert_eq!(names, ["players".into(), "teams".into()]);
         let read: Value = serde_json::from_slice(&body).unwrap();
         let put = |id: &str| json!({ "PutRequest": { "Item": { "id": { "S": id } } } });
         let delete = |id: &str| json!({ "DeleteRequest": { "Key": { "id": { "S": id } } } });
@@ -134,7 +137,7 @@ mod tests {
 
     #[test]
     fn names_are_written_as_json() {
-        let body = batch_write(&[table("a\"b\\c")], &[put(0, "a")]).unwrap();
+        let (body, _) = batch_write(&[table("a\"b\\c")], &[put(0, "a")]).unwrap();
         let read: Value = serde_json::from_slice(&body).unwrap();
         assert!(read["RequestItems"]["a\"b\\c"].is_array(), "{read}");
     }
