@@ -49,6 +49,35 @@ pub(crate) fn has_escapes(block: &[u8]) -> bool {
     block.iter().fold(false, |some, byte| some | is_escaped(*byte))
 }
 
+/// How many bytes of text stand in a string as they are, from the first on.
+fn plain_length(text: &[u8]) -> usize {
+    let (words, _) = text.as_chunks::<8>();
+    let mut length = 0;
+    for word in words {
+        let word = escapes_within(u64::from_le_bytes(*word));
+        if word != 0 {
+            return length + word.trailing_zeros() as usize / 8;
+        }
+        length += 8;
+    }
+    let rest = text.get(length..).unwrap_or_default();
+    length + rest.iter().take_while(|byte| !is_escaped(**byte)).count()
+}
+
+/// Eight bytes at once: the lowest bit that is set is the highest of the first that [`is_escaped`].
+///
+/// See "Determine if a word has a byte less than n", <https://graphics.stanford.edu/~seander/bithacks.html>: a
+/// borrow can only mark bytes after one that is marked rightly.
+const fn escapes_within(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGH: u64 = ONES << 7;
+    const fn zeros(word: u64) -> u64 {
+        word.wrapping_sub(ONES) & !word
+    }
+    let low = word.wrapping_sub(ONES * 0x20) & !word;
+    (low | zeros(word ^ (ONES * b'"' as u64)) | zeros(word ^ (ONES * b'\\' as u64))) & HIGH
+}
+
 /// What is read, and how far.
 pub(crate) struct Reader<'a> {
     json: &'a str,
@@ -80,6 +109,14 @@ impl<'a> Reader<'a> {
     fn passes(&mut self, byte: u8) -> bool {
         let is_next = self.peek() == Some(byte);
         self.at += usize::from(is_next);
+        is_next
+    }
+
+    /// Passes this text, if it is the next, as it is.
+    pub(crate) fn passes_exactly(&mut self, text: &[u8]) -> bool {
+        let rest = self.json.as_bytes().get(self.at..).unwrap_or_default();
+        let is_next = rest.starts_with(text);
+        self.at += if is_next { text.len() } else { 0 };
         is_next
     }
 
@@ -141,9 +178,7 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn passes_word(&mut self, word: &str) -> bool {
         self.peek();
-        let is_next = self.json.as_bytes()[self.at..].starts_with(word.as_bytes());
-        self.at += if is_next { word.len() } else { 0 };
-        is_next
+        self.passes_exactly(word.as_bytes())
     }
 
     /// A string, borrowed unless something of it is escaped.
@@ -190,7 +225,7 @@ impl<'a> Reader<'a> {
         let (blocks, _) = rest.as_chunks::<16>();
         let plain = 16 * blocks.iter().take_while(|block| !has_escapes(*block)).count();
         let rest = rest.get(plain..).unwrap_or_default();
-        self.at += plain + rest.iter().take_while(|byte| !is_escaped(**byte)).count();
+        self.at += plain + plain_length(rest);
     }
 
     /// Passes a value, whatever it is; where it is.
@@ -307,6 +342,21 @@ mod tests {
             r#"["a": 1]"#,
         ] {
             assert_eq!(passed(json), None, "{json}");
+        }
+    }
+
+    #[test]
+    fn text_ends_at_its_first_byte_that_is_escaped() {
+        for length in 0..40 {
+            for end in ["\"", "\\", "\u{1f}", "\0", "\n"] {
+                // Bytes beside the borders of what is escaped, and some of more than seven bits.
+                let plain: String = " !#[]\u{7f}é𝄞".chars().cycle().take(length).collect();
+                for rest in ["", "\"", "\\\"\0 after"] {
+                    let text = format!("{plain}{end}{rest}");
+                    assert_eq!(plain_length(text.as_bytes()), plain.len(), "{text:?}");
+                }
+                assert_eq!(plain_length(plain.as_bytes()), plain.len());
+            }
         }
     }
 

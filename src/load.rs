@@ -2,10 +2,10 @@
 
 mod chunk;
 
-use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use hashbrown::HashSet;
 use serde::de::DeserializeOwned;
 
 use crate::codec::{

@@ -39,6 +39,7 @@ mod together;
 mod touched;
 mod turn;
 mod unsaved;
+mod update;
 mod wrote;
 
 use std::fmt;
@@ -268,13 +269,14 @@ impl<T: Record> Shared<T> {
         change: Change<T>,
         permit: &mut Permit<'_>,
     ) -> Result<(), Error> {
-        self.change_with_room(key, change, permit, true).await.map(drop)
+        self.change_with_room(key, change, permit, Held::Longer).await.map(drop)
     }
 
     /// Publishes a change that needs no look at the record: at once, or when it is its turn.
     async fn change_in_turn(self: &Arc<Self>, key: &Key, change: Change<T>) -> Result<(), Error> {
         let mut permit = self.slots.room.permit();
-        let Some(change) = self.change_with_room(key, change, &mut permit, false).await? else {
+        let published = self.change_with_room(key, change, &mut permit, Held::Not);
+        let Some(change) = published.await? else {
             return Ok(());
         };
         // Who has the turn may be waiting for this room.
@@ -290,14 +292,17 @@ impl<T: Record> Shared<T> {
         key: &Key,
         mut change: Change<T>,
         permit: &mut Permit<'_>,
-        has_turn: bool,
+        mut held: Held<'_, T>,
     ) -> Result<Option<Change<T>>, Error> {
         loop {
-            change = match self.try_change(key, change, permit, has_turn)? {
+            change = match self.try_change(key, change, permit, &mut held)? {
                 Tried::Published => break,
                 Tried::Busy(change) => return Ok(Some(change)),
                 Tried::NoRoom(..) if broken(22) => break,
                 Tried::NoRoom(change, need) => {
+                    if let Held::Until(turn) = &held {
+                        turn.has_run();
+                    }
                     self.take_room(permit, need).await.map_err(|error| error.on_key(key))?;
                     change
                 }
@@ -319,11 +324,11 @@ impl<T: Record> Shared<T> {
         key: &Key,
         change: Change<T>,
         permit: &mut Permit<'_>,
-        has_turn: bool,
+        held: &mut Held<'_, T>,
     ) -> Result<Tried<T>, Error> {
         let mut locked = self.slots.lock(key.as_bytes());
         if let Some(slot) = locked.find(key.as_bytes()) {
-            if !has_turn && slot.busy.is_some() {
+            if matches!(held, Held::Not) && slot.busy.is_some() {
                 return Ok(Tried::Busy(change));
             }
             if let Some(from) = slot.to_compare(&change, self.options.mode) {
@@ -337,6 +342,9 @@ impl<T: Record> Shared<T> {
         self.check_change(&mut locked, key)?;
         locked.change(key, change, self.scans.is_complete());
         permit.spend(need);
+        if let Held::Until(turn) = held {
+            turn.end_in(&mut locked);
+        }
         Ok(Tried::Published)
     }
 
@@ -387,6 +395,16 @@ impl<T: Record> Shared<T> {
 /// So many of something.
 fn counted(count: usize, of: &str) -> String {
     format!("{count} {of}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Whose turn it is when a change is published.
+enum Held<'t, T: Record> {
+    /// It may be anybody's.
+    Not,
+    /// The caller's, who goes on with it.
+    Longer,
+    /// The caller's, which ends with the change.
+    Until(&'t mut Turn<T>),
 }
 
 /// What became of an attempt to publish a change.

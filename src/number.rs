@@ -6,6 +6,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::str::FromStr;
 
 use smallvec::SmallVec;
 
@@ -264,29 +265,66 @@ impl fmt::Display for Decimal {
     }
 }
 
-/// The shortest text of a float that reads back as the same one, with an exponent where it is long.
-pub(crate) struct Shortest(SmallVec<[u8; 32]>);
+/// `f32` or `f64`.
+pub(crate) trait Float: fmt::Debug + Copy + Into<f64> + FromStr + zmij::Float {
+    /// Up to here every whole number is one of them.
+    const WHOLE: f64;
+}
+
+impl Float for f32 {
+    const WHOLE: f64 = 16_777_216.0;
+}
+
+impl Float for f64 {
+    const WHOLE: f64 = 9_007_199_254_740_992.0;
+}
+
+/// The shortest text of a float that reads back as the same one, as Rust itself writes it: with an exponent where it
+/// is long, and of two texts that are equally near the larger.
+pub(crate) struct Shortest {
+    quick: zmij::Buffer,
+    slow: String,
+}
 
 impl Shortest {
-    pub(crate) fn of(value: impl fmt::Debug) -> Self {
-        let mut shortest = Self(SmallVec::new());
-        // A buffer takes all.
-        let _ = fmt::write(&mut shortest, format_args!("{value:?}"));
-        shortest
+    pub(crate) fn new() -> Self {
+        Self { quick: zmij::Buffer::new(), slow: String::new() }
     }
 
-    /// Without the `.0` of a whole number: DynamoDB stores `1` for `1.0`.
-    pub(crate) fn text(&self) -> &str {
-        let text = std::str::from_utf8(&self.0).unwrap_or_default();
-        text.strip_suffix(".0").unwrap_or(text)
+    /// Of a float that is finite; without the `.0` of a whole number: DynamoDB stores `1` for `1.0`.
+    pub(crate) fn of(&mut self, value: impl Float) -> &str {
+        let Self { quick, slow } = self;
+        let quick = without_fraction(quick.format_finite(value));
+        if is_written_by_all(value, quick) {
+            return quick;
+        }
+        *slow = format!("{value:?}");
+        without_fraction(slow)
+    }
+
+    /// The same where two texts are equally near: the one with an even last digit, as other languages write it.
+    pub(crate) fn even(&mut self, value: impl Float) -> &str {
+        without_fraction(self.quick.format_finite(value))
     }
 }
 
-impl fmt::Write for Shortest {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.extend_from_slice(text.as_bytes());
-        Ok(())
+/// Whether this shortest text of a float is the only one: no other is equally near, and it needs no exponent.
+fn is_written_by_all<F: Float>(value: F, text: &str) -> bool {
+    let value: f64 = value.into();
+    if !(1e-4..F::WHOLE).contains(&value.abs()) {
+        return value == 0.0;
     }
+    // It is normal, and has bits behind the point or none.
+    let (exponent, mantissa) = ((value.to_bits() >> 52) & 0x7ff, value.to_bits() | 1 << 52);
+    let behind = i64::try_from(exponent).map_or(0, |exponent| 1_075 - exponent)
+        - i64::from(mantissa.trailing_zeros());
+    let decimals = text.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+    // All digits of the float are as many behind the point, and end with a 5: text that lacks but that is halfway.
+    usize::try_from(behind) != Ok(decimals + 1)
+}
+
+fn without_fraction(text: &str) -> &str {
+    text.strip_suffix(".0").unwrap_or(text)
 }
 
 /// The sum of two columns of equal length, with one more digit in front.
@@ -342,6 +380,40 @@ mod tests {
 
     fn decimal(text: &str) -> Decimal {
         Decimal::parse(text).unwrap()
+    }
+
+    #[test]
+    #[expect(clippy::cast_precision_loss, reason = "any float is one to write")]
+    fn floats_are_written_as_rust_writes_them() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let known =
+            [0.0, -0.0, 1.0, -1.5, 1e22, 5e-324, f64::MAX, 1e-4, 9.9e-5, 9_007_199_254_740_993.0];
+        let values = std::iter::repeat_with(|| match random.u8(..4) {
+            0 => f64::from_bits(random.u64(..)),
+            1 => random.f64() * 10_f64.powi(random.i32(-5..18)),
+            // Many of these are halfway between two texts.
+            2 => {
+                (random.u64(..) >> random.u32(11..64)) as f64 / (1_u64 << random.u32(0..52)) as f64
+            }
+            _ => (random.u64(..) >> random.u32(0..64)) as f64,
+        });
+        let mut ties = 0;
+        for value in known.into_iter().chain(values.take(50_000)).filter(|value| value.is_finite())
+        {
+            let written = format!("{value:?}");
+            let written = without_fraction(&written);
+            assert_eq!(Shortest::new().of(value), written);
+            let even = Shortest::new().even(value).to_owned();
+            assert_eq!(even.parse(), Ok(value));
+            ties += usize::from(Measure::of(&even) == Measure::of(written) && even != written);
+        }
+        assert!(ties > 100, "{ties} halfway");
+        for bits in 0..50_000 {
+            let value = f32::from_bits(bits * 85_000);
+            if value.is_finite() {
+                assert_eq!(Shortest::new().of(value), without_fraction(&format!("{value:?}")));
+            }
+        }
     }
 
     #[test]

@@ -45,7 +45,7 @@ use crate::codec::{CodecError, EncodedItem, encode, measure};
 use crate::database::Database;
 use crate::error::{Error, ErrorKind};
 use crate::index::Index;
-use crate::key::{AttributeLookup, Key, KeyLookup, QueryShape};
+use crate::key::{AttributeLookup, Key, KeyBytes, KeyLookup, KeyRef, QueryShape};
 use crate::link::{Counters, Link};
 use crate::load;
 use crate::progress::Listener;
@@ -345,11 +345,20 @@ impl<T: Record> Table<T> {
     }
 
     pub(crate) fn checked_key<K: KeyLookup<T::Key>>(&self, key: &K) -> Result<Key, Error> {
-        Key::new(&key.key()).map_err(|error| self.place(Error::from(error)))
+        self.checked_bytes(key).map(|bytes| Key::from_bytes(&bytes))
+    }
+
+    /// What a key is looked up by.
+    pub(crate) fn checked_bytes<K: KeyLookup<T::Key>>(&self, key: &K) -> Result<KeyBytes, Error> {
+        self.bytes_of(&key.key())
     }
 
     pub(crate) fn key_of(&self, record: &T) -> Result<Key, Error> {
-        Key::new(&record.key()).map_err(|error| self.place(Error::from(error)))
+        self.bytes_of(&record.key()).map(|bytes| Key::from_bytes(&bytes))
+    }
+
+    pub(crate) fn bytes_of(&self, key: &KeyRef<'_>) -> Result<KeyBytes, Error> {
+        Key::bytes_of(key).map_err(|error| self.place(Error::from(error)))
     }
 
     /// What is to be stored in place of a record, if anything: as its `before_store` wants it, with its
@@ -413,8 +422,13 @@ impl<T: Record> Table<T> {
     /// A record's key and the size of its item, checked in the same way.
     pub(crate) fn measured(&self, record: &T) -> Result<(Key, usize), Error> {
         let key = self.key_of(record)?;
-        let size = measure(record, &key).map_err(|error| self.unstorable(&key, &error))?;
+        let size = self.size_of(record, &key)?;
         Ok((key, size))
+    }
+
+    /// The size of the item of a record of this key, checked in the same way.
+    pub(crate) fn size_of(&self, record: &T, key: &Key) -> Result<usize, Error> {
+        measure(record, key).map_err(|error| self.unstorable(key, &error))
     }
 
     fn unstorable(&self, key: &Key, why: &CodecError) -> Error {

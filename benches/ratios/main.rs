@@ -12,7 +12,8 @@
 //! | `hit` | `get` of a record that is there, of 200,000 in random order | `moka::future::Cache::get` of the same |
 //! | `hit_bounded` | the same with a capacity | the same with a capacity |
 //! | `hit_two_threads` | gain of a second thread on other keys | that of two threads with a `HashMap` each |
-//! | `update` | `update` of a record that is there | moka's get, a clone, a change, and moka's insert |
+//! | `update` | `update` of a record that waits to be saved | moka's get, a clone, a change, and moka's insert |
+//! | `update_saved` | the same of one that is saved: what is stored is kept beside it | the same |
 //! | `flush_cpu` | CPU time of a flush of new records, answered at once | that of a loop over the SDK, 16 requests in flight |
 //! | `put_and_flush_cpu` | the same with the puts before it | the same |
 //! | `prefetch_cpu` | CPU time of a prefetch, 100 keys a request | that of a loop over the SDK, decoded by serde_dynamo |
@@ -61,11 +62,12 @@ const HEAP: [&str; 2] = ["memory", "memory_unsaved"];
 /// Takes minutes, however few records there are.
 const BUILD: &str = "build";
 
-const RATIOS: [Ratio; 10] = [
+const RATIOS: [Ratio; 11] = [
     ("hit", hits::hit),
     ("hit_bounded", hits::hit_bounded),
     ("hit_two_threads", hits::hit_two_threads),
     ("update", hits::update),
+    ("update_saved", hits::update_saved),
     ("flush_cpu", requests::flush_cpu),
     ("put_and_flush_cpu", requests::put_and_flush_cpu),
     ("prefetch_cpu", requests::prefetch_cpu),

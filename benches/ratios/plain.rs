@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use memory_table::aws_sdk_dynamodb::types::{
-    AttributeValue, KeysAndAttributes, PutRequest, WriteRequest,
+    AttributeValue, KeysAndAttributes, PutRequest, ReturnConsumedCapacity, WriteRequest,
 };
 use memory_table::aws_sdk_dynamodb::{Client, Error};
 use memory_table::serde_dynamo::{from_item, to_item};
@@ -15,23 +15,32 @@ use crate::players::Player;
 const TABLE: &str = "players";
 const IN_FLIGHT: usize = 16;
 
-/// Puts all of them.
-pub(crate) async fn put(client: &Client, players: &[Player]) -> Result<(), Error> {
+/// Puts all of them. `charged`: asks what the service charges, if it does.
+pub(crate) async fn put(
+    client: &Client,
+    players: &[Player],
+    charged: Option<ReturnConsumedCapacity>,
+) -> Result<(), Error> {
     let batches = stream::iter(players.chunks(25)).map(|batch| {
         let puts = batch.iter().map(|player| {
             let item = to_item(player).expect("players can be stored");
             let put = PutRequest::builder().set_item(Some(item)).build().expect("an item");
             WriteRequest::builder().put_request(put).build()
         });
-        write(client, puts.collect())
+        write(client, puts.collect(), charged.clone())
     });
     batches.buffer_unordered(IN_FLIGHT).try_collect().await
 }
 
-async fn write(client: &Client, batch: Vec<WriteRequest>) -> Result<(), Error> {
+async fn write(
+    client: &Client,
+    batch: Vec<WriteRequest>,
+    charged: Option<ReturnConsumedCapacity>,
+) -> Result<(), Error> {
     let mut left = HashMap::from([(TABLE.to_owned(), batch)]);
     while !left.is_empty() {
-        let answer = client.batch_write_item().set_request_items(Some(left)).send().await?;
+        let request = client.batch_write_item().set_request_items(Some(left));
+        let answer = request.set_return_consumed_capacity(charged.clone()).send().await?;
         left = answer.unprocessed_items.unwrap_or_default();
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! Flushes and prefetches beside loops over the SDK.
 
 use memory_table::aws_sdk_dynamodb::Client;
+use memory_table::aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use memory_table::{Database, MemoryTable};
 use tokio::runtime::{Builder, Runtime};
 
@@ -57,7 +58,7 @@ pub(crate) fn put_and_flush_cpu(extent: Extent) -> f64 {
 }
 
 fn plain_cpu(runtime: &Runtime, client: &Client, players: &[Player]) -> f64 {
-    cpu_time(|| runtime.block_on(plain::put(client, players)).expect("all are put"))
+    cpu_time(|| runtime.block_on(plain::put(client, players, None)).expect("all are put"))
 }
 
 pub(crate) fn prefetch_cpu(extent: Extent) -> f64 {
@@ -101,6 +102,13 @@ pub(crate) fn flush_wall(extent: Extent) -> f64 {
         time(|| runtime.block_on(flush(&memory)))
     };
     let client = theirs_stored.client();
-    let theirs = || time(|| runtime.block_on(plain::put(client, &players)).expect("all are put"));
+    // The same requests as ours, which ask what is charged.
+    let charged = Some(ReturnConsumedCapacity::Indexes);
+    let theirs = || {
+        time(|| {
+            let put = plain::put(client, &players, charged.clone());
+            runtime.block_on(put).expect("all are put");
+        })
+    };
     median_of(extent.pairs, ours, theirs)
 }

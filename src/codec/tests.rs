@@ -276,6 +276,22 @@ fn rewritten<T: Record>(item: &str, change: impl FnOnce(&mut T)) -> serde_json::
     serde_json::from_slice(&encoded.json).unwrap()
 }
 
+#[test]
+fn of_two_texts_equally_near_to_a_float_either_is_read_and_stays() {
+    // Exactly between them: …415.625.
+    for text in ["165710122749415.62", "165710122749415.63"] {
+        let item = format!(r#"{{"id":{{"N":"1"}},"rating":{{"N":"{text}"}}}}"#);
+        let decoded = decode::<Thing>(item.as_bytes()).unwrap();
+        assert_eq!(decoded.record.rating, 165_710_122_749_415.63);
+        let stored = rewritten::<Thing>(&item, |thing| thing.flag = true);
+        assert_eq!(stored["rating"]["N"], text);
+        let changed = rewritten::<Thing>(&item, |thing| thing.rating = 0.5);
+        assert_eq!(changed["rating"]["N"], "0.5");
+    }
+    let more = br#"{"id":{"N":"1"},"rating":{"N":"165710122749415.6251"}}"#;
+    assert!(decode::<Thing>(more).is_err(), "more than a float can say");
+}
+
 #[derive(Record, Serialize, Deserialize, Clone)]
 #[record(table = "small")]
 struct Small {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::slot::{Change, Known};
 use super::turn::Turn;
 use super::{MemoryTable, Shared};
-use crate::breaks::broken;
 use crate::error::{Error, ErrorKind};
 use crate::guard::{Guard, Mode};
 use crate::key::{Key, KeyLookup};
@@ -37,8 +36,9 @@ impl<T: Record> MemoryTable<T> {
         if let Some(record) = self.shared.fetch_to_go_on(&key, false).await? {
             return Ok(record);
         }
-        let record =
-            turn.run(|| self.made(&key).and_then(|record| self.hooked(record, Before::Nothing)))?;
+        let record = turn.run(|| {
+            self.made(&key).and_then(|record| self.shared.hooked(record, Before::Nothing))
+        })?;
         let (_, size) = self.shared.table.measured(&record)?;
         let record = Arc::new(record);
         let change = Change::put(Arc::clone(&record), size);
@@ -167,7 +167,7 @@ impl<T: Record> MemoryTable<T> {
             return self.put_hooked(record, mode).await;
         }
         let (key, size) = self.shared.table.measured(&record)?;
-        self.shared.check_fits_with_kept(&key, &record, size)?;
+        self.shared.check_fits(&key, &record, size, self.shared.kept_of(&key))?;
         let change = Change { mode, ..Change::put(Arc::new(record), size) };
         self.shared.change_in_turn(&key, change).await.map_err(|error| self.shared.place(error))
     }
@@ -185,79 +185,11 @@ impl<T: Record> MemoryTable<T> {
             Known::Unknown if is_set_in => Before::Unseen,
             Known::Absent | Known::Unknown => Before::Nothing,
         };
-        let record = turn.run(|| self.hooked(record, before))?;
+        let record = turn.run(|| self.shared.hooked(record, before))?;
         let (_, size) = self.shared.table.measured(&record)?;
-        self.shared.check_fits_with_kept(&key, &record, size)?;
+        self.shared.check_fits(&key, &record, size, self.shared.kept_of(&key))?;
         let change = Change { mode, ..Change::put(Arc::new(record), size) };
         self.shared.change(&key, change, &mut self.shared.slots.room.permit()).await
-    }
-
-    /// Changes a record by a function, starting from its key and each field's default if there is
-    /// none. Returns the record as changed.
-    ///
-    /// The function gets a copy, runs under no lock and exactly once; changes of one key run in the
-    /// order in which they were asked for. If it panics, the record is as it was, and the next change
-    /// of it goes on.
-    ///
-    /// # Errors
-    ///
-    /// As for [`get`](Self::get) and [`put`](Self::put); [`ErrorKind::InvalidRecord`] if the
-    /// function changed the key; [`ErrorKind::Unsaved`] if the record is not known, and cannot be until an
-    /// [increment](Self::increment) of it whose outcome is unknown is sent or
-    /// [resolved](Self::resolve). The record is as it was then.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped before the function ran, nothing is changed; the function itself cannot be cancelled.
-    /// With [`max_unsaved_bytes`](crate::MemoryTableBuilder::max_unsaved_bytes) its record may wait for
-    /// room: dropped then, or an error of kind [`ErrorKind::Timeout`], the function ran and nothing is
-    /// changed.
-    pub async fn update<K, F>(&self, key: K, change: F) -> Result<Arc<T>, Error>
-    where
-        K: KeyLookup<T::Key>,
-        F: FnOnce(&mut T),
-        T: FromKey,
-    {
-        let key = self.shared.table.checked_key(&key)?;
-        let turn = self.turn(&key).await?;
-        self.shared.check_open()?;
-        match self.shared.fetch_to_change(&key).await? {
-            Some(record) => self.apply(&turn, &key, Start::From(&record), change).await,
-            None => {
-                let replaces = self.shared.replaces_expired(&key);
-                let made = turn.run(|| self.made(&key))?;
-                self.apply(&turn, &key, Start::New { made, replaces }, change).await
-            }
-        }
-    }
-
-    /// Changes a record by a function; an error if there is none. Needs no defaults.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::NotFound`] if there is no record; else as for [`update`](Self::update).
-    ///
-    /// # Cancel safety
-    ///
-    /// As for [`update`](Self::update).
-    pub async fn update_existing<K, F>(&self, key: K, change: F) -> Result<Arc<T>, Error>
-    where
-        K: KeyLookup<T::Key>,
-        F: FnOnce(&mut T),
-    {
-        let key = self.shared.table.checked_key(&key)?;
-        let turn = self.turn(&key).await?;
-        self.shared.check_open()?;
-        let Some(record) = self.shared.fetch_to_change(&key).await? else {
-            let error = Error::new(ErrorKind::NotFound, "there is no record to update")
-                .during("update_existing");
-            return Err(self
-                .shared
-                .place(error)
-                .on_key(&key)
-                .advise("use `update` to begin with defaults"));
-        };
-        self.apply(&turn, &key, Start::From(&record), change).await
     }
 
     /// Deletes a record, unsaved until the next flush. Needs no read: what is not known to be
@@ -341,66 +273,14 @@ impl<T: Record> MemoryTable<T> {
         }
         Err(impossible(&format!("the record made of this key has the key {made}")))
     }
-
-    /// The record as its `before_store` wants it stored, in place of the one before.
-    pub(super) fn hooked(&self, record: T, before: Before<'_, T>) -> Result<T, Error> {
-        Ok(self.shared.table.hooked(&record, before)?.unwrap_or(record))
-    }
-
-    /// Runs the user's function on a copy and publishes it, if it can be stored.
-    async fn apply(
-        &self,
-        turn: &Turn<T>,
-        key: &Key,
-        start: Start<'_, T>,
-        change: impl FnOnce(&mut T),
-    ) -> Result<Arc<T>, Error> {
-        let (before, mut record, replaces) = match start {
-            Start::From(record) => (Before::Record(record), record.clone(), false),
-            Start::New { made, replaces } => (Before::Nothing, made, replaces),
-        };
-        // Where there is no room, that is found out before the function runs, if its record is saved.
-        let mut permit = self.shared.slots.room.permit();
-        let need = self.shared.slots.lock(key.as_bytes()).need(key, &Change::nothing());
-        if !permit.try_take(need) {
-            let room = self.shared.take_room(&mut permit, need).await;
-            room.map_err(|error| error.on_key(key))?;
-        }
-        turn.run(|| change(&mut record));
-        if T::HAS_HOOKS {
-            self.check_key(key, &self.shared.table.key_of(&record)?)?;
-            record = turn.run(|| self.hooked(record, before))?;
-        }
-        let (changed, size) = self.shared.table.measured(&record)?;
-        self.check_key(key, &changed)?;
-        if !replaces {
-            self.shared.check_fits_with_kept(key, &record, size)?;
-        }
-        let record = Arc::new(record);
-        let change = Change::put(Arc::clone(&record), size).in_place_of(replaces);
-        self.shared.change(key, change, &mut permit).await?;
-        Ok(record)
-    }
-
-    fn check_key(&self, key: &Key, changed: &Key) -> Result<(), Error> {
-        if changed == key || broken(34) {
-            return Ok(());
-        }
-        let text = format!("the function changed the record's key to {changed}");
-        let error = Error::new(ErrorKind::InvalidRecord, text).during("update").on_key(key);
-        Err(self.shared.place(error).advise("`rekey` gives a record another key"))
-    }
-}
-
-/// What a change begins with.
-enum Start<'a, T> {
-    /// The record that is there.
-    From(&'a T),
-    /// A new one. `replaces`: it has nothing of the record that is there.
-    New { made: T, replaces: bool },
 }
 
 impl<T: Record> Shared<T> {
+    /// The record as its `before_store` wants it stored, in place of the one before.
+    pub(super) fn hooked(&self, record: T, before: Before<'_, T>) -> Result<T, Error> {
+        Ok(self.table.hooked(&record, before)?.unwrap_or(record))
+    }
+
     /// Forgets a slot and the unsaved change that it has, once that is not in flight.
     pub(super) async fn forget_settled(&self, key: &Key) -> Option<Forgotten<T>> {
         loop {

@@ -113,13 +113,14 @@ impl<T: Record> Shared<T> {
     }
 
     /// Refuses a record of this size if its item is too large together with what is kept beside it.
-    pub(super) fn check_fits_with_kept(
+    pub(super) fn check_fits(
         &self,
         key: &Key,
         record: &T,
         size: usize,
+        kept: Option<Arc<Kept>>,
     ) -> Result<(), Error> {
-        match self.kept_of(key).filter(|kept| size + kept.beside() > MAX_ITEM) {
+        match kept.filter(|kept| size + kept.beside() > MAX_ITEM) {
             None => Ok(()),
             // What was stored in another form need not take more.
             Some(kept) => self.item(record, key, Some(&kept)).map(drop),

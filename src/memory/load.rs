@@ -1,10 +1,10 @@
 //! Loads: one request per key however many ask, and no result that overwrites a change.
 
-use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 
 use futures::FutureExt;
+use hashbrown::{HashMap, HashSet};
 
 use super::Shared;
 use super::expiry::{Held, Seen};

@@ -12,7 +12,7 @@ use super::unsaved::{Flight, Unsaved};
 use crate::breaks::broken;
 use crate::bugs::{Bug, has};
 use crate::codec::Kept;
-use crate::guard::Mode;
+use crate::guard::{Mode, OnConflict};
 use crate::key::Key;
 use crate::record::Record;
 use crate::store::{Operation, Outcome};
@@ -38,6 +38,8 @@ pub(super) struct Sent<T> {
 pub(super) enum Part<T> {
     Record(Sent<T>),
     Increments(Frozen),
+    /// Others stored something, with which it is to be merged first.
+    Met,
     /// Nothing, for this reason.
     Nothing(Take),
 }
@@ -77,6 +79,12 @@ impl<T: Record> Shared<T> {
             return Take::Held(operation(&sent.now), until);
         }
         let Send { action, item, now, attempt, absorbed, lacking } = prepared;
+        let is_whole = item.is_none() && attempt.is_none() && lacking.is_none();
+        if is_whole && absorbed.is_empty() && now.is_as(&sent.now) {
+            // It is noted as it was taken.
+            self.note_write(key);
+            return Take::Write(action);
+        }
         self.note_flight(key, sent, &absorbed, |flight| {
             (flight.sent, flight.attempt, flight.item) = (now, attempt.map(Arc::new), item);
             flight.lacking = lacking;
@@ -132,11 +140,12 @@ impl<T: Record> Changes for Arc<Shared<T>> {
 
     fn take(&self, key: &Key) -> Take {
         loop {
-            if let Some(take) = self.merge_met(key) {
-                return take;
-            }
             let sent = match self.next_part(key) {
                 Part::Record(sent) => sent,
+                Part::Met => match self.merge_met(key) {
+                    Some(take) => return take,
+                    None => continue,
+                },
                 Part::Increments(frozen) => return self.send_increments(key, frozen),
                 Part::Nothing(take) => return take,
             };
@@ -192,6 +201,9 @@ impl<T: Record> Shared<T> {
         };
         if let Some(error) = &unsaved.parked {
             return Part::Nothing(Take::Parked(operation_of(&now, unsaved.image), error.clone()));
+        }
+        if unsaved.met.is_some() && matches!(self.on_conflict, OnConflict::Merge(_)) {
+            return Part::Met;
         }
         let image = unsaved.image;
         if let Some(deltas) = &mut unsaved.deltas

@@ -25,7 +25,7 @@ impl<T: Record> MemoryTable<T> {
     /// Dropped, the load goes on and its record is cached; others who wait get it.
     pub async fn get<K: KeyLookup<T::Key>>(&self, key: K) -> Result<Option<Arc<T>>, Error> {
         // A hit is one lookup and a clone of the `Arc`; only a miss needs a key of its own.
-        let bytes = Key::bytes_of(&key.key()).map_err(|error| self.shared.place(error.into()))?;
+        let bytes = self.shared.table.checked_bytes(&key)?;
         if let Some(known) = self.shared.hit(&bytes) {
             return Ok(known.record());
         }

@@ -68,7 +68,7 @@ impl<T: Record> MemoryTable<T> {
             second.run(|| {
                 change(&mut record);
                 self.check_new_key(&record, &old, &new)?;
-                self.hooked(record, Before::Record(before))
+                self.shared.hooked(record, Before::Record(before))
             })
         })?;
         let (_, size) = self.shared.table.measured(&record)?;

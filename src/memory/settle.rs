@@ -19,7 +19,6 @@ impl<T: Record> Shared<T> {
     pub(super) fn settle(&self, key: &Key, settled: Settled) -> bool {
         let lost = matches!(settled, Settled::Pending(Outcome::OutcomeUnknown));
         let written = matches!(settled, Settled::Written);
-        let flying = self.flying(key, written);
         if written && !T::INDEX_SPECS.is_empty() {
             // Before it is not unsaved any more.
             self.recent.note(key);
@@ -27,6 +26,13 @@ impl<T: Record> Shared<T> {
         let mut more = false;
         {
             let mut locked = self.slots.lock(key.as_bytes());
+            let mut flying = None;
+            if locked.find(key.as_bytes()).is_some_and(|slot| slot.flying().is_some()) {
+                // What is stored then is found out under no lock; it is in flight until it is settled here.
+                drop(locked);
+                flying = self.flying(key, written);
+                locked = self.slots.lock(key.as_bytes());
+            }
             locked.transition(key, |slot| {
                 if let Some(flight) = slot.flight().filter(|_| lost) {
                     let expects = flight.attempt.as_ref().and_then(|sent| sent.expects.clone());

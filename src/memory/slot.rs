@@ -42,6 +42,15 @@ impl<T> Known<T> {
         matches!(self, Self::Unknown)
     }
 
+    /// Whether both are the very same.
+    pub(crate) fn is_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Record(one), Self::Record(other)) => Arc::ptr_eq(one, other),
+            (Self::Absent, Self::Absent) | (Self::Unknown, Self::Unknown) => true,
+            _ => false,
+        }
+    }
+
     pub(crate) fn record(&self) -> Option<Arc<T>> {
         match self {
             Self::Unknown | Self::Absent => None,

@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::thread;
 
 use super::Shared;
+use super::room::Permit;
+use super::shards::Locked;
 use super::slot::Busy;
 use crate::breaks::broken;
+use crate::codec::Kept;
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::record::Record;
@@ -16,6 +19,46 @@ pub(crate) struct Turn<T: Record> {
     shared: Arc<Shared<T>>,
     key: Key,
     held: bool,
+}
+
+/// A turn that needed no waiting, with all that a change of the record begins with: taken under one lock.
+/// The user's function is noted as running, so nothing may be waited for until [`Turn::has_run`].
+pub(super) struct Ready<'s, T: Record> {
+    pub(super) turn: Turn<T>,
+    pub(super) before: Arc<T>,
+    /// What is kept beside it.
+    pub(super) kept: Option<Arc<Kept>>,
+    /// The room of a record without a byte.
+    pub(super) permit: Permit<'s>,
+}
+
+impl<'s, T: Record> Ready<'s, T> {
+    /// What [`Turn::of`] and [`fetch_to_change`](Shared::fetch_to_change) come to for a record that is
+    /// known, if there is room for a change of it.
+    pub(super) fn at(shared: &'s Arc<Shared<T>>, key: &[u8]) -> Option<Self> {
+        if shared.options.clock.0.is_some() || shared.closed.is_closed() || broken(25) {
+            return None;
+        }
+        let mut permit = shared.slots.room.permit();
+        let (ready, is_told) = {
+            let mut locked = shared.slots.lock(key);
+            let slot = locked.find(key).filter(|slot| slot.busy.is_none())?;
+            let before = slot.now.record()?;
+            if !permit.try_take(shared.slots.room.need(slot.unsaved_size(), 0)) {
+                return None;
+            }
+            let running = Some(thread::current().id());
+            slot.busy = Some(Box::new(Busy { running, has_read: true, ..Busy::new() }));
+            let turn = Turn { shared: Arc::clone(shared), key: slot.key.clone(), held: true };
+            let kept = slot.kept.clone();
+            locked.count_hit();
+            (Self { turn, before, kept, permit }, shared.bound.is_some() && locked.is_told())
+        };
+        if is_told {
+            shared.tell(key);
+        }
+        Some(ready)
+    }
 }
 
 impl<T: Record> Turn<T> {
@@ -30,6 +73,10 @@ impl<T: Record> Turn<T> {
                 return Ok(turn);
             }
         }
+    }
+
+    pub(super) const fn key(&self) -> &Key {
+        &self.key
     }
 
     /// The turn, if nobody has it.
@@ -74,6 +121,20 @@ impl<T: Record> Turn<T> {
         function()
     }
 
+    /// No function of the user's runs any more.
+    pub(super) fn has_run(&self) {
+        self.note(None);
+    }
+
+    /// Ends the turn under the lock under which its change was published, unless somebody waits for it.
+    pub(super) fn end_in(&mut self, locked: &mut Locked<'_, T>) {
+        let slot = locked.find(self.key.as_bytes());
+        let Some(busy) = slot.map(|slot| &mut slot.busy) else { return };
+        if busy.take_if(|busy| busy.waiters.is_empty()).is_some() {
+            self.held = false;
+        }
+    }
+
     fn note(&self, running: Option<thread::ThreadId>) {
         let mut locked = self.shared.slots.lock(self.key.as_bytes());
         if let Some(busy) = locked.find(self.key.as_bytes()).and_then(|slot| slot.busy.as_mut()) {
@@ -96,7 +157,10 @@ impl<T: Record> Drop for Turn<T> {
                     if slot.is_let_go() {
                         shared.note_forgotten(slot);
                     }
-                    let next = slot.busy.as_mut().and_then(|busy| busy.waiters.pop_front());
+                    let next = slot.busy.as_mut().and_then(|busy| {
+                        busy.running = None;
+                        busy.waiters.pop_front()
+                    });
                     if next.is_none() {
                         slot.busy = None;
                     }

@@ -1,11 +1,11 @@
 //! Sends requests, several at once, until everything is written, refused, or patience ends.
 
-use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
+use hashbrown::HashSet;
 
 use super::gate::Gate;
 use super::meters::Meters;

@@ -1,11 +1,12 @@
 //! What a flush did, exactly.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hashbrown::{HashMap, HashSet};
 use smallvec::SmallVec;
 
 use crate::capacity::ConsumedCapacity;

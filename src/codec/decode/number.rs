@@ -1,9 +1,8 @@
 //! Texts of numbers as integers and floats, without rounding.
 
-use std::fmt::Debug;
 use std::str::FromStr;
 
-use crate::number::{Decimal, Shortest};
+use crate::number::{Decimal, Float, Shortest};
 
 /// What serde's own data model can say of a number.
 pub(crate) enum Carried {
@@ -33,13 +32,16 @@ pub(super) fn integer<N: FromStr>(text: &str) -> Option<N> {
     Decimal::parse(text).ok()?.integer_text()?.parse().ok()
 }
 
-/// A float, if it is the number: its shortest text must say the same value.
-pub(super) fn float<F: FromStr + Debug>(text: &str) -> Option<F> {
-    let value: F = text.parse().ok()?;
-    let shortest = Shortest::of(&value);
-    let shortest = shortest.text();
+/// A float, if it is the number: its shortest text must say the same value. Of two that are equally short and near
+/// either may: languages write one or the other.
+pub(super) fn float<F: Float>(text: &str) -> Option<F> {
+    let value: F = text.parse().ok().filter(|value: &F| (*value).into().is_finite())?;
+    let mut shortest = Shortest::new();
     // The text that the codec itself writes is the shortest already.
-    let exact = shortest == text
-        || matches!((Decimal::parse(shortest), Decimal::parse(text)), (Ok(a), Ok(b)) if a == b);
-    exact.then_some(value)
+    if shortest.of(value) == text {
+        return Some(value);
+    }
+    let number = Decimal::parse(text).ok()?;
+    let is_it = |shortest: &str| Decimal::parse(shortest).is_ok_and(|it| it == number);
+    (is_it(shortest.of(value)) || is_it(shortest.even(value))).then_some(value)
 }

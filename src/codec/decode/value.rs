@@ -10,6 +10,7 @@ use super::name::NameReader;
 use super::number::{Carried, float, integer};
 use crate::codec::CodecError;
 use crate::codec::tree::{Fields, Node};
+use crate::number::Float;
 use crate::types::{ATTRIBUTES, NUMBER};
 
 /// An attribute value, borrowed; the elements of sets are values too.
@@ -94,7 +95,7 @@ impl<'de> NodeReader<'de> {
             .ok_or_else(|| CodecError::new(format!("the number does not fit {type_name}")))
     }
 
-    fn float<F: std::str::FromStr + std::fmt::Debug>(&self) -> Result<F, CodecError> {
+    fn float<F: Float>(&self) -> Result<F, CodecError> {
         float(self.number()?).ok_or_else(|| CodecError::too_long(std::any::type_name::<F>()))
     }
 

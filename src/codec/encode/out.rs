@@ -10,6 +10,8 @@ use crate::json::has_escapes;
 
 /// Most items have no more bytes of JSON.
 const MOSTLY: usize = 512;
+/// Nor most keys.
+const MOSTLY_KEYS: usize = 128;
 
 /// What becomes of an item that is written.
 pub(super) enum Out<'e> {
@@ -54,8 +56,8 @@ impl<'e> Out<'e> {
         Self::Json(Vec::new())
     }
 
-    pub(super) const fn size(looked_at: &'e [&'static str]) -> Self {
-        Self::Size { json: Vec::new(), looked_at, is_on: false }
+    pub(super) fn size(looked_at: &'e [&'static str]) -> Self {
+        Self::Size { json: Vec::with_capacity(MOSTLY_KEYS), looked_at, is_on: false }
     }
 
     pub(super) fn same(stored: Values<'e>) -> Self {

@@ -1,7 +1,5 @@
 //! Attribute values.
 
-use std::fmt;
-
 use serde::ser::{self, Serialize};
 
 use super::containers::{ListWriter, MapEnd, MapWriter};
@@ -9,7 +7,7 @@ use super::name::NameSerializer;
 use super::set::SetSerializer;
 use super::writer::Writer;
 use crate::codec::CodecError;
-use crate::number::Shortest;
+use crate::number::{Float, Shortest};
 use crate::types::{NUMBER, SET};
 
 /// Writes an attribute value.
@@ -28,11 +26,11 @@ impl<'w, 'e> ValueSerializer<'w, 'e> {
         Ok(MapWriter::new(self.writer, end))
     }
 
-    fn float(self, value: impl fmt::Debug + Copy + Into<f64>) -> Result<(), CodecError> {
+    fn float(self, value: impl Float) -> Result<(), CodecError> {
         if !value.into().is_finite() {
             return Err(CodecError::new("NaN and infinities are no DynamoDB numbers"));
         }
-        self.writer.checked_number(Shortest::of(value).text())
+        self.writer.checked_number(Shortest::new().of(value))
     }
 }
 

@@ -47,13 +47,27 @@ fn node<'a>(reader: &mut Reader<'a>, depth: usize) -> Result<Node<'a>, Malformed
     if depth > MAX_DEPTH + 1 {
         return Err(reader.malformed("nested deeper than DynamoDB's 32 levels"));
     }
+    // As the service writes what most attributes are.
+    let node = if reader.passes_exactly(br#"{"S":"#) {
+        Node::S(reader.text()?)
+    } else if reader.passes_exactly(br#"{"N":"#) {
+        Node::N(reader.text()?)
+    } else {
+        tagged(reader, depth)?
+    };
+    reader.expect(b'}', "an attribute value of two types, or one without an end")?;
+    Ok(node)
+}
+
+/// An attribute value but for its closing brace.
+fn tagged<'a>(reader: &mut Reader<'a>, depth: usize) -> Result<Node<'a>, Malformed> {
     reader.expect(b'{', "an attribute value is missing")?;
     if reader.peek() == Some(b'}') {
         return Err(reader.malformed("an attribute value without a type"));
     }
     let tag = reader.text()?;
     reader.expect(b':', "a colon is missing")?;
-    let node = match tag.as_bytes() {
+    Ok(match tag.as_bytes() {
         b"S" => Node::S(reader.text()?),
         b"N" => Node::N(reader.text()?),
         b"B" => Node::B(bytes(reader)?),
@@ -65,9 +79,7 @@ fn node<'a>(reader: &mut Reader<'a>, depth: usize) -> Result<Node<'a>, Malformed
         b"NS" => Node::Ns(list(reader, Reader::text)?),
         b"BS" => Node::Bs(list(reader, bytes)?),
         _ => return Err(reader.malformed("an attribute value of an unknown type")),
-    };
-    reader.expect(b'}', "an attribute value of two types, or one without an end")?;
-    Ok(node)
+    })
 }
 
 fn list<'a, R>(

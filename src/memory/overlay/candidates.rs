@@ -1,7 +1,8 @@
 //! The records that the database may not return as they are here.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use super::order::{Order, Position};
 use crate::breaks::broken;

@@ -1,7 +1,8 @@
 //! A read under way: the pages of the database, with what is unsaved in its places.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use super::added::{Added, Comes};
 use super::order::Order;
