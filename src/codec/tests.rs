@@ -278,6 +278,14 @@ fn rewritten<T: Record>(item: &str, change: impl FnOnce(&mut T)) -> serde_json::
 
 #[test]
 fn of_two_texts_equally_near_to_a_float_either_is_read_and_stays() {
+    #[derive(Record, Serialize, Deserialize, Clone)]
+    #[record(table = "sums")]
+    struct Buffered {
+        #[record(partition_key)]
+        id: String,
+        #[serde(flatten)]
+        amounts: HashMap<String, crate::Number>,
+    }
     // Exactly between them: …415.625.
     for text in ["165710122749415.62", "165710122749415.63"] {
         let item = format!(r#"{{"id":{{"N":"1"}},"rating":{{"N":"{text}"}}}}"#);
@@ -287,6 +295,11 @@ fn of_two_texts_equally_near_to_a_float_either_is_read_and_stays() {
         assert_eq!(stored["rating"]["N"], text);
         let changed = rewritten::<Thing>(&item, |thing| thing.rating = 0.5);
         assert_eq!(changed["rating"]["N"], "0.5");
+    }
+    for text in ["100000000000000.12", "100000000000000.13", "100000000000000.62"] {
+        let item = format!(r#"{{"id":{{"S":"a"}},"amount":{{"N":"{text}"}}}}"#);
+        let read = decode::<Buffered>(item.as_bytes()).unwrap().record.amounts;
+        assert_eq!(read["amount"].to_string(), text, "through serde's own buffer");
     }
     let more = br#"{"id":{"N":"1"},"rating":{"N":"165710122749415.6251"}}"#;
     assert!(decode::<Thing>(more).is_err(), "more than a float can say");

@@ -32,16 +32,26 @@ pub(super) fn integer<N: FromStr>(text: &str) -> Option<N> {
     Decimal::parse(text).ok()?.integer_text()?.parse().ok()
 }
 
-/// A float, if it is the number: its shortest text must say the same value. Of two that are equally short and near
-/// either may: languages write one or the other.
-pub(super) fn float<F: Float>(text: &str) -> Option<F> {
-    let value: F = text.parse().ok().filter(|value: &F| (*value).into().is_finite())?;
+/// A float, if it is the number: the shortest text that we write of it says the same value.
+fn float<F: Float>(text: &str) -> Option<F> {
+    let value = parsed(text)?;
+    says(Shortest::new().of(value), text).then_some(value)
+}
+
+/// The same for one who wants no other number: of two texts that are equally short and near either may be it, as
+/// languages write one or the other.
+pub(super) fn nearest_float<F: Float>(text: &str) -> Option<F> {
+    let value = parsed(text)?;
     let mut shortest = Shortest::new();
-    // The text that the codec itself writes is the shortest already.
-    if shortest.of(value) == text {
-        return Some(value);
-    }
-    let number = Decimal::parse(text).ok()?;
-    let is_it = |shortest: &str| Decimal::parse(shortest).is_ok_and(|it| it == number);
-    (is_it(shortest.of(value)) || is_it(shortest.even(value))).then_some(value)
+    (says(shortest.of(value), text) || says(shortest.even(value), text)).then_some(value)
+}
+
+fn parsed<F: Float>(text: &str) -> Option<F> {
+    text.parse().ok().filter(|value: &F| (*value).into().is_finite())
+}
+
+/// Whether two texts are the same number; mostly they are the same text.
+fn says(shortest: &str, text: &str) -> bool {
+    shortest == text
+        || matches!((Decimal::parse(shortest), Decimal::parse(text)), (Ok(a), Ok(b)) if a == b)
 }

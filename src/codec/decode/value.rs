@@ -7,7 +7,7 @@ use serde::de::{self, Expected, IntoDeserializer, Visitor};
 use super::containers::{MapReader, VariantReader, visit_elements};
 use super::hidden::HiddenNumber;
 use super::name::NameReader;
-use super::number::{Carried, float, integer};
+use super::number::{Carried, integer, nearest_float};
 use crate::codec::CodecError;
 use crate::codec::tree::{Fields, Node};
 use crate::number::Float;
@@ -96,7 +96,8 @@ impl<'de> NodeReader<'de> {
     }
 
     fn float<F: Float>(&self) -> Result<F, CodecError> {
-        float(self.number()?).ok_or_else(|| CodecError::too_long(std::any::type_name::<F>()))
+        nearest_float(self.number()?)
+            .ok_or_else(|| CodecError::too_long(std::any::type_name::<F>()))
     }
 
     /// A number for which no type was asked.

@@ -55,7 +55,7 @@ async fn leaderboard(table: Table<Team>, matches: &[Match]) -> Fails<usize> {
 async fn naive(table: Table<Team>, matches: &[Match]) -> Fails<usize> {
     for game in &matches[..NAIVE] {
         let get = async |name: &str| -> Fails<Team> {
-            Ok(table.get(name).await?.unwrap_or_else(|| Team::new(name)))
+            Ok(table.get_consistent(name).await?.unwrap_or_else(|| Team::new(name)))
         };
         let (mut home, mut away) = (get(&game.home_team).await?, get(&game.away_team).await?);
         let gain = game.gain(home.rating, away.rating);
