@@ -99,7 +99,10 @@ fn written<'e, T: Record>(record: &T, out: Out<'e>) -> Result<Writer<'e>, CodecE
 
 /// The key attributes as a JSON object.
 pub(crate) fn key_json<T: Record>(key: &Key) -> Vec<u8> {
-    let mut out = vec![b'{'];
+    // What is around the names and the values, of which few are escaped.
+    let around = 32 + T::PARTITION_KEY.len() + T::SORT_KEY.map_or(0, str::len);
+    let mut out = Vec::with_capacity(around + key.as_bytes().len());
+    out.push(b'{');
     write_key_value(&mut out, T::PARTITION_KEY, &key.partition());
     if let (Some(name), Some(value)) = (T::SORT_KEY, key.sort()) {
         out.push(b',');

@@ -26,6 +26,33 @@ impl<T: Record> Shared<T> {
         found: Option<Decoded<T>>,
     ) -> Result<Option<Seen<T>>, Error> {
         let found = Stored::of(found);
+        let is_current = |current: &Arc<Load<T>>| Arc::ptr_eq(current, load) || broken(18);
+        let (seen, _dropped_after_the_lock) = {
+            let mut locked = self.slots.lock(key.as_bytes());
+            let Some(slot) = locked.find(key.as_bytes()) else { return Ok(None) };
+            if slot.deltas().is_some() {
+                drop(locked);
+                return self.store_below(load, key, found);
+            }
+            let seen = Seen::saved(found.now.clone(), found.kept.clone());
+            if !slot.load.as_ref().map_or(broken(18), is_current) {
+                return Ok(broken(17).then_some(seen));
+            }
+            slot.load = None;
+            slot.since = self.scans.begun();
+            (seen, found.put_into(slot))
+        };
+        self.register(key);
+        Ok(Some(seen))
+    }
+
+    /// The same where there were increments a moment ago.
+    fn store_below(
+        &self,
+        load: &Arc<Load<T>>,
+        key: &Key,
+        found: Stored<T>,
+    ) -> Result<Option<Seen<T>>, Error> {
         let deltas = self.increments_of(load, key);
         let shown = match &deltas {
             Some((sums, _)) => {

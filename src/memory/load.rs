@@ -53,6 +53,9 @@ impl<T> Load<T> {
     }
 
     async fn until_ended(&self) -> Option<Ending<T>> {
+        if let Some(ending) = self.ending.get() {
+            return ending.clone();
+        }
         let mut ended = std::pin::pin!(self.ended.notified());
         ended.as_mut().enable();
         loop {
@@ -355,7 +358,7 @@ impl<T: Record> Shared<T> {
     }
 
     fn claim(self: &Arc<Self>, load: Arc<Load<T>>, keys: Vec<Key>, keep: bool) -> Claim<T> {
-        Claim { shared: Arc::clone(self), load, keys, keep }
+        Claim { shared: Arc::clone(self), load, keys, keep, is_done: false }
     }
 }
 
@@ -382,13 +385,16 @@ struct Claim<T: Record> {
     keys: Vec<Key>,
     /// What is found is kept for those who wait.
     keep: bool,
+    /// All of them were found or not, and none of them is loading any more.
+    is_done: bool,
 }
 
 impl<T: Record> Claim<T> {
     /// Loads, and tells all who wait.
-    async fn finish(self) {
+    async fn finish(mut self) {
         let ran = AssertUnwindSafe(self.run()).catch_unwind().await;
         let ending = ran.unwrap_or_else(|_| Err(self.shared.place(crate::error::panicked())));
+        self.is_done = ending.as_ref().is_ok_and(|loaded| loaded.bad.is_empty());
         self.load.end(Some(ending));
     }
 
@@ -456,7 +462,8 @@ impl<T: Record> Claim<T> {
 
 impl<T: Record> Drop for Claim<T> {
     fn drop(&mut self) {
-        for key in &self.keys {
+        let left = if self.is_done { &[] } else { &self.keys[..] };
+        for key in left {
             {
                 let mut locked = self.shared.slots.lock(key.as_bytes());
                 let slot = locked.find(key.as_bytes());
