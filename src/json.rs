@@ -222,6 +222,14 @@ impl<'a> Reader<'a> {
     /// Passes what stands in a string as it is; of long text many bytes at once.
     fn pass_plain(&mut self) {
         let rest = self.json.as_bytes().get(self.at..).unwrap_or_default();
+        // Most names and values are short.
+        if let Some(word) = rest.first_chunk::<8>() {
+            let escapes = escapes_within(u64::from_le_bytes(*word));
+            if escapes != 0 {
+                self.at += escapes.trailing_zeros() as usize / 8;
+                return;
+            }
+        }
         let (blocks, _) = rest.as_chunks::<16>();
         let plain = 16 * blocks.iter().take_while(|block| !has_escapes(*block)).count();
         let rest = rest.get(plain..).unwrap_or_default();
@@ -235,17 +243,32 @@ impl<'a> Reader<'a> {
         // What is open: an object, or a list.
         let mut open: SmallVec<[bool; 64]> = SmallVec::new();
         loop {
-            let is_object = self.passes(b'{');
-            let is_new = is_object || self.passes(b'[');
+            let is_short = self.passes_short();
+            let is_object = !is_short && self.passes(b'{');
+            let is_new = is_object || !is_short && self.passes(b'[');
             if is_new {
                 open.push(is_object);
-            } else {
+            } else if !is_short {
                 self.pass_leaf()?;
             }
             if self.closes(&mut open, is_new)? {
                 return Ok(begin..self.at);
             }
         }
+    }
+
+    /// Passes an attribute value, if it is the next, as the service writes what most attributes are.
+    fn passes_short(&mut self) -> bool {
+        let begin = self.at;
+        let is_begun = self.passes_exactly(br#"{"S":""#) || self.passes_exactly(br#"{"N":""#);
+        if !is_begun {
+            return false;
+        }
+        let is_whole = self.pass_text().is_ok() && self.passes_exactly(b"}");
+        if !is_whole {
+            self.at = begin;
+        }
+        is_whole
     }
 
     /// Passes what comes after a value, or after a bracket that was opened, up to the next value; whether all is
@@ -310,6 +333,8 @@ mod tests {
             "{}",
             "[]",
             r#"{"a": [1, {"b]": "}"}], "c": null}"#,
+            r#"{"S":"a"}"#,
+            r#"[{"N":"1"},{"S":"a\"]}"},{"S":"a","b":1}]"#,
         ] {
             assert_eq!(passed(json), Some(json));
             assert_eq!(passed(&format!(" \n{json} ")), Some(json), "{json}");
@@ -340,6 +365,9 @@ mod tests {
             r#""\x""#,
             "{[]}",
             r#"["a": 1]"#,
+            r#"{"S":"a"#,
+            r#"{"S":"a""#,
+            r#"{"S":"a"}}"#,
         ] {
             assert_eq!(passed(json), None, "{json}");
         }
