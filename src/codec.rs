@@ -30,7 +30,7 @@ pub(crate) use kept::Kept;
 pub(crate) const MAX_ITEM: usize = 400 * 1024;
 
 /// The bytes of an item, by DynamoDB's arithmetic; `None` if it is none.
-#[cfg(feature = "test-util")]
+#[cfg(any(feature = "journal", feature = "test-util"))]
 pub(crate) fn item_size(json: &[u8]) -> Option<usize> {
     tree::parse_item(json).ok().map(|fields| tree::fields_size(&fields))
 }

@@ -63,6 +63,8 @@ pub enum ErrorKind {
     Reentrant,
     /// The embedded database could not be started or opened.
     Embedded,
+    /// The journal cannot be opened, read or written.
+    Journal,
 }
 
 /// An error of this crate.

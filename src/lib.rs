@@ -71,6 +71,8 @@ pub mod derived;
 mod breaks;
 mod bugs;
 mod error;
+#[cfg(feature = "journal")]
+mod journal;
 mod json;
 mod key;
 mod number;
@@ -118,6 +120,8 @@ pub use database::{
 pub use error::{BoxError, Error, ErrorKind, ThrottlingReason};
 pub use guard::{Conflict, Guard, Merge, OnConflict, Resolution};
 pub use index::{AllAttributes, Index, IndexAttribute, SomeAttributes};
+#[cfg(feature = "journal")]
+pub use journal::{Durability, Inspection, Journal, UnsavedChange};
 pub use key::{
     AttributeLookup, Binary, CompositeKey, Key, KeyAttribute, KeyError, KeyKind, KeyLookup, KeyRef,
     KeyShape, KeyValue, PartitionKey, QueryShape, SortShape,

@@ -18,6 +18,11 @@ mod found;
 mod freeze;
 mod increment;
 mod items;
+#[cfg(feature = "journal")]
+mod journal;
+#[cfg(not(feature = "journal"))]
+#[path = "memory/unjournaled.rs"]
+mod journal;
 mod landed;
 mod load;
 mod many;
@@ -75,6 +80,7 @@ use closed::Closed;
 use end::Handle;
 use expiry::Clock;
 use fence::Fences;
+use journal::Recorder;
 use recent::Recent;
 use room::{Mark, Need, Permit};
 use scans::Scans;
@@ -275,10 +281,15 @@ impl<T: Record> Shared<T> {
     /// Publishes a change that needs no look at the record: at once, or when it is its turn.
     async fn change_in_turn(self: &Arc<Self>, key: &Key, change: Change<T>) -> Result<(), Error> {
         let mut permit = self.slots.room.permit();
-        let published = self.change_with_room(key, change, &mut permit, Held::Not);
-        let Some(change) = published.await? else {
-            return Ok(());
-        };
+        let mut change = change;
+        // What is to be in the journal first is nobody else's meanwhile.
+        if !self.slots.recorder.is_on() {
+            let published = self.change_with_room(key, change, &mut permit, Held::Not);
+            match published.await? {
+                Some(busy) => change = busy,
+                None => return Ok(()),
+            }
+        }
         // Who has the turn may be waiting for this room.
         permit.give_back();
         let _turn = Turn::of(self, key).await?;
@@ -294,8 +305,9 @@ impl<T: Record> Shared<T> {
         permit: &mut Permit<'_>,
         mut held: Held<'_, T>,
     ) -> Result<Option<Change<T>>, Error> {
+        let mut is_noted = false;
         loop {
-            change = match self.try_change(key, change, permit, &mut held)? {
+            change = match self.try_change(key, change, permit, &mut held, is_noted)? {
                 Tried::Published => break,
                 Tried::Busy(change) => return Ok(Some(change)),
                 Tried::NoRoom(..) if broken(22) => break,
@@ -304,6 +316,14 @@ impl<T: Record> Shared<T> {
                         turn.has_run();
                     }
                     self.take_room(permit, need).await.map_err(|error| error.on_key(key))?;
+                    change
+                }
+                Tried::ToRecord(change, noted) => {
+                    if let Held::Until(turn) = &held {
+                        turn.has_run();
+                    }
+                    self.recorded(key, noted).await?;
+                    is_noted = true;
                     change
                 }
                 Tried::ToCompare(change, from) => {
@@ -325,6 +345,7 @@ impl<T: Record> Shared<T> {
         change: Change<T>,
         permit: &mut Permit<'_>,
         held: &mut Held<'_, T>,
+        is_noted: bool,
     ) -> Result<Tried<T>, Error> {
         let mut locked = self.slots.lock(key.as_bytes());
         if let Some(slot) = locked.find(key.as_bytes()) {
@@ -340,12 +361,25 @@ impl<T: Record> Shared<T> {
             return Ok(Tried::NoRoom(change, need));
         }
         self.check_change(&mut locked, key)?;
-        locked.change(key, change, self.scans.is_complete());
+        let complete = self.scans.is_complete();
+        if !is_noted && let Some(noted) = locked.foresee_change(key, &change, complete) {
+            return Ok(Tried::ToRecord(change, noted));
+        }
+        locked.change(key, change, complete);
         permit.spend(need);
         if let Held::Until(turn) = held {
             turn.end_in(&mut locked);
         }
         Ok(Tried::Published)
+    }
+
+    /// Waits until a change that is to be published is in the journal.
+    async fn recorded(&self, key: &Key, noted: u64) -> Result<(), Error> {
+        let recorded = self.slots.recorder.until(noted).await;
+        recorded.map_err(|why| {
+            self.slots.lock(key.as_bytes()).note_unchanged(key);
+            self.place(why).on_key(key)
+        })
     }
 
     /// Waits for room for a change, which a flush in the background makes.
@@ -380,6 +414,7 @@ impl<T: Record> Shared<T> {
     /// Whether the slot may be changed, of which this is the lock.
     fn check_change(&self, locked: &mut Locked<'_, T>, key: &Key) -> Result<(), Error> {
         self.check_open()?;
+        self.slots.recorder.check().map_err(|why| self.place(why).on_key(key))?;
         if locked.find(key.as_bytes()).is_some_and(|slot| slot.unreadable) {
             let text =
                 "the stored item does not fit the record's type, and the change would replace it";
@@ -413,6 +448,8 @@ enum Tried<T> {
     NoRoom(Change<T>, Need),
     /// Somebody else is changing the record.
     Busy(Change<T>),
+    /// It is to be in the journal first, which then has so much.
+    ToRecord(Change<T>, u64),
     /// What it makes of this record is to be told first.
     ToCompare(Change<T>, Arc<T>),
 }
@@ -437,7 +474,7 @@ impl<T: Record> MemoryTable<T> {
     #[must_use]
     pub fn new(table: Table<T>) -> Self {
         let options = Options::defaults(&table);
-        Self::with(table, options, OnConflict::Fail)
+        Self::with(table, options, OnConflict::Fail, Recorder::off())
     }
 
     /// Options: patience, retries, requests in flight.
@@ -445,7 +482,12 @@ impl<T: Record> MemoryTable<T> {
         MemoryTableBuilder::new(table)
     }
 
-    fn with(table: Table<T>, options: Options, on_conflict: OnConflict<T>) -> Self {
+    fn with(
+        table: Table<T>,
+        options: Options,
+        on_conflict: OnConflict<T>,
+        recorder: Recorder<T>,
+    ) -> Self {
         let reads = Semaphore::new(options.limits.requests_in_flight);
         let fences = Fences::new(options.late_write_window);
         let most = options.most_unsaved;
@@ -461,7 +503,7 @@ impl<T: Record> MemoryTable<T> {
         let shared = Arc::new_cyclic(|shared| Shared {
             bound: bound.map(|(capacity, clean)| Bound::new(capacity, clean, Weak::clone(shared))),
             table,
-            slots: Shards::new(most, beside, options.mode),
+            slots: Shards::new(most, beside, options.mode, recorder),
             flushes: flush::Flushes::default(),
             fences,
             tokens: Tokens::default(),
@@ -544,6 +586,8 @@ impl<T: Record> MemoryTable<T> {
         for slot in &gone {
             shared.unregister(&slot.key);
         }
+        // An error here is that of the next change.
+        let _recorded = shared.slots.recorder.until_now().await;
     }
 
     /// Saves every change made before the call, in as few requests as possible: at most 25

@@ -20,6 +20,9 @@ use crate::types::Number;
 /// For how long the service knows a token, less the time that a request may take.
 const TOKEN_LIFE: Duration = Duration::from_secs(10 * 60 - 30);
 
+/// By so much the system's clock may be set back as it is kept right.
+const CLOCK_JITTER: Duration = Duration::from_secs(5);
+
 /// Sums by attribute.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sums(Vec<(Box<str>, Number)>);
@@ -98,6 +101,12 @@ impl Sums {
         self.0.iter().filter(changes).map(|(name, number)| (&**name, number))
     }
 
+    /// All of them.
+    #[cfg(feature = "journal")]
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &Number)> {
+        self.0.iter().map(|(name, number)| (&**name, number))
+    }
+
     /// The bytes that they have as attributes of an item, at most.
     pub(crate) fn size(&self) -> usize {
         const NUMBER: usize = 21;
@@ -148,16 +157,40 @@ fn sum(name: &str, stored: &str, number: &Number) -> Result<String, CodecError> 
 /// When something was first sent; by both clocks, as one of them may have stood still while the machine
 /// slept.
 #[derive(Clone, Debug)]
-pub(crate) struct Began(Instant, SystemTime);
+pub(crate) struct Began {
+    /// By this process, or when it learned of it.
+    here: Instant,
+    system: SystemTime,
+    /// Another process sent it, of which the system's clock alone tells.
+    elsewhere: bool,
+}
 
 impl Began {
     pub(crate) fn now() -> Self {
-        Self(Instant::now(), SystemTime::now())
+        Self { here: Instant::now(), system: SystemTime::now(), elsewhere: false }
+    }
+
+    /// By the system's clock.
+    #[cfg(feature = "journal")]
+    pub(crate) const fn time(&self) -> SystemTime {
+        self.system
+    }
+
+    /// By another process at this time.
+    #[cfg(feature = "journal")]
+    pub(crate) fn elsewhere(system: SystemTime) -> Self {
+        Self { here: Instant::now(), system, elsewhere: true }
     }
 
     /// Whether the service may have forgotten a token of then.
     pub(crate) fn is_too_old_for_a_token(&self) -> bool {
-        self.0.elapsed().max(self.1.elapsed().unwrap_or_default()) >= TOKEN_LIFE
+        let by_system = match self.system.elapsed() {
+            Ok(elapsed) => elapsed,
+            // The clock was set back: of another process nobody can tell.
+            Err(back) if self.elsewhere && back.duration() > CLOCK_JITTER => TOKEN_LIFE,
+            Err(_) => Duration::ZERO,
+        };
+        self.here.elapsed().max(by_system) >= TOKEN_LIFE
     }
 }
 
@@ -174,6 +207,12 @@ impl Tokens {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         let half = |part: u8| self.random.hash_one((number, part));
         Token { number, text: format!("{:016x}{:016x}", half(0), half(1)).into() }
+    }
+
+    /// One that another process made.
+    #[cfg(feature = "journal")]
+    pub(crate) fn known(&self, text: &str) -> Token {
+        Token { number: self.made.fetch_add(1, Ordering::Relaxed), text: text.into() }
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) use fixed::Fixed;
 pub use report::{Failed, FlushError, FlushReport};
 pub(crate) use sources::Source;
 
+use futures::future::BoxFuture;
+
 use crate::error::Error;
 use crate::guard::Resolution;
 use crate::key::Key;
@@ -80,6 +82,12 @@ pub(crate) trait Changes: Send + Sync {
     /// The condition of the write that was taken does not hold, and this is stored; `None` if nothing
     /// is. It is settled by that.
     fn conflict(&self, key: &Key, theirs: Option<Vec<u8>>) -> Met;
+
+    /// What is to be waited for before the write that was taken is sent alone: that a crash which comes after
+    /// it finds it in the journal. Nothing, mostly.
+    fn recorded<'c>(&'c self, _key: &'c Key) -> Option<BoxFuture<'c, Result<(), Error>>> {
+        None
+    }
 }
 
 /// What becomes of a conflict.

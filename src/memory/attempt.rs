@@ -103,6 +103,29 @@ impl<T> Doubt<T> {
     }
 }
 
+#[cfg(feature = "journal")]
+impl<T> Doubt<T> {
+    /// The same, of the change of this number.
+    pub(crate) fn numbered(self, seq: u64) -> Self {
+        match self {
+            Self::Alone(attempt) => Self::Alone(Arc::new(Attempt { seq, ..(*attempt).clone() })),
+            Self::Whole { sent, kept, .. } => Self::Whole { seq, sent, kept },
+        }
+    }
+}
+
+#[cfg(feature = "journal")]
+impl<T> Doubts<T> {
+    /// Those of another process, oldest first, and the attributes that those before change.
+    pub(crate) fn restored(doubts: impl Iterator<Item = Doubt<T>>, changed: Vec<Box<str>>) -> Self {
+        let latest: Vec<Doubt<T>> = doubts.collect();
+        if latest.is_empty() && changed.is_empty() {
+            return Self::new();
+        }
+        Self(Some(Box::new(Missing { latest, changed })))
+    }
+}
+
 impl<T> Clone for Doubt<T> {
     fn clone(&self) -> Self {
         match self {

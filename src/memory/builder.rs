@@ -1,5 +1,7 @@
 //! Options of a memory table.
 
+#[cfg(feature = "journal")]
+mod journal;
 mod pace;
 mod progress;
 
@@ -8,6 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::capacity::Capacity;
 use super::expiry::Clock;
+#[cfg(not(feature = "journal"))]
+use super::journal::Recorder;
 use super::room::Mark;
 use super::{MemoryTable, Options};
 use crate::error::{Error, ErrorKind};
@@ -44,12 +48,21 @@ pub struct MemoryTableBuilder<T> {
     options: Options,
     on_conflict: OnConflict<T>,
     capacities: Vec<Capacity>,
+    #[cfg(feature = "journal")]
+    journal: journal::Wanted,
 }
 
 impl<T: Record> MemoryTableBuilder<T> {
     pub(super) fn new(table: Table<T>) -> Self {
         let options = Options::defaults(&table);
-        Self { table, options, on_conflict: OnConflict::Fail, capacities: Vec::new() }
+        Self {
+            table,
+            options,
+            on_conflict: OnConflict::Fail,
+            capacities: Vec::new(),
+            #[cfg(feature = "journal")]
+            journal: journal::Wanted::default(),
+        }
     }
 
     /// The table beneath, changed.
@@ -381,6 +394,12 @@ impl<T: Record> MemoryTableBuilder<T> {
         soft.records = soft.records.or(records.map(|most| most.div_ceil(2)));
         soft.bytes = soft.bytes.or(bytes.map(|most| most.div_ceil(2)));
         self.table.name()?;
-        Ok(MemoryTable::with(self.table, self.options, self.on_conflict))
+        self.open()
+    }
+
+    #[cfg(not(feature = "journal"))]
+    fn open(self) -> Result<MemoryTable<T>, Error> {
+        let recorder = Recorder::off();
+        Ok(MemoryTable::with(self.table, self.options, self.on_conflict, recorder))
     }
 }

@@ -248,7 +248,10 @@ impl<T: Record> MemoryTable<T> {
     pub async fn discard<K: KeyLookup<T::Key>>(&self, key: K) -> Result<bool, Error> {
         let key = self.shared.table.checked_key(&key)?;
         let _turn = self.turn(&key).await?;
-        Ok(self.shared.forget_settled(&key).await.is_some())
+        let was_unsaved = self.shared.forget_settled(&key).await.is_some();
+        let recorded = self.shared.slots.recorder.until_now().await;
+        recorded.map_err(|why| self.shared.place(why).on_key(&key))?;
+        Ok(was_unsaved)
     }
 
     pub(super) async fn turn(&self, key: &Key) -> Result<Turn<T>, Error> {

@@ -300,6 +300,7 @@ impl<T: Record> Shared<T> {
             unsaved.doubt = false;
             unsaved.doubts.clear();
         }
+        locked.note(key);
     }
 
     /// What is stored, as what the next attempt starts from.

@@ -20,7 +20,7 @@ use crate::write::Settled;
 /// Invariants: `frozen` changes only when it is sent and when its outcome is known, and it is sent
 /// before anything else of the slot is. While it is there, no record that is read becomes known to the
 /// slot: nobody could tell whether it has them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Deltas {
     pub(crate) waiting: Sums,
     /// The number of the first increment that waits.

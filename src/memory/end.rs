@@ -231,6 +231,8 @@ impl<T: Record> MemoryTable<T> {
                 keys.iter().map(change).collect()
             })
             .await;
+        // Who has them has the only copy: an error here is that of the next change.
+        let _recorded = shared.slots.recorder.until_now().await;
         let unsaved = |(key, change): (Key, Option<Forgotten<T>>)| match change? {
             Forgotten { increments: Some(sums), .. } => {
                 let sums = sums.iter().map(|(name, sum)| (name.to_owned(), sum.clone()));
@@ -273,7 +275,16 @@ impl<T: Record> Drop for Handle<T> {
         let first: Vec<String> = keys.iter().take(NAMED).map(Key::to_string).collect();
         let (table, unsaved) = (self.0.table.name().unwrap_or_default(), keys.len());
         let first = first.join(", ");
-        if self.0.is_flushing() {
+        if let Some(journal) = self.0.slots.recorder.path() {
+            tracing::warn!(
+                target: RECORDS,
+                table,
+                unsaved,
+                first,
+                journal = %journal.display(),
+                "a memory table was dropped with unsaved changes, which its journal has; open it again to save them"
+            );
+        } else if self.0.is_flushing() {
             tracing::error!(
                 target: RECORDS,
                 table,

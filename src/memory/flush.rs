@@ -211,6 +211,22 @@ impl<T: Record> Shared<T> {
         }
     }
 
+    /// What was saved is out of the journal, or the flush did not end well: what opened it later would save it
+    /// again.
+    async fn recorded_ending(&self, ending: Ending) -> Ending {
+        match (ending, self.saved_is_recorded().await) {
+            (Ok(report), Err(why)) => {
+                Err(FlushError::new(vec![self.table.shown_name()], report, why))
+            }
+            (ending, _) => ending,
+        }
+    }
+
+    pub(super) async fn saved_is_recorded(&self) -> Result<(), Error> {
+        let recorded = self.slots.recorder.until_now().await;
+        recorded.map_err(|why| self.place(why).during("flush"))
+    }
+
     /// The ending of a round that panicked: what is still unsaved of its keys.
     fn panicked(&self, keys: Vec<Key>) -> FlushError {
         let error = self.place(crate::error::panicked().during("flush"));
@@ -301,6 +317,7 @@ impl<T: Record> Rounds<T> {
         // after which the next one would begin anew, and panic again.
         let ending = AssertUnwindSafe(self.shared.round(keys)).catch_unwind().await;
         let ending = ending.unwrap_or_else(|_| Err(self.shared.panicked(self.keys(&what))));
+        let ending = self.shared.recorded_ending(ending).await;
         let waiting = match what {
             Saving::All(_) => std::mem::take(&mut self.shared.flushes.0.lock().waiting),
             Saving::Keys(OfKeys { waiting, .. }) => vec![waiting],

@@ -77,7 +77,11 @@ impl<T: Record> Shared<T> {
             match (shown, deltas) {
                 // Whether it has them nobody knows: who asked may have it, but nothing starts from it.
                 (_, Some((_, true))) => (Known::Unknown, None),
-                (Some((shown, added)), _) => found.put_below(slot, shown, &added),
+                (Some((shown, added)), _) => {
+                    let before = found.put_below(slot, shown, &added);
+                    locked.note(key);
+                    before
+                }
                 (None, _) => found.put_into(slot),
             }
         };

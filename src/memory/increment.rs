@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::attempt::Base;
 use super::delta::Frozen;
 use super::room::Need;
-use super::slot::{Change, Incremented, Known};
+use super::slot::{Change, Incremented, Known, Slot};
 use super::touched::{Names, Touched};
 use super::{MemoryTable, Shared};
 use crate::breaks::broken;
@@ -154,7 +154,8 @@ impl<T: Record> MemoryTable<T> {
         while self.shared.is_in_doubt(&key) {
             self.shared.until_landed(&key).await;
             if self.shared.resolve(&key, outcome) {
-                return Ok(());
+                let recorded = self.shared.slots.recorder.until_now().await;
+                return recorded.map_err(|why| self.shared.place(why).on_key(&key));
             }
         }
         let text = "the record has no increment of unknown outcome";
@@ -202,11 +203,15 @@ impl<T: Record> Shared<T> {
             }
             let shown = shown.map_or(Known::Unknown, |(record, _)| Known::Record(record));
             let new = Incremented { waiting, shown, size, is_change, added: forms.added };
+            if let Some(noted) = self.foresee_increment(key, &before, &new)? {
+                self.recorded(key, noted).await?;
+            }
             if self.publish_increment(key, &before, new, need, &mut permit)? {
                 self.unregister(key);
                 self.after_change();
                 return Ok(());
             }
+            self.slots.lock(key.as_bytes()).note_unchanged(key);
         }
     }
 
@@ -261,6 +266,25 @@ impl<T: Record> Shared<T> {
                 "the record's type does not have the sum of attribute `{name}`"
             ))),
         }
+    }
+
+    /// Notes for the journal, if there is one, what waits then.
+    fn foresee_increment(
+        &self,
+        key: &Key,
+        before: &Before<T>,
+        new: &Incremented<T>,
+    ) -> Result<Option<u64>, Error> {
+        let mut locked = self.slots.lock(key.as_bytes());
+        self.check_change(&mut locked, key)?;
+        let is_absent = matches!(before.now, Known::Absent);
+        let make = |slot: &mut Slot<T>, seq| {
+            if is_absent {
+                slot.now = Known::Absent;
+            }
+            let _newly = slot.increment(new.clone(), seq);
+        };
+        Ok(locked.foresee(key, Box::new(make)))
     }
 
     /// Publishes what waits, unless the slot is another one than what it was made of.

@@ -1,6 +1,6 @@
 //! How a flight ended, and what a slot knows then.
 
-use super::attempt::{Base, Doubt};
+use super::attempt::Base;
 use super::slot::Slot;
 use super::unsaved::Outdated;
 use crate::breaks::broken;
@@ -64,12 +64,7 @@ impl<T: Record> Slot<T> {
                 self.now = flight.sent;
             }
             Settled::Pending(crate::Outcome::NotWritten) => {}
-            // The database may have the old or the sent value: whatever comes is to be written.
-            Settled::Pending(_) => {
-                unsaved.base.exact = false;
-                unsaved.doubt = true;
-                unsaved.doubts.add(Doubt::of(*flight));
-            }
+            Settled::Pending(_) => unsaved.in_doubt_of(*flight),
             Settled::Refused(error) => {
                 if newest {
                     unsaved.parked = Some(error);

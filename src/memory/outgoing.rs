@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures::future::{BoxFuture, FutureExt};
+
 use super::Shared;
 use super::attempt::{Base, Doubts};
 use super::delta::Frozen;
@@ -12,6 +14,7 @@ use super::unsaved::{Flight, Unsaved};
 use crate::breaks::broken;
 use crate::bugs::{Bug, has};
 use crate::codec::Kept;
+use crate::error::Error;
 use crate::guard::{Mode, OnConflict};
 use crate::key::Key;
 use crate::record::Record;
@@ -118,6 +121,7 @@ impl<T: Record> Shared<T> {
             if deltas.is_empty() {
                 unsaved.deltas = None;
             }
+            locked.note(key);
         }
     }
 }
@@ -186,6 +190,14 @@ impl<T: Record> Changes for Arc<Shared<T>> {
     fn conflict(&self, key: &Key, theirs: Option<Vec<u8>>) -> write::Met {
         self.meet(key, theirs)
     }
+
+    fn recorded<'c>(&'c self, key: &'c Key) -> Option<BoxFuture<'c, Result<(), Error>>> {
+        let recorder = &self.slots.recorder;
+        recorder.is_on().then(|| {
+            let placed = |why: Error| self.place(why).on_key(key);
+            async move { recorder.until_written(key).await.map_err(placed) }.boxed()
+        })
+    }
 }
 
 impl<T: Record> Shared<T> {
@@ -209,9 +221,13 @@ impl<T: Record> Shared<T> {
         if let Some(deltas) = &mut unsaved.deltas
             && (deltas.frozen.is_some() || !image)
         {
+            let is_new = deltas.frozen.is_none();
             let part = self.freeze(key, deltas);
             // What is being read may have them or not.
             slot.load = None;
+            if is_new {
+                locked.note(key);
+            }
             return part;
         }
         let now = match &unsaved.flight {

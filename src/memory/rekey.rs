@@ -129,11 +129,29 @@ impl<T: Record> Shared<T> {
             let room = self.take_room(&mut permit, need).await;
             room.map_err(|error| error.during("rekey").on_key(old))?;
         }
+        if let Some(noted) = self.foresee_both(old, &delete, new, &put)? {
+            let recorded = self.slots.recorder.until(noted).await;
+            recorded.map_err(|why| self.place(why).during("rekey").on_key(old))?;
+        }
         self.publish_both(old, delete, new, put, &mut permit)?;
         self.unregister(old);
         self.unregister(new);
         self.after_change();
         Ok(())
+    }
+
+    /// Notes both for the journal, if there is one, in one piece.
+    fn foresee_both(
+        &self,
+        old: &Key,
+        delete: &Change<T>,
+        new: &Key,
+        put: &Change<T>,
+    ) -> Result<Option<u64>, Error> {
+        let mut both = self.slots.lock_both(old.as_bytes(), new.as_bytes());
+        self.check_change(both.at(old.as_bytes()), old)?;
+        self.check_change(both.at(new.as_bytes()), new)?;
+        Ok(both.foresee([(new, put), (old, delete)], self.scans.is_complete()))
     }
 
     /// Publishes both under the locks of both, so that no flush and no `close` comes in between.

@@ -30,6 +30,9 @@ pub(crate) struct Room {
     /// What a record takes of the room beside its bytes.
     beside: usize,
     waiting: AtomicUsize,
+    /// What is to be given back before anything is free.
+    owed_records: AtomicUsize,
+    owed_bytes: AtomicUsize,
 }
 
 /// What a change needs: its record if it was saved before, and the bytes that it adds.
@@ -65,6 +68,8 @@ impl Room {
             free_bytes: most.bytes.map(|bytes| (semaphore(bytes), bytes)),
             beside,
             waiting: AtomicUsize::new(0),
+            owed_records: AtomicUsize::new(0),
+            owed_bytes: AtomicUsize::new(0),
         }
     }
 
@@ -116,6 +121,22 @@ impl Room {
         self.free_bytes.as_ref().map_or(bytes, |(_, most)| bytes.min(*most))
     }
 
+    /// A slot was unsaved before there was this room: it takes what is free, and owes the rest, which what is
+    /// saved pays.
+    #[cfg(feature = "journal")]
+    pub(crate) fn owe(&self, size: usize) {
+        self.took(None, size);
+        let bytes = self.clamped(size);
+        if let Some(records) = &self.free_records {
+            let missing = take_up_to(records, 1);
+            self.owed_records.fetch_add(missing, Ordering::SeqCst);
+        }
+        if let Some((free, _)) = &self.free_bytes {
+            let missing = take_up_to(free, bytes);
+            self.owed_bytes.fetch_add(missing, Ordering::SeqCst);
+        }
+    }
+
     /// A slot became unsaved, or its unsaved change another size.
     pub(crate) fn took(&self, before: Option<usize>, size: usize) {
         if before.is_none() {
@@ -138,12 +159,35 @@ impl Room {
 
     fn free(&self, need: Need) {
         if let Some(records) = &self.free_records {
-            records.add_permits(need.records);
+            records.add_permits(paid(&self.owed_records, need.records));
         }
         if let Some((bytes, _)) = &self.free_bytes {
-            bytes.add_permits(need.bytes);
+            bytes.add_permits(paid(&self.owed_bytes, need.bytes));
         }
     }
+}
+
+/// What is left of so much once what is owed is paid.
+fn paid(owed: &AtomicUsize, count: usize) -> usize {
+    let pay = |owed: usize| (owed > 0).then(|| owed.saturating_sub(count));
+    let before = owed.fetch_update(Ordering::SeqCst, Ordering::SeqCst, pay).unwrap_or(0);
+    count.saturating_sub(before)
+}
+
+/// Takes what is free of so much; returns the rest.
+#[cfg(feature = "journal")]
+fn take_up_to(free: &Semaphore, count: usize) -> usize {
+    let mut missing = count;
+    for part in (0..u32::BITS).rev().map(|bit| 1_u32 << bit) {
+        let size = usize::try_from(part).unwrap_or(usize::MAX);
+        while missing >= size
+            && let Ok(permit) = free.try_acquire_many(part)
+        {
+            permit.forget();
+            missing -= size;
+        }
+    }
+    missing
 }
 
 impl Permit<'_> {

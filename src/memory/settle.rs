@@ -60,6 +60,7 @@ impl<T: Record> Shared<T> {
         }
         self.register(key);
         self.settled.notify_waiters();
+        self.slots.recorder.relieve();
         more
     }
 

@@ -2,17 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
+#[cfg(feature = "journal")]
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::DefaultHashBuilder;
 use hashbrown::hash_table::{Entry, HashTable};
 
 use super::attempt::Base;
+use super::journal::Recorder;
 use super::room::{Mark, Need, Room};
 use super::slot::{Change, Incremented, Known, Slot};
 use super::unsaved::Outdated;
+#[cfg(feature = "journal")]
+use super::unsaved::Unsaved;
 use crate::breaks::broken;
 use crate::bugs::{Bug, has};
+#[cfg(feature = "journal")]
+use crate::codec::Kept;
 use crate::guard::Mode;
 use crate::key::Key;
 use crate::load::distinct;
@@ -35,6 +42,8 @@ pub(crate) struct Shards<T: Record> {
     pub(crate) room: Room,
     /// How records are written that nothing else is said of.
     mode: Mode,
+    /// Where what is unsaved is noted too.
+    pub(crate) recorder: Recorder<T>,
 }
 
 /// Two of them share no cache line, nor do pairs of lines that are fetched together.
@@ -66,7 +75,7 @@ pub(crate) struct Both<'s, T: Record> {
 
 impl<T: Record> Shards<T> {
     /// No slots; at most so much may be unsaved, each record counting `beside` bytes more than it has.
-    pub(crate) fn new(most: Mark, beside: usize, mode: Mode) -> Self {
+    pub(crate) fn new(most: Mark, beside: usize, mode: Mode, recorder: Recorder<T>) -> Self {
         let shard = |seed| {
             let (slots, unsaved) = (HashTable::new(), BTreeMap::new());
             let random = fastrand::Rng::with_seed(seed);
@@ -78,6 +87,7 @@ impl<T: Record> Shards<T> {
             seq: AtomicU64::new(0),
             room: Room::new(most, beside),
             mode,
+            recorder,
         }
     }
 
@@ -115,6 +125,18 @@ impl<T: Record> Shards<T> {
     /// Reads of records that were there.
     pub(crate) fn hits(&self) -> u64 {
         self.shards.iter().map(|shard| shard.lock().hits).sum()
+    }
+
+    /// The last of so many new sequence numbers.
+    #[cfg(feature = "journal")]
+    pub(crate) fn number(&self, count: usize) -> u64 {
+        let count = u64::try_from(count).unwrap_or_default();
+        self.seq.fetch_add(count, Ordering::SeqCst) + count
+    }
+
+    #[cfg(feature = "journal")]
+    pub(super) const fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// The sequence number of the newest change.
@@ -205,6 +227,7 @@ impl<T: Record> Shards<T> {
         let unsaved = slot.unsaved.take();
         if let Some(unsaved) = &unsaved {
             self.room.left(unsaved.size());
+            self.recorder.forget(slot);
         }
         if slot.busy.is_none() {
             return true;
@@ -242,7 +265,7 @@ impl<'s, T: Record> Both<'s, T> {
     }
 }
 
-impl<T: Record> Locked<'_, T> {
+impl<'s, T: Record> Locked<'s, T> {
     pub(crate) fn find(&mut self, key: &[u8]) -> Option<&mut Slot<T>> {
         self.shard.slots.find_mut(self.hash, |slot| slot.key.as_bytes() == key)
     }
@@ -293,9 +316,7 @@ impl<T: Record> Locked<'_, T> {
         }
         let mode = self.shards.mode;
         let slot = self.slot(key);
-        if complete && slot.now.is_unknown() && slot.forgotten == 0 && !slot.unreadable {
-            slot.now = Known::Absent;
-        }
+        slot.is_absent_if(complete);
         let before = slot.unsaved_size();
         let newly = slot.change(change, seq, mode);
         let size = slot.unsaved_size().unwrap_or(0);
@@ -305,6 +326,24 @@ impl<T: Record> Locked<'_, T> {
         }
         self.shards.room.took(before, size);
         self.check(key);
+        self.note_change(key);
+    }
+
+    /// What a change will make of its slot is noted, before it is published.
+    pub(crate) fn foresee_change(
+        &mut self,
+        key: &Key,
+        change: &Change<T>,
+        complete: bool,
+    ) -> Option<u64> {
+        let mode = self.shards.mode;
+        self.foresee(
+            key,
+            Box::new(|slot, seq| {
+                slot.is_absent_if(complete);
+                let _newly = slot.change(change.clone(), seq, mode);
+            }),
+        )
     }
 
     /// Publishes increments, as a change is: what waits with them, and the record that shows them, if
@@ -320,6 +359,7 @@ impl<T: Record> Locked<'_, T> {
         }
         self.shards.room.took(before, size);
         self.check(key);
+        self.note_change(key);
     }
 
     /// Runs a transition that may make the slot saved; it leaves the list of unsaved keys then.
@@ -328,6 +368,7 @@ impl<T: Record> Locked<'_, T> {
             return;
         };
         let before = slot.unsaved.as_ref().map(|unsaved| (unsaved.first, unsaved.size()));
+        let was_unsaved = before.is_some();
         if step(slot)
             && let Some((first, size)) = before
             && self.shard.unsaved.remove(&first).is_some()
@@ -335,6 +376,33 @@ impl<T: Record> Locked<'_, T> {
             self.shards.room.left(size);
         }
         self.check(key);
+        if was_unsaved {
+            self.note(key);
+        }
+    }
+
+    /// Makes a slot unsaved again, as a journal had it.
+    #[cfg(feature = "journal")]
+    pub(crate) fn restore(
+        &mut self,
+        key: &Key,
+        (now, kept): (Known<T>, Option<Arc<Kept>>),
+        unsaved: Box<Unsaved<T>>,
+    ) {
+        let (first, size) = (unsaved.first, unsaved.size());
+        let slot = self.slot(key);
+        (slot.now, slot.kept) = (now, kept);
+        slot.set_size(size);
+        slot.unsaved = Some(unsaved);
+        let own = slot.key.clone();
+        self.shard.unsaved.insert(first, own);
+        self.shards.room.owe(size);
+        self.check(key);
+    }
+
+    #[cfg(feature = "journal")]
+    pub(super) const fn shards(&self) -> &'s Shards<T> {
+        self.shards
     }
 
     /// The invariants of a slot and of its place in the list of unsaved keys, in debug builds.

@@ -107,6 +107,19 @@ pub(crate) struct Change<T> {
     pub(crate) diff: Option<Diff<T>>,
 }
 
+impl<T> Clone for Change<T> {
+    fn clone(&self) -> Self {
+        Self {
+            now: self.now.clone(),
+            size: self.size,
+            beside: self.beside.clone(),
+            mode: self.mode,
+            room: self.room,
+            diff: self.diff.clone(),
+        }
+    }
+}
+
 /// Increments to be published.
 pub(crate) struct Incremented<T> {
     /// All that wait then.
@@ -120,7 +133,16 @@ pub(crate) struct Incremented<T> {
     pub(crate) added: Names,
 }
 
+impl<T> Clone for Incremented<T> {
+    fn clone(&self) -> Self {
+        let Self { size, is_change, .. } = *self;
+        let (waiting, shown) = (self.waiting.clone(), self.shown.clone());
+        Self { waiting, shown, size, is_change, added: self.added.clone() }
+    }
+}
+
 /// What is kept beside a record that is put.
+#[derive(Clone)]
 pub(crate) enum Beside {
     /// What is kept in the slot.
     AsItIs,
@@ -179,19 +201,41 @@ impl<T> Change<T> {
     }
 }
 
+/// What the journal has of a change that is not published yet.
+#[cfg(feature = "journal")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Foreseen {
+    /// There is none, or nothing of it.
+    #[default]
+    Nothing,
+    /// What the slot will have.
+    AsItIs,
+    /// What the slot would have had: something happened to it since.
+    Stale,
+}
+
 /// Someone has the turn to change the record; the others wait in order.
 pub(crate) struct Busy<T: Record> {
     /// The thread on which the user's function runs at the moment.
     pub(crate) running: Option<ThreadId>,
     /// Who has the turn goes on from what was known of the record.
     pub(crate) has_read: bool,
+    /// What the journal has of it.
+    #[cfg(feature = "journal")]
+    pub(crate) foreseen: Foreseen,
     pub(crate) waiters: VecDeque<oneshot::Sender<Turn<T>>>,
 }
 
 impl<T: Record> Busy<T> {
     /// A turn that has just begun.
     pub(crate) const fn new() -> Self {
-        Self { running: None, has_read: false, waiters: VecDeque::new() }
+        Self {
+            running: None,
+            has_read: false,
+            #[cfg(feature = "journal")]
+            foreseen: Foreseen::Nothing,
+            waiters: VecDeque::new(),
+        }
     }
 }
 
@@ -247,6 +291,13 @@ impl<T: Record> Slot<T> {
     pub(crate) const fn is_unheard_of(&self) -> bool {
         let is_unknown = self.now.is_unknown() && self.load.is_none();
         is_unknown && self.forgotten == 0 && !self.unreadable && self.unsaved.is_none()
+    }
+
+    /// It is absent if nothing is known of it and all that there is was loaded.
+    pub(crate) fn is_absent_if(&mut self, complete: bool) {
+        if complete && self.now.is_unknown() && self.forgotten == 0 && !self.unreadable {
+            self.now = Known::Absent;
+        }
     }
 
     /// Whether nobody changes, loads or saves the record.

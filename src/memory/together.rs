@@ -66,6 +66,8 @@ pub(crate) trait Lease: Send + Sync {
     fn limits(&self) -> Limits;
     /// What is still unsaved of keys that could not be sent, or were lost in a panic.
     fn not_saved(&self, keys: Vec<Key>, error: &Error) -> FlushReport;
+    /// Waits until what was saved is out of the journal.
+    fn recorded(&self) -> BoxFuture<'_, Result<(), Error>>;
     /// Takes in that these were sent, and lets who waits for a flush go on.
     fn end(self: Box<Self>, sent: &[Key]);
     /// Lets who waits for a flush go on.
@@ -111,6 +113,10 @@ impl<T: Record> Lease for Rounds<T> {
 
     fn not_saved(&self, keys: Vec<Key>, error: &Error) -> FlushReport {
         self.shared().not_saved(keys, &self.shared().place(error.clone())).into_report()
+    }
+
+    fn recorded(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(self.shared().saved_is_recorded())
     }
 
     fn end(self: Box<Self>, sent: &[Key]) {
@@ -222,7 +228,8 @@ async fn in_a_task(members: &[Arc<dyn Member>]) -> Result<FlushReport, FlushErro
         let task = super::runtime().map_err(refused)?.spawn(flush_together(members.to_vec()));
         let is_taken = !task.is_finished();
         match task.await {
-            Ok(report) => return FlushError::check(names(members), report),
+            Ok((report, None)) => return FlushError::check(names(members), report),
+            Ok((report, Some(why))) => return Err(FlushError::new(names(members), report, why)),
             Err(error) if error.is_panic() => return Err(refused(panicked().during("flush"))),
             Err(_) if !is_taken => return Err(refused(super::runtime_ended())),
             // The runtime of the task has ended: go on with this one.
@@ -231,7 +238,10 @@ async fn in_a_task(members: &[Arc<dyn Member>]) -> Result<FlushReport, FlushErro
     }
 }
 
-async fn flush_together(members: Vec<Arc<dyn Member>>) -> FlushReport {
+/// What was done, and why a journal does not know of it, if so.
+type Done = (FlushReport, Option<Error>);
+
+async fn flush_together(members: Vec<Arc<dyn Member>>) -> Done {
     let started = Instant::now();
     let mut groups: Vec<Vec<Arc<dyn Member>>> = Vec::new();
     for member in members {
@@ -240,12 +250,13 @@ async fn flush_together(members: Vec<Arc<dyn Member>>) -> FlushReport {
             None => groups.push(vec![member]),
         }
     }
-    let mut report = FlushReport::default();
-    for done in join_all(groups.into_iter().map(flush_group)).await {
+    let (mut report, mut unrecorded) = Done::default();
+    for (done, why) in join_all(groups.into_iter().map(flush_group)).await {
         report.add(done);
+        unrecorded = unrecorded.or(why);
     }
     report.elapsed = started.elapsed();
-    report
+    (report, unrecorded)
 }
 
 /// The right to flush all of them, in the order in which they were named.
@@ -268,7 +279,7 @@ struct Part {
 }
 
 /// Flushes tables of one database, whatever those of others wait for.
-async fn flush_group(members: Vec<Arc<dyn Member>>) -> FlushReport {
+async fn flush_group(members: Vec<Arc<dyn Member>>) -> Done {
     let mut parts = Vec::with_capacity(members.len());
     for lease in lease_all(members).await {
         let keys = lease.begin();
@@ -279,7 +290,7 @@ async fn flush_group(members: Vec<Arc<dyn Member>>) -> FlushReport {
         }
     }
     if parts.is_empty() {
-        return FlushReport::default();
+        return Done::default();
     }
     let links = join_all(parts.iter().map(|part| ready(&*part.lease))).await;
     let (mut report, mut keys) = (FlushReport::default(), Vec::new());
@@ -297,10 +308,12 @@ async fn flush_group(members: Vec<Arc<dyn Member>>) -> FlushReport {
     let limits = parts.iter().map(|part| part.lease.limits());
     let limits = limits.min_by_key(|limits| limits.requests_in_flight).unwrap_or_default();
     report.add(write::run(&sources, keys, limits).await);
+    let mut unrecorded = None;
     for Part { lease, keys } in parts {
+        unrecorded = unrecorded.or(lease.recorded().await.err());
         lease.end(&keys);
     }
-    report
+    (report, unrecorded)
 }
 
 /// What the user made of the SDK may panic.

@@ -57,6 +57,11 @@ impl Touched {
         self.0.as_ref().map_or(&[], |lists| &lists.changed)
     }
 
+    #[cfg(feature = "journal")]
+    pub(crate) fn added(&self) -> &[Box<str>] {
+        self.0.as_ref().map_or(&[], |lists| &lists.added)
+    }
+
     fn lists(&mut self) -> &mut Lists {
         self.0.get_or_insert_default()
     }
@@ -100,6 +105,12 @@ pub(crate) struct Diff<T> {
     from: Arc<T>,
     /// The attributes that differ.
     differing: Names,
+}
+
+impl<T> Clone for Diff<T> {
+    fn clone(&self) -> Self {
+        Self { from: Arc::clone(&self.from), differing: self.differing.clone() }
+    }
 }
 
 impl<T> Diff<T> {

@@ -152,6 +152,8 @@ impl<T: Record> Drop for Turn<T> {
             let next = {
                 let shared = &self.shared;
                 let mut locked = shared.slots.lock(self.key.as_bytes());
+                // What was to be published and is not, as the caller went away.
+                locked.note_unchanged(&self.key);
                 let slot = locked.find(self.key.as_bytes());
                 let next = slot.and_then(|slot| {
                     if slot.is_let_go() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::attempt::{Attempt, Base, Doubts, Met};
+use super::attempt::{Attempt, Base, Doubt, Doubts, Met};
 use super::delta::Deltas;
 use super::slot::Known;
 use super::touched::{Names, Touched};
@@ -116,6 +116,21 @@ impl<T> Unsaved<T> {
         std::mem::replace(&mut self.base, base)
     }
 
+    /// What is in flight counts as sent without an answer.
+    #[cfg(feature = "journal")]
+    pub(super) fn lose_flight(&mut self) {
+        if let Some(flight) = self.ground() {
+            self.in_doubt_of(*flight);
+        }
+    }
+
+    /// The database may have the old or the sent value: whatever comes is to be written.
+    pub(super) fn in_doubt_of(&mut self, flight: Flight<T>) {
+        self.base.exact = false;
+        self.doubt = true;
+        self.doubts.add(Doubt::of(flight));
+    }
+
     /// What is stored.
     pub(super) fn stored(self) -> Outdated<T> {
         Outdated { base: self.base, touched: self.touched, shown: Known::Unknown }
@@ -129,12 +144,42 @@ impl<T> Unsaved<T> {
     }
 }
 
+impl<T> Clone for Unsaved<T> {
+    fn clone(&self) -> Self {
+        let Self { seq, first, size, rebased, image, image_since, doubt, mode, .. } = *self;
+        Self {
+            seq,
+            first,
+            size,
+            base: self.base.clone(),
+            rebased,
+            touched: self.touched.clone(),
+            flight: self.flight.clone(),
+            image,
+            image_since,
+            deltas: self.deltas.clone(),
+            parked: self.parked.clone(),
+            doubt,
+            doubts: self.doubts.clone(),
+            mode,
+            met: self.met.clone(),
+        }
+    }
+}
+
 /// What is stored, where somebody is changing what was known before.
 pub(crate) struct Outdated<T> {
     pub(crate) base: Base<T>,
     pub(crate) touched: Touched,
     /// What was known before, where the slot forgot it.
     pub(crate) shown: Known<T>,
+}
+
+impl<T> Clone for Outdated<T> {
+    fn clone(&self) -> Self {
+        let (base, touched) = (self.base.clone(), self.touched.clone());
+        Self { base, touched, shown: self.shown.clone() }
+    }
 }
 
 impl<T> Outdated<T> {
@@ -159,6 +204,21 @@ pub(crate) struct Flight<T> {
     pub(crate) lacking: Option<Arc<[u8]>>,
     /// Attributes that it sets or takes away whatever is stored.
     pub(crate) changes: Names,
+}
+
+impl<T> Clone for Flight<T> {
+    fn clone(&self) -> Self {
+        Self {
+            seq: self.seq,
+            sent: self.sent.clone(),
+            kept: self.kept.clone(),
+            exact: self.exact,
+            attempt: self.attempt.clone(),
+            item: self.item.clone(),
+            lacking: self.lacking.clone(),
+            changes: self.changes.clone(),
+        }
+    }
 }
 
 impl<T> Flight<T> {

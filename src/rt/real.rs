@@ -27,6 +27,14 @@ impl Runtime {
     }
 }
 
+#[cfg(feature = "journal")]
+impl Runtime {
+    /// Runs what blocks its thread, on one that is there for that; dropped unrun where the runtime ends.
+    pub(crate) fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        drop(self.0.spawn_blocking(work));
+    }
+}
+
 /// Tasks that end with the one who waits for them.
 pub(crate) struct Tasks<T>(tokio::task::JoinSet<T>);
 

@@ -84,6 +84,14 @@ impl Runtime {
     }
 }
 
+#[cfg(feature = "journal")]
+#[expect(clippy::unused_self, reason = "it is Tokio's")]
+impl Runtime {
+    pub(crate) fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        drop(shuttle::future::spawn(async move { work() }));
+    }
+}
+
 pub(crate) struct JoinHandle<T>(shuttle::future::JoinHandle<T>);
 
 /// A task was ended by others: one that panics ends the test.

@@ -181,6 +181,21 @@ async fn send(
     }
 }
 
+/// Waits until the only write of a request that goes alone is in the journal, if there is one. Others say the
+/// same however often they are sent.
+async fn recorded(changes: &Sources<'_>, batch: &[Write]) -> Result<(), Error> {
+    let [write @ Write { at, .. }] = batch else { return Ok(()) };
+    match changes.recorded(at).filter(|_| write.action.is_single()) {
+        Some(recorded) => recorded.await,
+        None => Ok(()),
+    }
+}
+
+/// Nothing was sent, and nothing of this table can be.
+fn unrecorded(error: Error) -> Failure {
+    Failure { class: Class::Fatal, outcome: Outcome::NotWritten, error }
+}
+
 /// What the request is called that a write goes with.
 pub(super) const fn call(action: &Action) -> &'static str {
     match action {
@@ -261,8 +276,12 @@ impl<'e> Engine<'e> {
         }
         let tickets = self.tickets(&batch);
         let (store, tables) = (&self.links[first].store, Arc::clone(&self.tables));
+        let changes = self.changes.clone();
         Some(Box::pin(async move {
-            let result = send(&**store, &tables, &batch, requests).await;
+            let result = match recorded(&changes, &batch).await {
+                Ok(()) => send(&**store, &tables, &batch, requests).await,
+                Err(error) => Err(unrecorded(error)),
+            };
             Answer { batch, tickets, on_trial, result }
         }))
     }

@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
+
 use super::{Changes, Met, Settled, Take};
+use crate::error::Error;
 use crate::link::Link;
 use crate::store::{Outcome, TableKey, short_name};
 
@@ -67,6 +70,13 @@ impl<'e> Sources<'e> {
 
     pub(super) fn settle(&self, at: &TableKey, settled: Settled) -> bool {
         self.of(at).settle(&at.key, settled)
+    }
+
+    pub(super) fn recorded<'k>(&self, at: &'k TableKey) -> Option<BoxFuture<'k, Result<(), Error>>>
+    where
+        'e: 'k,
+    {
+        self.of(at).recorded(&at.key)
     }
 
     pub(super) fn conflict(&self, at: &TableKey, theirs: Option<Vec<u8>>) -> Met {

@@ -23,6 +23,7 @@ mod flush_faults;
 mod guarded;
 mod increments;
 mod indexes;
+mod journal;
 mod key_types;
 mod leaderboard;
 mod leaderboard_faults;

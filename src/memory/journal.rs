@@ -1,0 +1,197 @@
+//! What is unsaved, brought into the journal and back.
+//!
+//! A change is in the journal before it is published; what becomes of it later is noted under the lock under
+//! which it happens, and written before it matters: before a write is sent that must be known after a crash,
+//! and before a flush is reported. Without a journal nothing of this is done.
+
+mod restore;
+mod state;
+
+use std::path::Path;
+use std::sync::Arc;
+
+pub(super) use restore::Restored;
+use state::State;
+
+use super::shards::{Both, Locked};
+use super::slot::{Change, Foreseen, Slot};
+use crate::error::Error;
+use crate::guard::Mode;
+use crate::journal::{Header, Log, Options, open};
+use crate::key::Key;
+use crate::record::Record;
+
+/// Where changes are noted; nowhere, mostly.
+pub(crate) struct Recorder<T: Record>(Option<Arc<Log<State<T>>>>);
+
+impl<T: Record> Recorder<T> {
+    pub(super) const fn off() -> Self {
+        Self(None)
+    }
+
+    /// Opens the journal of a table; returns what was in it.
+    pub(super) fn open(
+        options: &Options,
+        durability: crate::Durability,
+        table: &str,
+    ) -> Result<(Self, Vec<Restored<T>>), Error> {
+        let found = open(options, durability, &Header::of::<T>(table))?;
+        let rows = found.rows.into_iter();
+        let restored = rows.map(|(key, row)| Restored::of(&Key::from_bytes(&key), row));
+        let restored = restored.collect::<Result<_, _>>()?;
+        Ok((Self(Some(found.log)), restored))
+    }
+
+    pub(super) const fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.0.as_ref().map(|log| log.path())
+    }
+
+    /// An error if no change can be noted any more.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        self.0.as_ref().map_or(Ok(()), |log| log.check())
+    }
+
+    /// Waits until what was noted up to this is written.
+    pub(super) async fn until(&self, noted: u64) -> Result<(), Error> {
+        match &self.0 {
+            Some(log) => log.until(noted).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until all that was noted is written.
+    pub(super) async fn until_now(&self) -> Result<(), Error> {
+        match &self.0 {
+            Some(log) => log.until(log.noted()).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The same, if something of this key is not written yet.
+    pub(super) async fn until_written(&self, key: &Key) -> Result<(), Error> {
+        match &self.0 {
+            Some(log) if log.is_behind(key) => log.until(log.noted()).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Has noted what nobody waits for written, if that is much.
+    pub(super) fn relieve(&self) {
+        if let Some(log) = &self.0 {
+            log.relieve();
+        }
+    }
+
+    /// Notes what a slot has; the caller has its lock.
+    fn note(&self, slot: &Slot<T>, table: Mode) {
+        if let Some(log) = &self.0 {
+            log.note([(slot.key.clone(), State::of(slot, table))]);
+        }
+    }
+
+    /// Notes that nothing of a key is unsaved any more; the caller has its lock.
+    pub(super) fn forget(&self, slot: &mut Slot<T>) {
+        if let Some(log) = &self.0 {
+            match slot.busy.as_mut().filter(|busy| busy.foreseen != Foreseen::Nothing) {
+                Some(busy) => busy.foreseen = Foreseen::Stale,
+                None => drop(log.note([(slot.key.clone(), None)])),
+            }
+        }
+    }
+}
+
+/// What a change makes of a slot, for [`Locked::foresee`].
+pub(super) type Make<'m, T> = Box<dyn FnOnce(&mut Slot<T>, u64) + 'm>;
+
+impl<T: Record> Locked<'_, T> {
+    /// Notes what changes will make of their slots, before they are published; returns how much is noted
+    /// then. The callers have the turns of the records, and publish the changes or end the turns.
+    pub(super) fn foresee(&mut self, key: &Key, make: Make<'_, T>) -> Option<u64> {
+        let log = self.shards().recorder.0.as_ref()?;
+        let state = self.foreseen(key, make)?;
+        Some(log.note([(key.clone(), state)]))
+    }
+
+    /// What a slot will have.
+    fn foreseen(&mut self, key: &Key, make: Make<'_, T>) -> Option<Option<State<T>>> {
+        let shards = self.shards();
+        let slot = self.slot(key);
+        let mut twin = slot.twin();
+        slot.busy.as_mut()?.foreseen = Foreseen::AsItIs;
+        make(&mut twin, shards.newest() + 1);
+        Some(State::of(&twin, shards.mode()))
+    }
+
+    /// Notes what a slot has, unless a change of it is in the journal that is not published yet.
+    pub(super) fn note(&mut self, key: &Key) {
+        let shards = self.shards();
+        if !shards.recorder.is_on() {
+            return;
+        }
+        let Some(slot) = self.find(key.as_bytes()) else { return };
+        match slot.busy.as_mut().filter(|busy| busy.foreseen != Foreseen::Nothing) {
+            Some(busy) => busy.foreseen = Foreseen::Stale,
+            None => shards.recorder.note(slot, shards.mode()),
+        }
+    }
+
+    /// A change was published. It was noted before, if nothing came in between.
+    pub(super) fn note_change(&mut self, key: &Key) {
+        if self.end_foresight(key) != Foreseen::AsItIs {
+            self.note(key);
+        }
+    }
+
+    /// What was noted is not published.
+    pub(super) fn note_unchanged(&mut self, key: &Key) {
+        if self.end_foresight(key) != Foreseen::Nothing {
+            self.note(key);
+        }
+    }
+
+    fn end_foresight(&mut self, key: &Key) -> Foreseen {
+        let busy = self.find(key.as_bytes()).and_then(|slot| slot.busy.as_mut());
+        busy.map_or(Foreseen::Nothing, |busy| std::mem::take(&mut busy.foreseen))
+    }
+}
+
+impl<T: Record> Both<'_, T> {
+    /// As [`Locked::foresee`], both in one piece.
+    pub(super) fn foresee(
+        &mut self,
+        changes: [(&Key, &Change<T>); 2],
+        complete: bool,
+    ) -> Option<u64> {
+        let mut states = Vec::with_capacity(changes.len());
+        let mut log = None;
+        for (key, change) in changes {
+            let locked = self.at(key.as_bytes());
+            let shards = locked.shards();
+            log = Some(shards.recorder.0.as_ref()?);
+            let mode = shards.mode();
+            let make = |slot: &mut Slot<T>, seq| {
+                slot.is_absent_if(complete);
+                let _newly = slot.change(change.clone(), seq, mode);
+            };
+            states.push((key.clone(), locked.foreseen(key, Box::new(make))?));
+        }
+        Some(log?.note(states))
+    }
+}
+
+impl<T: Record> Slot<T> {
+    /// What a change of it is tried on.
+    fn twin(&self) -> Self {
+        let mut twin = Self::new(self.key.clone());
+        (twin.now, twin.kept) = (self.now.clone(), self.kept.clone());
+        twin.unsaved.clone_from(&self.unsaved);
+        twin.outdated.clone_from(&self.outdated);
+        twin.forgotten = self.forgotten;
+        twin
+    }
+}
