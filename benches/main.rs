@@ -11,6 +11,7 @@
 
 mod codec;
 mod connector;
+mod journal;
 mod memory;
 mod players;
 mod write;
@@ -25,5 +26,6 @@ fn main() {
     codec::define(&mut criterion);
     write::define(&mut criterion);
     memory::define(&mut criterion);
+    journal::define(&mut criterion);
     criterion.final_summary();
 }

@@ -64,3 +64,29 @@ impl Writes {
         request_sizes(&self.fixed, self.keys.iter().cloned())
     }
 }
+
+/// The store of journals by itself.
+#[cfg(feature = "journal")]
+#[derive(Debug)]
+pub struct JournalStore(crate::journal::Bare);
+
+#[cfg(feature = "journal")]
+impl JournalStore {
+    /// A store in a new file.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Journal`].
+    pub fn open(path: &std::path::Path, durability: crate::Durability) -> Result<Self, Error> {
+        crate::journal::Bare::open(path, durability).map(Self)
+    }
+
+    /// Inserts a row in a transaction of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Journal`].
+    pub fn insert(&mut self, key: &[u8], row: &[u8]) -> Result<(), Error> {
+        self.0.insert(key, row)
+    }
+}

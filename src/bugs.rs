@@ -35,6 +35,8 @@ pub(crate) enum Bug {
     StaleCopySent,
     /// What a load brings overwrites a put.
     LoadOverwritesPut,
+    /// A journal goes on after a failed write, without what that was to have.
+    GoesOnAfterFailedWrite,
 }
 
 /// Whether this bug is built in; never outside of this crate's own unit tests.
@@ -66,6 +68,7 @@ mod switch {
                 Self::PoisonBlocksAll => Some(10),
                 Self::LoadOverwritesPut => Some(18),
                 Self::DroppedOnOverflow => Some(22),
+                Self::GoesOnAfterFailedWrite => Some(31),
                 _ => None,
             }
         }

@@ -150,6 +150,23 @@ pub(crate) fn open<S: Encode>(
     Ok(Found { log: Arc::new(Log::new(store, durability, path)), rows })
 }
 
+/// A store without a memory table around it, to be measured.
+#[cfg(feature = "internal-bench")]
+#[derive(Debug)]
+pub(crate) struct Bare(Store);
+
+#[cfg(feature = "internal-bench")]
+impl Bare {
+    pub(crate) fn open(path: &Path, durability: Durability) -> Result<Self, Error> {
+        let opened = Store::open(&path.into(), durability, &Header::bare());
+        opened.map(|opened| Self(opened.store)).map_err(|why| why.error)
+    }
+
+    pub(crate) fn insert(&mut self, key: &[u8], row: &[u8]) -> Result<(), Error> {
+        self.0.write([(key, Some(row.to_vec()))].into_iter())
+    }
+}
+
 type Rows = Vec<(Vec<u8>, Row)>;
 
 fn parsed(path: &Path, stored: &[store::Stored]) -> Result<Rows, store::Unopened> {

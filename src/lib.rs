@@ -41,6 +41,9 @@
 //! returns. A process that dies before loses what it had not flushed; the table is left with whole
 //! items, old or new, never with half of one.
 //!
+//! With a journal nothing is lost: [`MemoryTableBuilder`]'s `journal`, with the feature of that name, keeps
+//! what is unsaved in a file, and a memory table that is opened with it goes on where the last one ended.
+//!
 //! # Features
 //!
 //! Off by default, so that a production build compiles what it runs:
@@ -48,6 +51,7 @@
 //! - `embedded`: the embedded database, [`Database::embedded`]; compiles SQLite.
 //! - `garde`: `#[record(validate)]`, rules of fields.
 //! - `chrono`, `jiff`: instants of these crates as attributes and keys, see [`instant`].
+//! - `journal`: unsaved changes on disk, so that a crash loses none; `journal` of [`MemoryTableBuilder`].
 //! - `progress`: flushes and loads as bars on the terminal, `progress_bar` of [`MemoryTableBuilder`].
 //! - `test-util`: faults by script or by chance, for tests: the module `testing`.
 //! - `uuid`: UUIDs as keys; stored as their text.

@@ -93,7 +93,8 @@ use wrote::Wrote;
 /// A table in memory: reads each item once, keeps changes unsaved, and flushes them in batches.
 ///
 /// Cheap to clone; clones are the same table. Reads see every change at once; the database sees it
-/// after a [`flush`](Self::flush). What is not flushed when the process dies is lost.
+/// after a [`flush`](Self::flush). What is not flushed when the process dies is lost, but with a journal
+/// (`journal` of [`MemoryTableBuilder`], with the feature of that name).
 ///
 /// # What is read
 ///
@@ -114,7 +115,8 @@ use wrote::Wrote;
 /// # Dropping it
 ///
 /// Dropping the last clone with unsaved changes loses them, and logs an error with their number and
-/// first keys; it neither blocks nor panics. Call [`close`](Self::close).
+/// first keys; it neither blocks nor panics. Call [`close`](Self::close). With a journal they are in that, and
+/// the log says so.
 ///
 /// # Example
 ///

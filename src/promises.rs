@@ -8,6 +8,7 @@ mod errors;
 mod failures;
 mod flushes;
 mod foreign;
+mod journal;
 mod reads;
 mod room;
 mod user_code;

@@ -1,6 +1,6 @@
 //! How the job can end early: what it prints then, and its exit code.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{fmt, io};
 
@@ -20,10 +20,12 @@ pub enum Failure {
     Json { path: PathBuf, cause: io::Error },
     /// The database cannot be opened, or the teams cannot be loaded; none of these was written.
     Database { error: memory_table::Error, teams: Vec<String> },
-    /// Some teams could not be saved; the error names them.
-    NotSaved(FlushError),
+    /// The journal cannot be opened; nothing was sent.
+    Journal(memory_table::Error),
+    /// Some teams could not be saved; the error names them. They are in the journal, if there is one.
+    NotSaved { error: FlushError, journal: Option<PathBuf> },
     /// Ctrl-C or SIGTERM during the flush, while these teams were unsaved.
-    Interrupted(Vec<Key>),
+    Interrupted { unsaved: Vec<Key>, journal: Option<PathBuf> },
     /// The result could not be printed.
     Output(io::Error),
     /// What it cost could not be written to the file for `--json`.
@@ -33,10 +35,10 @@ pub enum Failure {
 impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Failure::Input(_) | Failure::Json { .. } => 2,
-            Failure::Database { .. } | Failure::NotSaved(_) => 1,
+            Failure::Input(_) | Failure::Json { .. } | Failure::Journal(_) => 2,
+            Failure::Database { .. } | Failure::NotSaved { .. } => 1,
             Failure::Output(_) | Failure::JsonUnwritten { .. } => 1,
-            Failure::Interrupted(_) => INTERRUPTED,
+            Failure::Interrupted { .. } => INTERRUPTED,
         })
     }
 
@@ -44,7 +46,7 @@ impl Failure {
     pub fn report_of(result: &Result<FlushReport, Failure>) -> Option<&FlushReport> {
         match result {
             Ok(report) => Some(report),
-            Err(Failure::NotSaved(error)) => Some(error.report()),
+            Err(Failure::NotSaved { error, .. }) => Some(error.report()),
             Err(_) => None,
         }
     }
@@ -75,15 +77,18 @@ impl fmt::Display for Failure {
                 }
                 writeln!(f, "error: {}\nno team was saved", Chain(error))
             }
-            Failure::NotSaved(error) => {
+            Failure::Journal(error) => writeln!(f, "error: {}", Chain(error)),
+            Failure::NotSaved { error, journal } => {
                 write_unsaved(f, error.report())?;
-                writeln!(f, "error: {}\nrun the job again to save the rest", Chain(error))
+                writeln!(f, "error: {}\nrun the job again to save the rest", Chain(error))?;
+                write_kept(f, journal.as_deref())
             }
-            Failure::Interrupted(unsaved) => {
+            Failure::Interrupted { unsaved, journal } => {
                 for key in unsaved {
                     writeln!(f, "not saved: {key}: interrupted")?;
                 }
-                writeln!(f, "interrupted: {} teams may be unsaved; run again", unsaved.len())
+                writeln!(f, "interrupted: {} teams may be unsaved; run again", unsaved.len())?;
+                write_kept(f, journal.as_deref())
             }
             Failure::Output(error) => {
                 writeln!(f, "error: the result cannot be printed: {error}")
@@ -92,6 +97,20 @@ impl fmt::Display for Failure {
                 writeln!(f, "error: {}: the file cannot be written: {cause}", path.display())
             }
         }
+    }
+}
+
+/// Says where the teams are that were not saved.
+fn write_kept(f: &mut fmt::Formatter<'_>, journal: Option<&Path>) -> fmt::Result {
+    match journal {
+        Some(journal) => {
+            writeln!(
+                f,
+                "they are in the journal {}, from which the next run goes on",
+                journal.display()
+            )
+        }
+        None => Ok(()),
     }
 }
 

@@ -29,7 +29,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use memory_table::{FlushReport, MemoryTable};
+use memory_table::{ErrorKind, FlushReport, MemoryTable};
 
 use crate::elo::Team;
 use crate::failure::Failure;
@@ -112,7 +112,10 @@ async fn save(
     summary: &mut Summary,
 ) -> Result<Option<Planned>, Failure> {
     let opened = opened(options).await;
-    let (memory, is_there) = opened.map_err(|error| Failure::before_writing(error, teams))?;
+    let (memory, is_there) = opened.map_err(|error| match error.kind() {
+        ErrorKind::Journal => Failure::Journal(error),
+        _ => Failure::before_writing(error, teams),
+    })?;
     // From here on, the figures of an earlier run are those of another table.
     json.map_or(Ok(()), common::clear).map_err(|cause| Failure::json(options, cause))?;
 
@@ -123,7 +126,7 @@ async fn save(
         return Ok(Some(Planned::new(&memory.plan().await, options.price)));
     }
     let saved = match loaded {
-        Ok(()) => flush(&memory).await,
+        Ok(()) => flush(&memory, options).await,
         Err(failure) => Err(failure),
     };
 
@@ -133,7 +136,7 @@ async fn save(
         summary.items_written = report.written;
         summary.items_unchanged = report.unchanged;
         summary.items_failed = report.not_saved().count() as u64;
-    } else if let Err(Failure::Interrupted(unsaved)) = &saved {
+    } else if let Err(Failure::Interrupted { unsaved, .. }) = &saved {
         let stats = memory.stats();
         summary.items_written = stats.items_written;
         summary.items_unchanged = stats.items_unchanged;
@@ -156,12 +159,18 @@ async fn opened(options: &Options) -> Result<(MemoryTable<Team>, bool), memory_t
     if options.dry_run && !table.exists().await? {
         return Ok((MemoryTable::builder(table).assume_absent().build()?, false));
     }
+    // How far the load and the flush have come, if standard error is a terminal.
+    let mut builder = MemoryTable::builder(table.clone()).progress_bar();
+    if let Some(journal) = &options.journal {
+        // What a run before this one could not save is unsaved again, and goes with the flush.
+        builder = builder.journal(journal);
+    }
+    let memory = builder.build()?;
     if !options.dry_run {
         table.create_if_missing().await?;
     }
     options.pace.check(&table, &options.table);
-    // How far the load and the flush have come, if standard error is a terminal.
-    Ok((MemoryTable::builder(table).progress_bar().build()?, true))
+    Ok((memory, true))
 }
 
 async fn load_and_change(
@@ -183,12 +192,15 @@ async fn load_and_change(
 }
 
 /// Flushes until done or interrupted.
-async fn flush(memory: &MemoryTable<Team>) -> Result<FlushReport, Failure> {
+async fn flush(memory: &MemoryTable<Team>, options: &Options) -> Result<FlushReport, Failure> {
+    let journal = options.journal.clone();
     // Before the flush nothing is at stake, so nobody waits for it.
     let interrupt = common::Interrupt::listen();
     tokio::select! {
-        result = memory.flush() => result.map_err(Failure::NotSaved),
-        () = interrupt.pressed() => Err(Failure::Interrupted(memory.unsaved())),
+        result = memory.flush() => result.map_err(|error| Failure::NotSaved { error, journal }),
+        () = interrupt.pressed() => {
+            Err(Failure::Interrupted { unsaved: memory.unsaved(), journal })
+        }
     }
 }
 

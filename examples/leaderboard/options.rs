@@ -39,6 +39,10 @@ pub struct Options {
     #[arg(long, value_name = "PATH")]
     pub db: Option<PathBuf>,
 
+    /// Keep what is not saved in this file too, so that a run that dies loses nothing; the next one goes on
+    #[arg(long, value_name = "PATH", conflicts_with = "dry_run")]
+    pub journal: Option<PathBuf>,
+
     /// Give up after so long without progress; fractions are allowed [default: 60]
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub patience: Option<Duration>,
@@ -72,7 +76,7 @@ With --endpoint, fixed test credentials are used when none are set in the enviro
 Exit codes:
   0    done
   1    the database failed, or some teams could not be saved: they are named
-  2    wrong options or input: nothing was sent
+  2    wrong options or input, or a journal that cannot be opened: nothing was sent
   130  interrupted while saving";
 
 #[cfg(test)]
@@ -110,6 +114,8 @@ mod tests {
         assert_eq!(databases.unwrap_err(), ErrorKind::ArgumentConflict);
         let paces = parse(&["--write-capacity", "400", "--share", "0.5"]);
         assert_eq!(paces.unwrap_err(), ErrorKind::ArgumentConflict);
+        let journal = parse(&["--journal", "j", "--dry-run"]);
+        assert_eq!(journal.unwrap_err(), ErrorKind::ArgumentConflict);
         let price = parse(&["--price", "0.625"]);
         assert_eq!(price.unwrap_err(), ErrorKind::MissingRequiredArgument);
     }

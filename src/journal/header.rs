@@ -39,6 +39,14 @@ impl Header {
         }
     }
 
+    /// That of no table.
+    #[cfg(feature = "internal-bench")]
+    pub(super) fn bare() -> Self {
+        let partition_key = Attribute { name: "key".to_owned(), kind: "S".to_owned() };
+        let by = env!("CARGO_PKG_VERSION").to_owned();
+        Self { format: FORMAT, by, table: "bare".to_owned(), partition_key, sort_key: None }
+    }
+
     /// Why a journal with this header cannot be that of another one.
     pub(super) fn differs_from(&self, expected: &Self) -> Option<String> {
         if self.table != expected.table {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::Durability;
 use super::store::Store;
+use crate::breaks::broken;
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::rt::{Mutex, Notify, Runtime};
@@ -163,6 +164,7 @@ impl<S: Encode> Log<S> {
             (queue.under_way, queue.is_led) = (None, false);
             match written {
                 Ok(()) => queue.written = noted,
+                Err(_) if broken(31) => queue.written = noted,
                 Err(why) => {
                     queue.failed = Some(why);
                     for (key, row) in Arc::into_inner(rows).into_iter().flatten() {

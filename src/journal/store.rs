@@ -310,7 +310,7 @@ fn aside(path: &Path) -> PathBuf {
         name.push(format!(".damaged-{number}"));
         PathBuf::from(name)
     };
-    (1..).map(named).find(|name| !name.exists()).unwrap_or_else(|| named(0))
+    (1..u32::MAX).map(named).find(|name| !name.exists()).unwrap_or_else(|| named(0))
 }
 
 /// Reads what may be damaged; redb panics where a file was changed.

@@ -394,12 +394,11 @@ impl<T: Record> MemoryTableBuilder<T> {
         soft.records = soft.records.or(records.map(|most| most.div_ceil(2)));
         soft.bytes = soft.bytes.or(bytes.map(|most| most.div_ceil(2)));
         self.table.name()?;
-        self.open()
-    }
-
-    #[cfg(not(feature = "journal"))]
-    fn open(self) -> Result<MemoryTable<T>, Error> {
-        let recorder = Recorder::off();
-        Ok(MemoryTable::with(self.table, self.options, self.on_conflict, recorder))
+        #[cfg(feature = "journal")]
+        let memory = self.open();
+        #[cfg(not(feature = "journal"))]
+        let memory =
+            Ok(MemoryTable::with(self.table, self.options, self.on_conflict, Recorder::off()));
+        memory
     }
 }

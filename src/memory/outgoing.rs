@@ -225,7 +225,7 @@ impl<T: Record> Shared<T> {
             let part = self.freeze(key, deltas);
             // What is being read may have them or not.
             slot.load = None;
-            if is_new {
+            if is_new && !broken(30) {
                 locked.note(key);
             }
             return part;

@@ -12,7 +12,12 @@ use crate::record::Record;
 /// Where changes are noted: nowhere.
 pub(crate) struct Recorder<T>(PhantomData<fn(T)>);
 
-#[expect(clippy::unused_self, clippy::unused_async, reason = "they are those of journals")]
+#[expect(
+    clippy::unused_self,
+    clippy::unused_async,
+    clippy::unnecessary_wraps,
+    reason = "they are those of journals"
+)]
 impl<T: Record> Recorder<T> {
     pub(super) const fn off() -> Self {
         Self(PhantomData)

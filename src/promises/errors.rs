@@ -14,7 +14,7 @@ use crate::{Database, Error, ErrorKind, MemoryTable, Record, Table};
 const TEXTS: &str = include_str!("errors.txt");
 
 /// Every kind, in the order of the enum.
-const KINDS: [ErrorKind; 20] = [
+const KINDS: [ErrorKind; 21] = [
     ErrorKind::InvalidKey,
     ErrorKind::InvalidRecord,
     ErrorKind::InvalidCondition,
@@ -35,6 +35,7 @@ const KINDS: [ErrorKind; 20] = [
     ErrorKind::Closed,
     ErrorKind::Reentrant,
     ErrorKind::Embedded,
+    ErrorKind::Journal,
 ];
 
 /// Players whose rating may be what DynamoDB has no form for.
@@ -130,6 +131,11 @@ async fn error(kind: ErrorKind) -> Error {
             assert!(error.to_string().contains(&*file.path().to_string_lossy()), "{error}");
             error
         }
+        ErrorKind::Journal => {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), "this is a text").unwrap();
+            stage.builder().journal(file.path()).build().unwrap_err()
+        }
     }
 }
 
@@ -171,8 +177,8 @@ async fn each_kind_of_error_says_what_failed_where_why_and_what_to_do() {
         let error = error(kind).await;
         assert_eq!(error.kind(), kind, "{error}");
         let mut text = told(&error);
-        if kind == ErrorKind::Embedded {
-            let path = text.split('`').nth(1).unwrap().to_owned();
+        if matches!(kind, ErrorKind::Embedded | ErrorKind::Journal) {
+            let path = text.split('`').find(|part| part.starts_with('/')).unwrap().to_owned();
             text = text.replace(&path, "PATH");
         }
         assert!(!text.contains("SECRET"), "contents of a record in {text}");

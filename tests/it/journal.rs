@@ -2,6 +2,7 @@
 
 mod changes;
 mod files;
+mod formats;
 mod increments;
 mod kept;
 mod kill;

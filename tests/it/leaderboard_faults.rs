@@ -157,3 +157,57 @@ async fn a_bad_server_is_waited_out_or_the_error_names_what_is_missing() {
         assert!(missing.is_subset(&named), "seed {seed}: {missing:?} of {named:?}: {told}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_journal_the_next_run_saves_what_this_one_could_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (json, journal) = (folder.path().join("out.json"), folder.path().join("teams.journal"));
+    let database = Database::embedded().expect("an embedded database");
+    let dies = |operation: &str, number: usize| match operation {
+        "BatchWriteItem" if number > 7 => Answer::Drop,
+        _ => Answer::Run,
+    };
+    let server = Server::start(&database, Arc::new(dies)).await;
+    let path = journal.to_str().expect("text");
+    let output = job_with(&server, &["--patience", "0.3", "--journal", path], &json).await;
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains(&format!("they are in the journal {path}")), "{text}");
+    let named: BTreeSet<String> = memory_table::Journal::inspect(&journal)
+        .expect("it can be read")
+        .changes()
+        .iter()
+        .map(|change| serde_json::from_str::<Value>(change.key()).expect("JSON"))
+        .map(|key| key["team"]["S"].as_str().expect("a name").to_owned())
+        .collect();
+    assert_eq!(named, unsaved(&output));
+
+    // The next run has other matches, and saves what was left all the same.
+    let server = Server::start(&database, Arc::new(|_: &str, _| Answer::Run)).await;
+    let mut command = crate::support::example("leaderboard");
+    command.args(["--top", "0", "--endpoint", &server.url(), "--journal", path]);
+    let ran = tokio::task::spawn_blocking(move || command.output().expect("it starts"));
+    let output = ran.await.expect("it ends");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let saved = table(&database).await;
+    let expected = expected(folder.path()).await;
+    for (name, item) in &expected {
+        assert_eq!(saved.get(name), Some(item), "{name}");
+    }
+    assert_eq!(saved.len(), expected.len() + 32, "and the 32 teams of the World Cup");
+    assert!(memory_table::Journal::inspect(&journal).expect("it can be read").changes().is_empty());
+}
+
+#[test]
+fn a_journal_that_cannot_be_opened_ends_with_2_before_anything_is_sent() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("notes.txt");
+    std::fs::write(&path, "dear diary").expect("a file");
+    let mut command = crate::support::example("leaderboard");
+    command.current_dir(folder.path()).args(["--db", "d.db", "--journal", "notes.txt"]);
+    let output = command.output().expect("it starts");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("notes.txt") && text.contains("no journal"), "{text}");
+    assert_eq!(std::fs::read_to_string(&path).expect("it is there"), "dear diary");
+}

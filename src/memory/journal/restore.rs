@@ -65,7 +65,7 @@ impl<T: Record> Restored<T> {
         Ok(Self {
             image,
             mode: mode_of::<T>(row.mode.into()),
-            base: base(row.base)?,
+            base: base(row.base),
             touched,
             waiting: sums(&row.waiting).map_err(damaged)?,
             frozen: frozen.transpose().map_err(damaged)?,
@@ -167,9 +167,9 @@ fn mode_of<T: Record>(mode: Mode) -> Mode {
     }
 }
 
-fn base<T: Record>(row: Option<RowBase>) -> Result<Base<T>, Error> {
+fn base<T: Record>(row: Option<RowBase>) -> Base<T> {
     let Some(RowBase { stored, exact, replaced, partial }) = row else {
-        return Ok(Base::new(Known::Unknown, None));
+        return Base::new(Known::Unknown, None);
     };
     let base = match stored {
         RowStored::Unknown => Base::new(Known::Unknown, None),
@@ -187,7 +187,7 @@ fn base<T: Record>(row: Option<RowBase>) -> Result<Base<T>, Error> {
             Base { item: Some(item), ..Base::new(known, kept) }
         }
     };
-    Ok(Base { exact, replaced, partial, ..base })
+    Base { exact, replaced, partial, ..base }
 }
 
 fn doubt<T: Record>(key: &Key, row: RowDoubt) -> Result<(bool, Doubt<T>), Error> {

@@ -4,7 +4,10 @@ use memory_table::{
     ErrorKind, Guard, Journal, MemoryTable, OnConflict, Operation, Outcome, Unsaved,
 };
 
+use tracing::Level;
+
 use super::{Journals, builder, keys, open};
+use crate::support::logs::Logs;
 use crate::support::{Draft, Fault, Player, Stage, at, player, players, stage, texts};
 
 const PUT: &str = "PutItem";
@@ -251,4 +254,25 @@ async fn what_is_in_doubt_is_said_to_be() {
     let again = open(&stage.table, &left);
     let report = again.flush().await.unwrap_err().into_report();
     assert_eq!(report.failed[0].outcome, Outcome::OutcomeUnknown);
+}
+
+#[tokio::test]
+async fn a_dropped_table_says_that_its_journal_has_its_changes() {
+    let stage = Stage::<Player>::new().await;
+    let journals = Journals::new();
+    let memory = open(&stage.table, &journals.first());
+    memory.put(player("ada", 1.0)).await.unwrap();
+    let logs = Logs::listen();
+    drop(memory);
+    assert_eq!(logs.of(Level::ERROR), Vec::<String>::new());
+    let warnings = logs.of(Level::WARN);
+    assert_eq!(warnings.len(), 1);
+    for part in ["unsaved=1", "ada", "players", "first.journal", "open it again"] {
+        assert!(warnings[0].contains(part), "{part}: {}", warnings[0]);
+    }
+    let memory = open(&stage.table, &journals.first());
+    let found = logs.of(Level::INFO);
+    assert!(found.iter().any(|line| line.contains("found in the journal")), "{found:?}");
+    assert_eq!(memory.close().await.unwrap().written, 1);
+    assert!(keys(&journals.crash(&journals.first())).is_empty());
 }
