@@ -8,7 +8,6 @@ use super::{Player, SECOND, Stage, player, rating};
 use crate::bugs::{Bug, with};
 use crate::condition::Field;
 use crate::journal::faults::Faults;
-use crate::testing::Fault;
 use crate::{Durability, ErrorKind, Journal, MemoryTable};
 
 const ADD: &str = "TransactWriteItems";
@@ -56,9 +55,16 @@ async fn replaying_does_nothing_twice() {
     let (stage, journals) = (Stage::with([player("ada", 10)]).await, Journals::new());
     let memory = open(&stage, &journals.path());
     memory.increment("ada", RATING, 5).await.unwrap();
-    stage.faults.next(ADD, Fault::failed().after_applying());
-    memory.flush().await.unwrap_err();
+    let held = stage.faults.hold_next_answer(ADD);
+    let flush = tokio::spawn({
+        let memory = memory.clone();
+        async move { memory.flush().await }
+    });
+    held.reached().await;
+    assert_eq!(stage.stored("ada").await, Some(15), "it is done, and nobody knows");
     let left = journals.crash();
+    held.open();
+    assert_eq!(flush.await.unwrap().unwrap().written, 1);
     for _ in 0..3 {
         let copy = left.with_extension("copy");
         std::fs::copy(&left, &copy).unwrap();
