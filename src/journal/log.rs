@@ -209,6 +209,10 @@ impl<S: Encode> Drop for Log<S> {
         };
         if is_behind && !failed {
             self.write(true);
+        } else if !failed {
+            let mut store = self.store.lock();
+            // What cannot be made smaller is whole all the same.
+            let _small = if store.is_wasteful() { store.compact() } else { Ok(()) };
         }
     }
 }

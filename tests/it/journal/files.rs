@@ -177,4 +177,6 @@ async fn a_million_puts_of_a_thousand_keys_leave_a_small_file() {
     }
     let _ = memory.flush().await.unwrap();
     assert!(largest <= 4 << 20 && length() <= 4 << 20, "{largest}, {}", length());
+    drop(memory);
+    assert!(length() <= 128 << 10, "nothing is in it, and it has {}", length());
 }
