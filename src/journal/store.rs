@@ -70,8 +70,7 @@ impl Store {
         if !path.exists() {
             make(path, is_synced, expected)?;
         }
-        let file = OpenOptions::new().read(true).write(true).open(path);
-        let file = file.map_err(|why| unopened(path, why))?;
+        let file = existing(path)?;
         let is_empty = file.metadata().is_ok_and(|data| data.len() == 0);
         let database = database(path, file, is_synced, true)?;
         match header(path, &database)? {
@@ -160,13 +159,18 @@ impl Store {
 
 /// What is in a journal, whosever it is.
 pub(super) fn read(path: &Arc<Path>) -> Result<(Header, Vec<Stored>), Unopened> {
-    let file = OpenOptions::new().read(true).write(true).open(path);
-    let file = file.map_err(|why| unopened(path, why))?;
+    let file = existing(path)?;
     let database = database(path, file, true, true)?;
     let no_header = || damaged(path, Damaged::new("it has no header"));
     let header = header(path, &database)?.ok_or_else(no_header)?;
     check_format(path, &header)?;
     Ok((header, rows(path, &database)?))
+}
+
+/// The file of a journal that is there.
+fn existing(path: &Path) -> Result<File, Error> {
+    let file = OpenOptions::new().read(true).write(true).open(path);
+    file.map_err(|why| unopened(path, why))
 }
 
 /// Makes an empty journal, which is there whole or not at all, whatever happens meanwhile. Where another one made
@@ -280,8 +284,7 @@ fn rows(path: &Path, database: &Database) -> Result<Vec<Stored>, Unopened> {
 
 /// The rows of a damaged journal that can be read.
 fn readable(path: &Arc<Path>, expected: &Header) -> Result<Vec<Stored>, Unopened> {
-    let file = OpenOptions::new().read(true).write(true).open(path);
-    let file = file.map_err(|why| unopened(path, why))?;
+    let file = existing(path)?;
     let database = match database(path, file, false, false) {
         Ok(database) => database,
         Err(why) if why.is_damaged => return Ok(Vec::new()),

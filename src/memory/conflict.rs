@@ -304,7 +304,7 @@ impl<T: Record> Shared<T> {
     }
 
     /// What is stored, as what the next attempt starts from.
-    fn base_of(stored: &Theirs) -> Result<Base<T>, Error> {
+    pub(super) fn base_of(stored: &Theirs) -> Result<Base<T>, Error> {
         let Some(item) = stored else {
             return Ok(Base::new(Known::Absent, None));
         };

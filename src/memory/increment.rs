@@ -284,7 +284,7 @@ impl<T: Record> Shared<T> {
             }
             let _newly = slot.increment(new.clone(), seq);
         };
-        Ok(locked.foresee(key, Box::new(make)))
+        Ok(locked.foresee(key, make))
     }
 
     /// Publishes what waits, unless the slot is another one than what it was made of.

@@ -97,11 +97,10 @@ impl<T: Record> Recorder<T> {
 
     /// Notes that nothing of a key is unsaved any more; the caller has its lock.
     pub(super) fn forget(&self, slot: &mut Slot<T>) {
-        if let Some(log) = &self.0 {
-            match slot.busy.as_mut().filter(|busy| busy.foreseen != Foreseen::Nothing) {
-                Some(busy) => busy.foreseen = Foreseen::Stale,
-                None => drop(log.note([(slot.key.clone(), None)])),
-            }
+        if let Some(log) = &self.0
+            && !slot.makes_stale()
+        {
+            log.note([(slot.key.clone(), None)]);
         }
     }
 }
@@ -109,20 +108,46 @@ impl<T: Record> Recorder<T> {
 /// What is noted of a key; nothing, if nothing of it is unsaved.
 type Noted<T> = (Key, Option<State<T>>);
 
-/// What a change makes of a slot, for [`Locked::foresee`].
-pub(super) type Make<'m, T> = Box<dyn FnOnce(&mut Slot<T>, u64) + 'm>;
-
 impl<T: Record> Locked<'_, T> {
-    /// Notes what changes will make of their slots, before they are published; returns how much is noted
-    /// then. The callers have the turns of the records, and publish the changes or end the turns.
-    pub(super) fn foresee(&mut self, key: &Key, make: Make<'_, T>) -> Option<u64> {
+    /// Notes what something will make of a slot, before it is published; returns how much is noted then. The
+    /// caller has the record's turn, and publishes it or ends the turn.
+    pub(super) fn foresee(
+        &mut self,
+        key: &Key,
+        make: impl FnOnce(&mut Slot<T>, u64),
+    ) -> Option<u64> {
         let log = self.shards().recorder.0.as_ref()?;
         let foreseen = self.foreseen(key, make)?;
         Some(log.note([foreseen]))
     }
 
+    /// The same of a change.
+    pub(super) fn foresee_change(
+        &mut self,
+        key: &Key,
+        change: &Change<T>,
+        complete: bool,
+    ) -> Option<u64> {
+        let log = self.shards().recorder.0.as_ref()?;
+        let foreseen = self.foreseen_change(key, change, complete)?;
+        Some(log.note([foreseen]))
+    }
+
+    fn foreseen_change(
+        &mut self,
+        key: &Key,
+        change: &Change<T>,
+        complete: bool,
+    ) -> Option<Noted<T>> {
+        let mode = self.shards().mode();
+        self.foreseen(key, |slot, seq| {
+            slot.is_absent_if(complete);
+            let _newly = slot.change(change.clone(), seq, mode);
+        })
+    }
+
     /// What a slot will have.
-    fn foreseen(&mut self, key: &Key, make: Make<'_, T>) -> Option<Noted<T>> {
+    fn foreseen(&mut self, key: &Key, make: impl FnOnce(&mut Slot<T>, u64)) -> Option<Noted<T>> {
         let shards = self.shards();
         let slot = self.slot(key);
         if broken(29) {
@@ -141,9 +166,8 @@ impl<T: Record> Locked<'_, T> {
             return;
         }
         let Some(slot) = self.find(key.as_bytes()) else { return };
-        match slot.busy.as_mut().filter(|busy| busy.foreseen != Foreseen::Nothing) {
-            Some(busy) => busy.foreseen = Foreseen::Stale,
-            None => shards.recorder.note(slot, shards.mode()),
+        if !slot.makes_stale() {
+            shards.recorder.note(slot, shards.mode());
         }
     }
 
@@ -162,6 +186,9 @@ impl<T: Record> Locked<'_, T> {
     }
 
     fn end_foresight(&mut self, key: &Key) -> Foreseen {
+        if !self.shards().recorder.is_on() {
+            return Foreseen::Nothing;
+        }
         let busy = self.find(key.as_bytes()).and_then(|slot| slot.busy.as_mut());
         busy.map_or(Foreseen::Nothing, |busy| std::mem::take(&mut busy.foreseen))
     }
@@ -174,20 +201,12 @@ impl<T: Record> Both<'_, T> {
         changes: [(&Key, &Change<T>); 2],
         complete: bool,
     ) -> Option<u64> {
-        let mut states = Vec::with_capacity(changes.len());
-        let mut log = None;
-        for (key, change) in changes {
-            let locked = self.at(key.as_bytes());
-            let shards = locked.shards();
-            log = Some(shards.recorder.0.as_ref()?);
-            let mode = shards.mode();
-            let make = |slot: &mut Slot<T>, seq| {
-                slot.is_absent_if(complete);
-                let _newly = slot.change(change.clone(), seq, mode);
-            };
-            states.push(locked.foreseen(key, Box::new(make))?);
-        }
-        Some(log?.note(states))
+        let [(first, put), (second, delete)] = changes;
+        let locked = self.at(first.as_bytes());
+        let log = locked.shards().recorder.0.as_ref()?;
+        let first = locked.foreseen_change(first, put, complete)?;
+        let second = self.at(second.as_bytes()).foreseen_change(second, delete, complete)?;
+        Some(log.note([first, second]))
     }
 }
 
@@ -200,5 +219,11 @@ impl<T: Record> Slot<T> {
         twin.outdated.clone_from(&self.outdated);
         twin.forgotten = self.forgotten;
         twin
+    }
+
+    /// Whether a change of it is in the journal that is not published yet: it is another one then.
+    fn makes_stale(&mut self) -> bool {
+        let busy = self.busy.as_mut().filter(|busy| busy.foreseen != Foreseen::Nothing);
+        busy.map(|busy| busy.foreseen = Foreseen::Stale).is_some()
     }
 }

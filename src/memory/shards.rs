@@ -329,23 +329,6 @@ impl<'s, T: Record> Locked<'s, T> {
         self.note_change(key);
     }
 
-    /// What a change will make of its slot is noted, before it is published.
-    pub(crate) fn foresee_change(
-        &mut self,
-        key: &Key,
-        change: &Change<T>,
-        complete: bool,
-    ) -> Option<u64> {
-        let mode = self.shards.mode;
-        self.foresee(
-            key,
-            Box::new(|slot, seq| {
-                slot.is_absent_if(complete);
-                let _newly = slot.change(change.clone(), seq, mode);
-            }),
-        )
-    }
-
     /// Publishes increments, as a change is: what waits with them, and the record that shows them, if
     /// it is known.
     pub(crate) fn increment(&mut self, key: &Key, new: Incremented<T>) {

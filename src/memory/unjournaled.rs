@@ -63,12 +63,18 @@ impl<T: Record> Both<'_, T> {
     }
 }
 
-/// What a change makes of a slot.
-pub(super) type Make<'m, T> = Box<dyn FnOnce(&mut Slot<T>, u64) + 'm>;
-
 #[expect(clippy::unused_self, reason = "they are those of journals")]
 impl<T: Record> Locked<'_, T> {
-    pub(super) fn foresee(&self, _key: &Key, _make: Make<'_, T>) -> Option<u64> {
+    pub(super) fn foresee(&self, _key: &Key, _make: impl FnOnce(&mut Slot<T>, u64)) -> Option<u64> {
+        None
+    }
+
+    pub(super) const fn foresee_change(
+        &self,
+        _key: &Key,
+        _change: &Change<T>,
+        _complete: bool,
+    ) -> Option<u64> {
         None
     }
 

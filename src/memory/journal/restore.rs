@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::codec::{Decoded, Kept, decode, key_json};
+use crate::codec::{Kept, decode, key_json};
 use crate::error::{Error, ErrorKind};
 use crate::guard::{Guard, Mode};
 use crate::journal::{
@@ -175,16 +175,10 @@ fn base<T: Record>(row: Option<RowBase>) -> Base<T> {
         RowStored::Unknown => Base::new(Known::Unknown, None),
         RowStored::Absent => Base::new(Known::Absent, None),
         RowStored::Item(item) => {
-            let item: Arc<[u8]> = item.get().as_bytes().into();
+            let item = Some(item.get().as_bytes().into());
             // One that the type cannot read was stored all the same.
-            let read = catch_unwind(AssertUnwindSafe(|| decode::<T>(&item)));
-            let (known, kept) = match read {
-                Ok(Ok(Decoded { record, kept, .. })) => {
-                    (Known::Record(Arc::new(record)), kept.map(Arc::new))
-                }
-                _ => (Known::Unknown, None),
-            };
-            Base { item: Some(item), ..Base::new(known, kept) }
+            let unread = |_| Base { item: item.clone(), ..Base::new(Known::Unknown, None) };
+            Shared::base_of(&item).unwrap_or_else(unread)
         }
     };
     Base { exact, replaced, partial, ..base }
