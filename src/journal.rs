@@ -86,8 +86,8 @@ impl Journal {
     /// a newer release.
     pub fn inspect(path: impl Into<PathBuf>) -> Result<Inspection, Error> {
         let path: Arc<Path> = path.into().into();
-        let (header, rows) = store::read(&path).map_err(|why| why.error)?;
-        Inspection::of(&path, header, rows).map_err(|why| damaged(&path, why).error)
+        let (header, content) = store::read(&path).map_err(|why| why.error)?;
+        Inspection::of(&path, header, content).map_err(|why| damaged(&path, why).error)
     }
 
     /// Saves what is in a journal: opens it, flushes, and leaves it empty.
@@ -110,9 +110,17 @@ impl Journal {
         table: Table<T>,
     ) -> Result<FlushReport, FlushError> {
         let name = table.shown_name();
-        let unopened = |error| FlushError::new(vec![name], FlushReport::default(), error);
-        let memory = MemoryTable::builder(table).journal(path).build().map_err(unopened)?;
-        memory.close().await
+        let unopened = |error| FlushError::new(vec![name.clone()], FlushReport::default(), error);
+        let path: Arc<Path> = path.into().into();
+        let is_there = path.exists();
+        let header = is_there.then(|| store::read(&path)).transpose();
+        let header = header.map_err(|why| unopened(table.place(why.error)))?;
+        let builder = MemoryTable::builder(table).journal(&*path);
+        let builder = match header {
+            Some((header, _)) if header.checkpoints => builder.checkpoints(),
+            _ => builder,
+        };
+        builder.build().map_err(unopened)?.close().await
     }
 }
 
@@ -126,7 +134,9 @@ pub(crate) struct Options {
 /// An open journal and what was in it, in the order in which it became unsaved.
 pub(crate) struct Found<S: Encode> {
     pub(crate) log: Arc<Log<S>>,
-    pub(crate) rows: Vec<(Vec<u8>, Row)>,
+    pub(crate) rows: Rows,
+    /// What the job said of the last checkpoint, as JSON.
+    pub(crate) cursor: Option<Vec<u8>>,
 }
 
 /// Opens the journal of a table, or makes it.
@@ -137,17 +147,17 @@ pub(crate) fn open<S: Encode>(
 ) -> Result<Found<S>, Error> {
     let path: Arc<Path> = options.path.as_path().into();
     let opened = Store::open(&path, durability, header).and_then(|opened| {
-        let rows = parsed(&path, &opened.rows)?;
-        Ok((opened.store, rows))
+        let rows = parsed(&path, &opened.content.rows)?;
+        Ok((opened.store, rows, opened.content.cursor))
     });
-    let (store, mut rows) = match opened {
+    let (store, mut rows, cursor) = match opened {
         Err(why) if why.is_damaged && options.salvage => {
             salvage(&path, durability, header, &why.error)?
         }
         opened => opened.map_err(|why| why.error)?,
     };
     rows.sort_by_key(|(_, row)| row.order);
-    Ok(Found { log: Arc::new(Log::new(store, durability, path)), rows })
+    Ok(Found { log: Arc::new(Log::new(store, durability, path)), rows, cursor })
 }
 
 /// A store without a memory table around it, to be measured.
@@ -163,7 +173,7 @@ impl Bare {
     }
 
     pub(crate) fn insert(&mut self, key: &[u8], row: &[u8]) -> Result<(), Error> {
-        self.0.write([(key, Some(row.to_vec()))].into_iter())
+        self.0.write([(key, Some(row.to_vec()))].into_iter(), None)
     }
 }
 
@@ -181,11 +191,11 @@ fn salvage(
     durability: Durability,
     header: &Header,
     why: &Error,
-) -> Result<(Store, Rows), Error> {
+) -> Result<(Store, Rows, Option<Vec<u8>>), Error> {
     let salvaged = Store::salvage(path, durability, header).map_err(|why| why.error)?;
-    let (Opened { store, rows: stored }, aside) = salvaged;
+    let (Opened { store, content }, aside) = salvaged;
     let row = |(key, row): &store::Stored| Some((key.clone(), serde_json::from_slice(row).ok()?));
-    let rows: Rows = stored.iter().filter_map(row).collect();
+    let rows: Rows = content.rows.iter().filter_map(row).collect();
     tracing::warn!(
         target: crate::logging::RECORDS,
         journal = %path.display(),
@@ -194,5 +204,5 @@ fn salvage(
         error = %why,
         "a journal was damaged; what was readable is unsaved again, and the damaged file is aside"
     );
-    Ok((store, rows))
+    Ok((store, rows, content.cursor))
 }

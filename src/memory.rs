@@ -5,6 +5,8 @@ mod background;
 mod builder;
 mod capacity;
 mod change;
+#[cfg(feature = "journal")]
+mod checkpoint;
 mod closed;
 mod conflict;
 mod delta;
@@ -24,6 +26,7 @@ mod journal;
 #[path = "memory/unjournaled.rs"]
 mod journal;
 mod landed;
+mod layer;
 mod load;
 mod many;
 mod outgoing;
@@ -285,7 +288,7 @@ impl<T: Record> Shared<T> {
         let mut permit = self.slots.room.permit();
         let mut change = change;
         // What is to be in the journal first is nobody else's meanwhile.
-        if !self.slots.recorder.is_on() {
+        if !self.slots.recorder.foresees() {
             let published = self.change_with_room(key, change, &mut permit, Held::Not);
             match published.await? {
                 Some(busy) => change = busy,
@@ -406,10 +409,14 @@ impl<T: Record> Shared<T> {
             counted(records, "record"),
             if records == 1 { "is" } else { "are" },
         );
-        let error = self.place(Error::new(ErrorKind::Timeout, text)).advise(
+        let advice = if self.slots.recorder.has_checkpoints() {
+            "nothing was changed; `checkpoint` more often, as flushes save nothing that came after the last \
+             one, or raise the hard mark"
+        } else {
             "nothing was changed; see why flushes in the background do not save enough (what is parked holds \
-             its room until it is put again or discarded), or raise the hard mark",
-        );
+             its room until it is put again or discarded), or raise the hard mark"
+        };
+        let error = self.place(Error::new(ErrorKind::Timeout, text)).advise(advice);
         error.caused_by_any(self.last_background_error())
     }
 

@@ -83,9 +83,13 @@ pub(crate) trait Changes: Send + Sync {
     /// is. It is settled by that.
     fn conflict(&self, key: &Key, theirs: Option<Vec<u8>>) -> Met;
 
-    /// What is to be waited for before the write that was taken is sent alone: that a crash which comes after
-    /// it finds it in the journal. Nothing, mostly.
-    fn recorded<'c>(&'c self, _key: &'c Key) -> Option<BoxFuture<'c, Result<(), Error>>> {
+    /// What is to be waited for before the write that was taken is sent, alone or with others: that a crash which
+    /// comes after it finds it in the journal. Nothing, mostly.
+    fn recorded<'c>(
+        &'c self,
+        _key: &'c Key,
+        _alone: bool,
+    ) -> Option<BoxFuture<'c, Result<(), Error>>> {
         None
     }
 }

@@ -20,6 +20,12 @@ pub enum Failure {
     Database(Error),
     /// The database named by the options cannot be opened; nothing was sent.
     Options(Error),
+    /// The journal cannot be opened; nothing was sent.
+    Journal(Error),
+    /// The journal is of a run over other input; nothing was sent.
+    OtherInput { file: String, journal: PathBuf, rows: u64 },
+    /// What was added since the last checkpoint is not in the journal, and not saved.
+    NotCovered(Error),
     /// The database failed while the row of this line was to be added.
     Stopped { line: u64, error: Error },
     /// The file of goals cannot be read on.
@@ -44,15 +50,21 @@ impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Failure::Input(_) | Failure::File { .. } | Failure::Options(_) => 2,
+            Failure::Journal(_) | Failure::OtherInput { .. } => 2,
             Failure::Interrupted { .. } => INTERRUPTED,
             _ => 1,
         })
     }
 }
 
-impl fmt::Display for Failure {
+/// A failure of a job with or without this journal, as it is printed.
+pub struct Told<'t>(pub &'t Failure, pub Option<&'t Path>);
+
+impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+        let Self(failure, journal) = self;
+        let read_before = |line: u64| read_before(line, *journal);
+        match failure {
             Failure::Input(error) => writeln!(f, "error: {}", Chain(error)),
             Failure::File { path, cause } => {
                 writeln!(f, "error: {}: the file cannot be created: {cause}", path.display())
@@ -60,19 +72,36 @@ impl fmt::Display for Failure {
             Failure::Database(error) => {
                 writeln!(f, "error: {}\nnothing was added", Chain(error))
             }
+            Failure::Journal(error) => writeln!(f, "error: {}", Chain(error)),
+            Failure::OtherInput { file, journal, rows } => {
+                let journal = journal.display();
+                writeln!(
+                    f,
+                    "error: {file}: its row {rows} is not the one up to which the run came whose journal is \
+                     {journal}\nend that run first, with its own input, or give another --journal"
+                )
+            }
+            Failure::NotCovered(error) => {
+                writeln!(
+                    f,
+                    "error: {}\nthe next run goes on from the last checkpoint",
+                    Chain(error)
+                )
+            }
             Failure::Stopped { line, error } => {
                 writeln!(f, "error: line {line}: {}\n{}", Chain(error), read_before(*line))
             }
             Failure::Options(error) => writeln!(f, "error: {}", Chain(error)),
             Failure::Unreadable(error) => {
-                writeln!(f, "error: {}\nthe rows before it are {TAKEN}", Chain(error))
+                let before = taken("the rows before it", *journal);
+                writeln!(f, "error: {}\n{before}", Chain(error))
             }
             Failure::NotRefused { line, path, cause } => {
                 let (path, before) = (path.display(), read_before(*line));
                 writeln!(f, "error: {path}: the file cannot be written: {cause}\n{before}")
             }
             Failure::Interrupted { line } => writeln!(f, "interrupted: {}", read_before(*line)),
-            Failure::NotSaved(error) => write_unsaved(f, error),
+            Failure::NotSaved(error) => write_unsaved(f, error, *journal),
             Failure::Unwritten { path, cause } => {
                 writeln!(f, "error: {}: the file cannot be written: {cause}", path.display())
             }
@@ -84,15 +113,29 @@ impl fmt::Display for Failure {
 }
 
 /// What became of rows, whether or not all of it could be saved.
-const TAKEN: &str =
-    "added, but for scorers that are named as not saved, and count twice if they are added again";
+fn taken(rows: &str, journal: Option<&Path>) -> String {
+    match journal {
+        None => format!(
+            "{rows} are added, but for scorers that are named as not saved, and count twice if they are added \
+             again"
+        ),
+        Some(journal) => format!(
+            "{rows} are added; what is not saved is in the journal {}, from which the next run goes on",
+            journal.display()
+        ),
+    }
+}
 
-fn read_before(line: u64) -> String {
-    format!("the rows before line {line} are {TAKEN}")
+fn read_before(line: u64, journal: Option<&Path>) -> String {
+    taken(&format!("the rows before line {line}"), journal)
 }
 
 /// Names every scorer that was not saved, one a line.
-fn write_unsaved(f: &mut fmt::Formatter<'_>, error: &FlushError) -> fmt::Result {
+fn write_unsaved(
+    f: &mut fmt::Formatter<'_>,
+    error: &FlushError,
+    journal: Option<&Path>,
+) -> fmt::Result {
     for failed in error.report().not_saved() {
         let (key, attempts) = (&failed.key, failed.attempts);
         write!(f, "not saved: {key} (attempts: {attempts}): {}", Chain(&failed.error))?;
@@ -101,5 +144,15 @@ fn write_unsaved(f: &mut fmt::Formatter<'_>, error: &FlushError) -> fmt::Result 
         }
         writeln!(f)?;
     }
-    writeln!(f, "error: {}\nall other scorers have what was added", Chain(error))
+    writeln!(f, "error: {}\nall other scorers have what was added", Chain(error))?;
+    match journal {
+        Some(journal) => {
+            let journal = journal.display();
+            writeln!(
+                f,
+                "what is not saved is in the journal {journal}, from which the next run goes on"
+            )
+        }
+        None => Ok(()),
+    }
 }

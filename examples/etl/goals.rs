@@ -100,6 +100,11 @@ impl Goals {
         Ok(goals)
     }
 
+    /// The name of the file.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
     /// The titles of the columns.
     pub fn header(&self) -> &ByteRecord {
         &self.header

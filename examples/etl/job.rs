@@ -1,10 +1,13 @@
 //! The job itself: look up the scorers and teams of some rows, add the goals, flush as it goes.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use memory_table::{BadItems, Error, ErrorKind, Guard, MemoryTable, Number, OnConflict, Table};
+use memory_table::{
+    BadItems, Error, ErrorKind, FlushError, Guard, MemoryTable, Number, OnConflict, Table,
+};
 use tokio::sync::watch;
 
 use crate::common::{self, Interrupt};
@@ -12,6 +15,7 @@ use crate::failure::Failure;
 use crate::goals::{Goal, Row};
 use crate::options::Options;
 use crate::output::{Output, Summary};
+use crate::progress::Progress;
 use crate::scorer::{Scorer, Team, first_rating};
 
 /// The tables in memory.
@@ -27,24 +31,73 @@ pub struct Job {
     merged: Arc<AtomicU64>,
     /// Why nothing can be saved any more.
     ended: watch::Receiver<Option<Error>>,
+    checkpoints: Option<Checkpoints>,
+}
+
+/// When the next checkpoint is due, and what it is to say.
+struct Checkpoints {
+    journal: PathBuf,
+    every: usize,
+    /// So many scorers wait for the checkpoint at most: they take the room of those that are being saved.
+    most: usize,
+    progress: Progress,
+    /// Rows since the last one, and to whom something was added by them.
+    rows: usize,
+    added: HashSet<String>,
+}
+
+impl Checkpoints {
+    fn is_due(&self) -> bool {
+        self.rows >= self.every || self.added.len() >= self.most
+    }
 }
 
 /// A row that is refused, and why.
 type Refusal = Result<(), String>;
 
 impl Job {
-    /// Opens the tables; that of the scorers is made if it is missing.
-    pub async fn open(options: &Options) -> Result<Self, Failure> {
+    /// Opens the tables and the journal. Nothing is sent.
+    pub fn open(options: &Options) -> Result<Self, Failure> {
         let database = common::connect(options.endpoint.as_deref(), options.db.as_deref());
         let mut database = database.map_err(Failure::Options)?;
         if let Some(patience) = options.patience {
             database = database.with_patience(patience);
         }
         let scorers = options.pace.of(database.table_named::<Scorer>(&options.table));
-        scorers.create_if_missing().await.map_err(Failure::Database)?;
-        options.pace.check(&scorers, &options.table);
-        Self::with(scorers, database.table_named(&options.teams), options)
-            .map_err(Failure::Database)
+        let job = Self::with(scorers, database.table_named(&options.teams), options);
+        job.map_err(|error| match error.kind() {
+            ErrorKind::Journal => Failure::Journal(error),
+            _ => Failure::Database(error),
+        })
+    }
+
+    /// What a run before this one had done of the same input, if it did not end well.
+    pub fn before(&self) -> Result<Progress, Failure> {
+        if self.checkpoints.is_none() {
+            return Ok(Progress::default());
+        }
+        let progress = self.scorers.cursor::<Option<Progress>>().map_err(Failure::Journal)?;
+        Ok(progress.flatten().unwrap_or_default())
+    }
+
+    /// The line behind the last row that was done.
+    pub fn next_line(&self) -> u64 {
+        self.checkpoints.as_ref().map_or(0, |it| it.progress.next_line).max(2)
+    }
+
+    pub fn journal(&self) -> Option<PathBuf> {
+        self.checkpoints.as_ref().map(|it| it.journal.clone())
+    }
+
+    /// Goes on from there. The table of the scorers is made if it is missing.
+    pub async fn begin(&mut self, options: &Options, before: &Progress) -> Result<(), Failure> {
+        let table = self.scorers.table();
+        table.create_if_missing().await.map_err(Failure::Database)?;
+        options.pace.check(table, &options.table);
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.progress = before.clone();
+        }
+        Ok(())
     }
 
     fn with(scorers: Table<Scorer>, teams: Table<Team>, options: &Options) -> Result<Self, Error> {
@@ -58,6 +111,17 @@ impl Job {
                     end.send_replace(Some(error.cause().clone()));
                 }
             });
+        let checkpoints = options.journal.as_ref().map(|journal| Checkpoints {
+            journal: journal.clone(),
+            every: options.checkpoint_every,
+            most: options.max_unsaved.div_ceil(2),
+            progress: Progress::default(),
+            rows: 0,
+            added: HashSet::new(),
+        });
+        if let Some(journal) = &options.journal {
+            scorers = scorers.journal(journal).checkpoints();
+        }
         let merged = Arc::new(AtomicU64::new(0));
         if options.guarded {
             let merged = Arc::clone(&merged);
@@ -71,7 +135,7 @@ impl Job {
         let teams = MemoryTable::builder(teams).bad_items(BadItems::Skip).build()?;
         let (teams, unfit) = (Some(teams), Default::default());
         let (scorers, added) = (scorers.build()?, HashSet::new());
-        Ok(Self { scorers, teams, added, unfit, merged, ended })
+        Ok(Self { scorers, teams, added, unfit, merged, ended, checkpoints })
     }
 
     /// Adds the goals of some rows, in their order, until it is interrupted.
@@ -107,10 +171,33 @@ impl Job {
                 Err(reason) => Err(reason.clone()),
             };
             output.summary.rows += 1;
+            let is_refused = added.is_err();
             if let Err(reason) = added {
                 output.refuse(row.line, &reason, &row.fields)?;
             }
+            self.note(row, is_refused, output).await.map_err(|error| stopped(row.line, error))?;
         }
+        Ok(())
+    }
+
+    /// A row was added or refused; a checkpoint is made if one is due.
+    async fn note(&mut self, row: &Row, is_refused: bool, output: &Output) -> Result<(), Error> {
+        let Some(checkpoints) = &mut self.checkpoints else { return Ok(()) };
+        checkpoints.progress.take(row, is_refused);
+        checkpoints.progress.refused_bytes = output.refused_bytes();
+        checkpoints.rows += 1;
+        if let Some(goal) = row.goal.as_ref().ok().filter(|_| !is_refused) {
+            checkpoints.added.insert(goal.scorer.clone());
+        }
+        if checkpoints.is_due() { self.checkpoint().await } else { Ok(()) }
+    }
+
+    /// What was done until now is in the journal, and may be saved.
+    async fn checkpoint(&mut self) -> Result<(), Error> {
+        let Some(checkpoints) = &mut self.checkpoints else { return Ok(()) };
+        self.scorers.checkpoint(&Some(&checkpoints.progress)).await?;
+        checkpoints.rows = 0;
+        checkpoints.added.clear();
         Ok(())
     }
 
@@ -169,9 +256,11 @@ impl Job {
         Ok(opponent.map_or_else(first_rating, |team| team.rating.clone()))
     }
 
-    /// Saves what is not saved yet, and says what it all cost.
-    pub async fn close(self, summary: &mut Summary) -> Result<(), Failure> {
-        let closed = self.scorers.close().await;
+    /// Saves what is not saved yet, and says what it all cost. `is_whole`: the input was read to its end.
+    pub async fn close(mut self, summary: &mut Summary, is_whole: bool) -> Result<(), Failure> {
+        // In the journal first, whatever becomes of the database.
+        let covered = self.checkpoint().await;
+        let closed = self.save(is_whole && covered.is_ok()).await;
         let stats = self.scorers.stats();
         let not_saved = closed.as_ref().err().map_or(0, |error| error.report().not_saved().count());
         summary.scorers = self.added.len().saturating_sub(not_saved) as u64;
@@ -187,7 +276,18 @@ impl Job {
             summary.read_units += units.reads.total;
             summary.write_units += units.writes.total;
         }
-        closed.map(drop).map_err(Failure::NotSaved)
+        covered.map_err(Failure::NotCovered)?;
+        closed.map_err(Failure::NotSaved)
+    }
+
+    /// Saves what the last checkpoint covers. If that is the whole input, the next run begins anew.
+    async fn save(&self, is_whole: bool) -> Result<(), FlushError> {
+        if is_whole && self.checkpoints.is_some() {
+            let _saved = self.scorers.flush().await?;
+            // What cannot be written down is found to be done by the next run.
+            let _anew = self.scorers.checkpoint(&None::<Progress>).await;
+        }
+        self.scorers.close().await.map(drop)
     }
 }
 

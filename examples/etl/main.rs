@@ -11,8 +11,8 @@
 //! ```
 //!
 //! The files in the order of the data's way: `options` (the command line), `goals` and `lines` (the
-//! input), `scorer` (the totals), `job` (the database), `output` (what is refused, what it cost),
-//! `failure` (how it can end early).
+//! input), `scorer` (the totals), `job` (the database), `progress` (how far it is), `output` (what is
+//! refused, what it cost), `failure` (how it can end early).
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -22,6 +22,7 @@ mod job;
 mod lines;
 mod options;
 mod output;
+mod progress;
 mod scorer;
 
 use std::io::{self, Write};
@@ -31,7 +32,7 @@ use std::time::{Duration, Instant};
 use indicatif::ProgressBar;
 
 use crate::common::Interrupt;
-use crate::failure::Failure;
+use crate::failure::{Failure, Told};
 use crate::goals::{BadInput, Goals, Row};
 use crate::job::Job;
 use crate::options::Options;
@@ -54,7 +55,7 @@ fn main() -> ExitCode {
     runtime.shutdown_background();
     for failure in &failures {
         // Nothing is left to be done if standard error is closed too.
-        let _ = write!(io::stderr(), "{failure}");
+        let _ = write!(io::stderr(), "{}", Told(failure, options.journal.as_deref()));
     }
     failures.first().map_or(ExitCode::SUCCESS, Failure::exit_code)
 }
@@ -68,10 +69,8 @@ async fn run(options: &Options) -> Vec<Failure> {
         Ok(opened) => opened,
         Err(failure) => return vec![failure],
     };
-    let opened = Job::open(options).await;
-    let begun = opened.and_then(|job| output.begin(goals.header()).map(|()| job));
-    let mut failures = match begun {
-        Ok(job) => add_all(job, goals, &mut output).await,
+    let mut failures = match begin(options, goals, &mut output).await {
+        Ok((job, goals)) => add_all(job, goals, &mut output).await,
         Err(failure) => vec![failure],
     };
     output.summary.seconds = started.elapsed().as_secs_f64();
@@ -91,6 +90,29 @@ fn open(options: &Options) -> Result<(Goals, Output), Failure> {
     Ok((goals, output))
 }
 
+/// Goes to where a run before this one came, if it has its journal.
+async fn begin(
+    options: &Options,
+    mut goals: Goals,
+    output: &mut Output,
+) -> Result<(Job, Goals), Failure> {
+    let mut job = Job::open(options)?;
+    let before = job.before()?;
+    if let Some(journal) = job.journal() {
+        let (progress, skipping) = (before.clone(), journal);
+        let skipped = tokio::task::spawn_blocking(move || {
+            progress.skip(&mut goals, &skipping).map(|()| goals)
+        });
+        goals = match skipped.await {
+            Ok(skipped) => skipped?,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        };
+    }
+    job.begin(options, &before).await?;
+    output.begin(goals.header(), &before)?;
+    Ok((job, goals))
+}
+
 /// Streams the rows through the job, then saves what is not saved yet.
 async fn add_all(mut job: Job, goals: Goals, output: &mut Output) -> Vec<Failure> {
     let interrupt = Interrupt::listen();
@@ -99,14 +121,19 @@ async fn add_all(mut job: Job, goals: Goals, output: &mut Output) -> Vec<Failure
     let mut failures = Vec::new();
     failures.extend(stream(&mut job, goals, output, &interrupt, &bar).await.err());
     bar.set_message("saving");
+    let (is_whole, has_journal) = (failures.is_empty(), job.journal().is_some());
     let say = async {
         interrupt.pressed().await;
-        let text = "interrupted: saving what was added; Ctrl-C or SIGTERM again ends without";
+        let text = if has_journal {
+            "interrupted: saving what was added; Ctrl-C or SIGTERM again leaves it in the journal"
+        } else {
+            "interrupted: saving what was added; Ctrl-C or SIGTERM again ends without"
+        };
         let _ = bar.suspend(|| writeln!(io::stderr(), "{text}"));
         std::future::pending().await
     };
     failures.extend(tokio::select! {
-        closed = job.close(&mut output.summary) => closed.err(),
+        closed = job.close(&mut output.summary, is_whole) => closed.err(),
         never = say => never,
     });
     bar.finish_and_clear();
@@ -122,7 +149,7 @@ async fn stream(
     bar: &ProgressBar,
 ) -> Result<(), Failure> {
     // The line behind the last row that was added or refused.
-    let mut next = 2;
+    let mut next = job.next_line();
     loop {
         // Where the input is a pipe, it may have nothing to be read for long.
         let reading = tokio::task::spawn_blocking(move || {

@@ -38,6 +38,16 @@ pub struct Options {
     #[arg(long)]
     pub guarded: bool,
 
+    /// Keep what is not saved and how far the job is in this file too: a run that was interrupted, or
+    /// died, goes on from its last checkpoint, and counts no row twice
+    #[arg(long, value_name = "PATH")]
+    pub journal: Option<PathBuf>,
+
+    /// Make a checkpoint after so many rows at most
+    #[arg(long, value_name = "ROWS", default_value_t = 1_000, value_parser = at_least_one,
+        allow_negative_numbers = true, requires = "journal")]
+    pub checkpoint_every: usize,
+
     /// Also write what the job cost to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -74,14 +84,19 @@ that cannot be added are refused: counted, and written to the file of --refused.
 The rating of the opponent is read from the table of the teams once for each; it is 1500 where
 there is none.
 
+With --journal a run that ended early, however it did, is gone on with by the next one that has the
+same journal and input. What came before its last checkpoint is added once; --refused and the counts
+of rows go on too. Once a run has ended well, the next one begins anew.
+
 With --endpoint, fixed test credentials are used when none are set in the environment.
 
 Exit codes:
   0    done; rows may have been refused
   1    the database failed, or some scorers could not be saved: they are named
-  2    wrong options or input: nothing was sent
+  2    wrong options, input or journal: nothing was sent
   130  interrupted by Ctrl-C or SIGTERM: the rows before the line that it names are added, so go on
-       with a file of the header and the others; twice, what is not saved is lost";
+       with a file of the header and the others, or with the same --journal; twice, what is not saved
+       is lost, or in the journal";
 
 impl Options {
     /// The options of this process; what is wrong with them ends it.
@@ -122,6 +137,7 @@ mod tests {
         assert_eq!((options.max_unsaved, options.patience), (10_000, None));
         assert_eq!((options.endpoint, options.db, options.json), (None, None, None));
         assert!(!options.guarded);
+        assert_eq!((options.journal, options.checkpoint_every), (None, 1_000));
         assert_eq!((options.pace.write_capacity, options.pace.share), (None, None));
     }
 
@@ -133,6 +149,7 @@ mod tests {
             ["--max-unsaved", "many"],
             ["--table", "ab"],
             ["--teams", "my teams"],
+            ["--checkpoint-every", "0"],
             ["--endpoint", "localhost"],
             ["--patience", "-1"],
             ["--write-capacity", "0"],
@@ -140,6 +157,8 @@ mod tests {
         ] {
             assert_eq!(parse(&bad).unwrap_err(), ErrorKind::ValueValidation, "{bad:?}");
         }
+        let alone = parse(&["--checkpoint-every", "5"]);
+        assert_eq!(alone.unwrap_err(), ErrorKind::MissingRequiredArgument);
         let databases = parse(&["--endpoint", "http://localhost:8000", "--db", "x.db"]);
         assert_eq!(databases.unwrap_err(), ErrorKind::ArgumentConflict);
     }

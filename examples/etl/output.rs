@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use csv::ByteRecord;
@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::common;
 use crate::failure::Failure;
 use crate::options::Options;
+use crate::progress::Progress;
 
 /// What the job did and what it cost, printed and written by `--json` under these names.
 #[derive(Serialize, Debug, Default, Clone, PartialEq)]
@@ -19,6 +20,8 @@ pub struct Summary {
     pub rows: u64,
     /// Rows that could not be added.
     pub refused: u64,
+    /// Rows of those that a run before this one had done, whose journal this one goes on with.
+    pub rows_before: u64,
     /// Scorers to whom something was added.
     pub scorers: u64,
     /// HTTP attempts that read items, retries included.
@@ -45,6 +48,9 @@ pub struct Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "rows            {} ({} refused)", self.rows, self.refused)?;
+        if self.rows_before > 0 {
+            writeln!(f, "rows before     {} (done by a run before)", self.rows_before)?;
+        }
         writeln!(f, "scorers         {}", self.scorers)?;
         writeln!(f, "read requests   {} ({} items read)", self.read_requests, self.items_read)?;
         let Summary { write_requests, items_written, .. } = self;
@@ -70,7 +76,8 @@ impl Output {
     pub fn open(options: &Options) -> Result<Self, Failure> {
         let database = common::database_files(options.db.as_deref());
         let create = |path: &Path, other: Option<&Path>| {
-            let others = [options.goals.as_deref(), other].into_iter();
+            let inputs = [options.goals.as_deref(), options.journal.as_deref()];
+            let others = inputs.into_iter().chain([other]);
             let others = others.chain(database.iter().map(|file| Some(file.as_path())));
             common::create(path, others)
                 .map_err(|cause| Failure::File { path: path.to_owned(), cause })
@@ -90,12 +97,22 @@ impl Output {
         })
     }
 
-    /// The job begins: the rows that were refused before, and the figures, are not needed any more.
-    pub fn begin(&mut self, header: &ByteRecord) -> Result<(), Failure> {
+    /// The job begins: the figures are not needed any more, nor the rows that were refused after it was as far
+    /// as it is now.
+    pub fn begin(&mut self, header: &ByteRecord, before: &Progress) -> Result<(), Failure> {
+        (self.summary.rows, self.summary.refused) = (before.rows, before.refused);
+        self.summary.rows_before = before.rows;
         if let Some((path, file)) = &self.json {
             common::clear(file).map_err(|cause| Failure::unwritten(path, cause))?;
         }
         let Some((path, rows)) = &mut self.refused else { return Ok(()) };
+        let has_those = before.refused_bytes > 0 && length(rows.get_ref()) >= before.refused_bytes;
+        if has_those {
+            let mut file = rows.get_ref();
+            let cut = file.set_len(before.refused_bytes);
+            let at_the_end = cut.and_then(|()| file.seek(SeekFrom::End(0)));
+            return at_the_end.map(drop).map_err(|cause| Failure::unwritten(path, cause));
+        }
         let cleared = common::clear(rows.get_ref());
         let written = cleared.and_then(|()| {
             rows.write_record(row(b"line", b"reason", header))?;
@@ -120,6 +137,11 @@ impl Output {
         Err(Failure::NotRefused { line, path, cause })
     }
 
+    /// Bytes of the file of refused rows.
+    pub fn refused_bytes(&self) -> u64 {
+        self.refused.as_ref().map_or(0, |(_, rows)| length(rows.get_ref()))
+    }
+
     /// Ends the files, and prints the summary if the job went well.
     pub fn finish(self, went_well: bool) -> Vec<Failure> {
         let mut failures = Vec::new();
@@ -137,6 +159,11 @@ impl Output {
         }
         failures
     }
+}
+
+/// Bytes of a file; a pipe or a device has none.
+fn length(file: &File) -> u64 {
+    file.metadata().ok().filter(std::fs::Metadata::is_file).map_or(0, |it| it.len())
 }
 
 fn print(text: &str) -> io::Result<()> {

@@ -18,6 +18,9 @@ pub(crate) struct Header {
     pub(super) table: String,
     pub(super) partition_key: Attribute,
     pub(super) sort_key: Option<Attribute>,
+    /// Its rows are what was unsaved at a checkpoint.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub(super) checkpoints: bool,
 }
 
 /// A key attribute.
@@ -29,13 +32,14 @@ pub(super) struct Attribute {
 }
 
 impl Header {
-    pub(crate) fn of<T: Record>(table: &str) -> Self {
+    pub(crate) fn of<T: Record>(table: &str, checkpoints: bool) -> Self {
         Self {
             format: FORMAT,
             by: env!("CARGO_PKG_VERSION").to_owned(),
             table: table.to_owned(),
             partition_key: attribute(partition_key_of::<T>()),
             sort_key: sort_key_of::<T>().map(attribute),
+            checkpoints,
         }
     }
 
@@ -44,7 +48,8 @@ impl Header {
     pub(super) fn bare() -> Self {
         let partition_key = Attribute { name: "key".to_owned(), kind: "S".to_owned() };
         let by = env!("CARGO_PKG_VERSION").to_owned();
-        Self { format: FORMAT, by, table: "bare".to_owned(), partition_key, sort_key: None }
+        let table = "bare".to_owned();
+        Self { format: FORMAT, by, table, partition_key, sort_key: None, checkpoints: false }
     }
 
     /// Why a journal with this header cannot be that of another one.
@@ -53,8 +58,19 @@ impl Header {
             return Some(format!("it is that of table `{}`", self.table));
         }
         let of = |header: &Self| (header.partition_key.clone(), header.sort_key.clone());
-        (of(self) != of(expected))
-            .then(|| format!("its table has the keys {}, and not {}", self.keys(), expected.keys()))
+        if of(self) != of(expected) {
+            let (its, others) = (self.keys(), expected.keys());
+            return Some(format!("its table has the keys {its}, and not {others}"));
+        }
+        match (self.checkpoints, expected.checkpoints) {
+            (true, false) => {
+                Some("it was made with `checkpoints`, by which it is to be read".to_owned())
+            }
+            (false, true) => {
+                Some("it was made without `checkpoints`, and has no cursor".to_owned())
+            }
+            _ => None,
+        }
     }
 
     fn keys(&self) -> String {
@@ -64,6 +80,11 @@ impl Header {
             Some(sort) => format!("{} and {}", shown(&self.partition_key), shown(sort)),
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+const fn is_no(flag: &bool) -> bool {
+    !*flag
 }
 
 fn attribute(key: KeySpec) -> Attribute {

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::damage::Damaged;
 use super::header::Header;
 use super::row::{Row, RowChange, sums};
-use super::store::Stored;
+use super::store::{Content, Stored};
 use crate::codec::item_size;
 use crate::store::Operation;
 use crate::types::Number;
@@ -16,6 +16,7 @@ use crate::types::Number;
 pub struct Inspection {
     header: Header,
     changes: Vec<UnsavedChange>,
+    cursor: Option<String>,
     file_bytes: u64,
 }
 
@@ -30,15 +31,17 @@ pub struct UnsavedChange {
 }
 
 impl Inspection {
-    pub(super) fn of(path: &Path, header: Header, rows: Vec<Stored>) -> Result<Self, Damaged> {
+    pub(super) fn of(path: &Path, header: Header, content: Content) -> Result<Self, Damaged> {
         let parsed = |(_, row): Stored| {
             serde_json::from_slice::<Row>(&row).map_err(|why| Damaged::new(why.to_string()))
         };
-        let mut rows: Vec<Row> = rows.into_iter().map(parsed).collect::<Result<_, _>>()?;
+        let mut rows: Vec<Row> = content.rows.into_iter().map(parsed).collect::<Result<_, _>>()?;
         rows.sort_by_key(|row| row.order);
         let changes = rows.iter().map(UnsavedChange::of).collect::<Result<_, _>>()?;
         let file_bytes = std::fs::metadata(path).map_or(0, |data| data.len());
-        Ok(Self { header, changes, file_bytes })
+        let text = |cursor| String::from_utf8(cursor).map_err(|why| Damaged::new(why.to_string()));
+        let cursor = content.cursor.map(text).transpose()?;
+        Ok(Self { header, changes, cursor, file_bytes })
     }
 
     /// The table that the changes are of, as it is called in the database.
@@ -57,6 +60,12 @@ impl Inspection {
     #[must_use]
     pub fn changes(&self) -> &[UnsavedChange] {
         &self.changes
+    }
+
+    /// What the job said of its last checkpoint, as JSON; `None` if there was none.
+    #[must_use]
+    pub fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref()
     }
 
     /// Bytes of the file.

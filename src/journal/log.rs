@@ -23,8 +23,13 @@ pub(crate) trait Encode: Send + Sync + 'static {
     fn encode(&self) -> Result<Vec<u8>, Error>;
 }
 
-/// What is to be in the row of each key; `None`: it has none.
-type Rows<S> = HashMap<Key, Option<S>>;
+/// What is to be in the file.
+struct Noted<S> {
+    /// In the row of each key; `None`: it has none.
+    rows: HashMap<Key, Option<S>>,
+    /// What the job says of the newest checkpoint among them.
+    cursor: Option<Arc<[u8]>>,
+}
 
 /// The changes of a journal on their way to its file.
 pub(crate) struct Log<S: Encode> {
@@ -39,8 +44,8 @@ pub(crate) struct Log<S: Encode> {
 /// Invariants: what is noted is in `waiting`, then in `under_way`, then in the file, whole and in order. After
 /// an error nothing is written any more: what came later must not be there without what came before.
 struct Queue<S> {
-    waiting: Rows<S>,
-    under_way: Option<Arc<Rows<S>>>,
+    waiting: Noted<S>,
+    under_way: Option<Arc<Noted<S>>>,
     /// How much was noted.
     noted: u64,
     /// How much of that is in the file.
@@ -48,6 +53,12 @@ struct Queue<S> {
     /// Somebody is writing, or about to.
     is_led: bool,
     failed: Option<Error>,
+}
+
+impl<S> Noted<S> {
+    fn nothing() -> Self {
+        Self { rows: HashMap::new(), cursor: None }
+    }
 }
 
 /// What one who waits is to do.
@@ -60,7 +71,7 @@ enum Step {
 impl<S: Encode> Log<S> {
     pub(super) fn new(store: Store, durability: Durability, path: Arc<Path>) -> Self {
         let queue = Queue {
-            waiting: HashMap::new(),
+            waiting: Noted::nothing(),
             under_way: None,
             noted: 0,
             written: 0,
@@ -79,8 +90,26 @@ impl<S: Encode> Log<S> {
     pub(crate) fn note(&self, rows: impl IntoIterator<Item = (Key, Option<S>)>) -> u64 {
         let mut queue = self.queue.lock();
         queue.noted += 1;
-        queue.waiting.extend(rows);
+        queue.waiting.rows.extend(rows);
         queue.noted
+    }
+
+    /// The same, with what the job says of the checkpoint that these make.
+    pub(crate) fn note_checkpoint(
+        &self,
+        rows: impl IntoIterator<Item = (Key, Option<S>)>,
+        cursor: Arc<[u8]>,
+    ) -> u64 {
+        let mut queue = self.queue.lock();
+        queue.noted += 1;
+        queue.waiting.rows.extend(rows);
+        queue.waiting.cursor = Some(cursor);
+        queue.noted
+    }
+
+    /// Whether so much of what was noted is in the file.
+    pub(crate) fn has_written(&self, noted: u64) -> bool {
+        self.queue.lock().written >= noted
     }
 
     /// How much is noted.
@@ -91,8 +120,8 @@ impl<S: Encode> Log<S> {
     /// Whether the newest of a key is not in the file yet.
     pub(crate) fn is_behind(&self, key: &Key) -> bool {
         let queue = self.queue.lock();
-        let under_way = || queue.under_way.as_ref().is_some_and(|rows| rows.contains_key(key));
-        queue.waiting.contains_key(key) || under_way()
+        let under_way = || queue.under_way.as_ref().is_some_and(|it| it.rows.contains_key(key));
+        queue.waiting.rows.contains_key(key) || under_way()
     }
 
     /// An error if nothing is written any more.
@@ -118,7 +147,8 @@ impl<S: Encode> Log<S> {
     pub(crate) fn relieve(self: &Arc<Self>) {
         let is_due = {
             let mut queue = self.queue.lock();
-            let is_due = !queue.is_led && queue.waiting.len() >= MANY && queue.failed.is_none();
+            let is_due =
+                !queue.is_led && queue.waiting.rows.len() >= MANY && queue.failed.is_none();
             queue.is_led |= is_due;
             is_due
         };
@@ -150,13 +180,13 @@ impl<S: Encode> Log<S> {
 
     /// `thoroughly`: the file is made smaller too, where it is worth it.
     fn write(&self, thoroughly: bool) {
-        let (rows, noted) = {
+        let (taken, noted) = {
             let mut queue = self.queue.lock();
-            let rows = Arc::new(std::mem::take(&mut queue.waiting));
-            queue.under_way = Some(Arc::clone(&rows));
-            (rows, queue.noted)
+            let taken = Arc::new(std::mem::replace(&mut queue.waiting, Noted::nothing()));
+            queue.under_way = Some(Arc::clone(&taken));
+            (taken, queue.noted)
         };
-        let written = catch_unwind(AssertUnwindSafe(|| self.write_rows(&rows, thoroughly)));
+        let written = catch_unwind(AssertUnwindSafe(|| self.write_noted(&taken, thoroughly)));
         let panicked = |_| Err(Error::new(ErrorKind::Journal, "writing the journal panicked"));
         let written = written.unwrap_or_else(panicked);
         {
@@ -167,8 +197,9 @@ impl<S: Encode> Log<S> {
                 Err(_) if broken(31) => queue.written = noted,
                 Err(why) => {
                     queue.failed = Some(why);
-                    for (key, row) in Arc::into_inner(rows).into_iter().flatten() {
-                        queue.waiting.entry(key).or_insert(row);
+                    let rows = Arc::into_inner(taken).map(|taken| taken.rows);
+                    for (key, row) in rows.into_iter().flatten() {
+                        queue.waiting.rows.entry(key).or_insert(row);
                     }
                 }
             }
@@ -176,8 +207,9 @@ impl<S: Encode> Log<S> {
         self.written.notify_waiters();
     }
 
-    fn write_rows(&self, rows: &Rows<S>, thoroughly: bool) -> Result<(), Error> {
-        if rows.is_empty() {
+    fn write_noted(&self, noted: &Noted<S>, thoroughly: bool) -> Result<(), Error> {
+        let Noted { rows, cursor } = noted;
+        if rows.is_empty() && cursor.is_none() {
             return Ok(());
         }
         let mut encoded = Vec::with_capacity(rows.len());
@@ -186,7 +218,7 @@ impl<S: Encode> Log<S> {
             encoded.push((key.as_bytes(), row.map_err(|why| why.on_key(key))?));
         }
         let mut store = self.store.lock();
-        store.write(encoded.into_iter())?;
+        store.write(encoded.into_iter(), cursor.as_deref())?;
         if thoroughly && store.is_wasteful() { store.compact() } else { Ok(()) }
     }
 
@@ -205,7 +237,7 @@ impl<S: Encode> Drop for Log<S> {
     fn drop(&mut self) {
         let (is_behind, failed) = {
             let queue = self.queue.lock();
-            (!queue.waiting.is_empty(), queue.failed.is_some())
+            (queue.written < queue.noted, queue.failed.is_some())
         };
         if is_behind && !failed {
             self.write(true);

@@ -19,6 +19,7 @@ use crate::error::{BoxError, Error, ErrorKind};
 const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const HEADER: &str = "header";
+const CURSOR: &str = "cursor";
 
 /// Pages that are kept in memory. A journal is written far more than read.
 const CACHE: usize = 32 * 1024 * 1024;
@@ -42,10 +43,18 @@ impl From<Error> for Unopened {
 /// A row as it is stored: the key's bytes, and the rest.
 pub(super) type Stored = (Vec<u8>, Vec<u8>);
 
-/// What there was in a journal.
+/// What is in a journal.
+#[derive(Default)]
+pub(super) struct Content {
+    pub(super) rows: Vec<Stored>,
+    /// What the job said of the last checkpoint, as JSON.
+    pub(super) cursor: Option<Vec<u8>>,
+}
+
+/// A journal that was opened, and what was in it.
 pub(super) struct Opened {
     pub(super) store: Store,
-    pub(super) rows: Vec<Stored>,
+    pub(super) content: Content,
 }
 
 /// An open journal, which no other process can open.
@@ -78,10 +87,10 @@ impl Store {
             None if is_empty => write_header(path, &database, expected)?,
             None => return Err(damaged(path, Damaged::new("it has no header"))),
         }
-        let rows = rows(path, &database)?;
-        let live = rows.iter().map(|(key, row)| bytes(key.len() + row.len())).sum();
+        let content = content(path, &database)?;
+        let live = content.rows.iter().map(|(key, row)| bytes(key.len() + row.len())).sum();
         let store = Self { database, path: Arc::clone(path), live, written: 0 };
-        Ok(Opened { store, rows })
+        Ok(Opened { store, content })
     }
 
     /// As [`open`](Self::open), of a journal that is damaged: what is readable goes into a new one, and the
@@ -91,19 +100,21 @@ impl Store {
         durability: Durability,
         expected: &Header,
     ) -> Result<(Opened, PathBuf), Unopened> {
-        let rows = readable(path, expected)?;
+        let content = readable(path, expected)?;
         let aside = aside(path);
         std::fs::rename(path, &aside).map_err(|why| unopened(path, why))?;
         let Opened { mut store, .. } = Self::open(path, durability, expected)?;
-        let changes = rows.iter().map(|(key, row)| (&**key, Some(row.clone())));
-        store.write(changes)?;
-        Ok((Opened { store, rows }, aside))
+        let changes = content.rows.iter().map(|(key, row)| (&**key, Some(row.clone())));
+        store.write(changes, content.cursor.as_deref())?;
+        Ok((Opened { store, content }, aside))
     }
 
-    /// Writes rows, and removes those that are `None`: all, or on an error perhaps none.
+    /// Writes rows, and removes those that are `None`, and a cursor if there is a new one: all, or on an error
+    /// perhaps none.
     pub(super) fn write<'r>(
         &mut self,
         rows: impl Iterator<Item = (&'r [u8], Option<Vec<u8>>)>,
+        cursor: Option<&[u8]>,
     ) -> Result<(), Error> {
         let write = || -> Result<(u64, u64, u64), redb::Error> {
             let (mut came, mut went, mut all) = (0, 0, 0);
@@ -120,6 +131,10 @@ impl Store {
                     went += old.map_or(0, |old| bytes(key.len() + old));
                     came += row.map_or(0, |row| bytes(key.len() + row.len()));
                 }
+            }
+            if let Some(cursor) = cursor {
+                transaction.open_table(META)?.insert(CURSOR, cursor)?;
+                all += bytes(cursor.len());
             }
             transaction.commit()?;
             Ok((came, went, all))
@@ -158,13 +173,13 @@ impl Store {
 }
 
 /// What is in a journal, whosever it is.
-pub(super) fn read(path: &Arc<Path>) -> Result<(Header, Vec<Stored>), Unopened> {
+pub(super) fn read(path: &Arc<Path>) -> Result<(Header, Content), Unopened> {
     let file = existing(path)?;
     let database = database(path, file, true, true)?;
     let no_header = || damaged(path, Damaged::new("it has no header"));
     let header = header(path, &database)?.ok_or_else(no_header)?;
     check_format(path, &header)?;
-    Ok((header, rows(path, &database)?))
+    Ok((header, content(path, &database)?))
 }
 
 /// The file of a journal that is there.
@@ -228,16 +243,17 @@ fn database(
 }
 
 fn header(path: &Path, database: &Database) -> Result<Option<Header>, Unopened> {
-    let read = || -> Result<Option<Vec<u8>>, redb::Error> {
-        let transaction = database.begin_read()?;
-        match transaction.open_table(META) {
-            Err(TableError::TableDoesNotExist(_)) => Ok(None),
-            table => Ok(table?.get(HEADER)?.map(|header| header.value().to_vec())),
-        }
-    };
-    let header = guarded(path, read)?;
-    let Some(header) = header else { return Ok(None) };
+    let Some(header) = guarded(path, || meta(database, HEADER))? else { return Ok(None) };
     serde_json::from_slice(&header).map(Some).map_err(|why| damaged(path, why))
+}
+
+/// What is beside the rows under a name.
+fn meta(database: &Database, name: &str) -> Result<Option<Vec<u8>>, redb::Error> {
+    let transaction = database.begin_read()?;
+    match transaction.open_table(META) {
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        table => Ok(table?.get(name)?.map(|value| value.value().to_vec())),
+    }
 }
 
 fn write_header(path: &Path, database: &Database, header: &Header) -> Result<(), Error> {
@@ -268,8 +284,8 @@ fn check_format(path: &Path, found: &Header) -> Result<(), Error> {
     Err(Error::new(ErrorKind::Journal, text).advise("open it with that release or a newer one"))
 }
 
-fn rows(path: &Path, database: &Database) -> Result<Vec<Stored>, Unopened> {
-    let read = || -> Result<Vec<Stored>, redb::Error> {
+fn content(path: &Path, database: &Database) -> Result<Content, Unopened> {
+    let read = || -> Result<Content, redb::Error> {
         let transaction = database.begin_read()?;
         let table = transaction.open_table(ROWS)?;
         let mut rows = Vec::new();
@@ -277,17 +293,17 @@ fn rows(path: &Path, database: &Database) -> Result<Vec<Stored>, Unopened> {
             let (key, row) = row?;
             rows.push((key.value().to_vec(), row.value().to_vec()));
         }
-        Ok(rows)
+        Ok(Content { rows, cursor: meta(database, CURSOR)? })
     };
     guarded(path, read)
 }
 
-/// The rows of a damaged journal that can be read.
-fn readable(path: &Arc<Path>, expected: &Header) -> Result<Vec<Stored>, Unopened> {
+/// What can be read of a damaged journal.
+fn readable(path: &Arc<Path>, expected: &Header) -> Result<Content, Unopened> {
     let file = existing(path)?;
     let database = match database(path, file, false, false) {
         Ok(database) => database,
-        Err(why) if why.is_damaged => return Ok(Vec::new()),
+        Err(why) if why.is_damaged => return Ok(Content::default()),
         Err(why) => return Err(why),
     };
     if let Ok(Some(found)) = header(path, &database) {
@@ -303,7 +319,9 @@ fn readable(path: &Arc<Path>, expected: &Header) -> Result<Vec<Stored>, Unopened
         }
         found
     };
-    Ok(catch_unwind(AssertUnwindSafe(read)).unwrap_or_default())
+    let rows = catch_unwind(AssertUnwindSafe(read)).unwrap_or_default();
+    let cursor = guarded(path, || meta(&database, CURSOR)).ok().flatten();
+    Ok(Content { rows, cursor })
 }
 
 /// A name beside a journal that no file has.

@@ -131,7 +131,11 @@ impl<T: Record> Shared<T> {
                 return Ok(None);
             };
             let flown = unsaved.flight.as_ref().map(|flight| flight.changes.clone());
-            (unsaved.base.clone(), unsaved.touched.clone(), flown.unwrap_or_default())
+            let layer = unsaved.layer.as_ref();
+            let replaced = layer.map_or(unsaved.base.replaced, |layer| layer.replaced);
+            let touched = layer.map_or(&unsaved.touched, |layer| &layer.touched).clone();
+            let base = Base { replaced, ..unsaved.base.clone() };
+            (base, touched, flown.unwrap_or_default())
         };
         let Some(mine) = attempt.item.as_ref().filter(|_| base.is_seen() && !base.replaced) else {
             return Ok(None);
@@ -181,6 +185,12 @@ impl<T: Record> Shared<T> {
                 let replaced = unsaved.base.replaced;
                 if !replaced && matches!(slot.now, Known::Record(_)) {
                     slot.kept.clone_from(&base.kept);
+                }
+                if let Some(layer) = &mut unsaved.layer {
+                    layer.exact = base.exact;
+                    if !layer.replaced && matches!(layer.now, Known::Record(_)) {
+                        layer.kept.clone_from(&base.kept);
+                    }
                 }
                 let base = Base { replaced, ..base };
                 dropped_after_the_lock = Some(unsaved.rebase(base));
@@ -294,7 +304,8 @@ impl<T: Record> Shared<T> {
             // It takes the room that it has: to wait for more here would hold the flush that makes it.
             change.room = Some(before);
         }
-        locked.change(key, change, false);
+        // It is of what a checkpoint covers, as the change was that it is in place of.
+        locked.replace(key, change);
         if let Some(unsaved) = locked.find(key.as_bytes()).and_then(|slot| slot.unsaved.as_mut()) {
             unsaved.rebase(base);
             unsaved.doubt = false;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::attempt::Base;
 use super::slot::{Known, Slot};
-use super::unsaved::saved;
+use super::unsaved::{Unsaved, saved};
 use crate::guard::Mode;
 use crate::record::Record;
 use crate::store::Outcome;
@@ -54,15 +54,28 @@ impl Deltas {
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.frozen.is_none()
     }
+}
 
+impl<T> Unsaved<T> {
     /// What was frozen was never applied: it waits again, in front of the rest.
     fn thaw(&mut self) {
-        if let Some(frozen) = self.frozen.take() {
-            match frozen.sums.plus(&self.waiting) {
-                Ok(sums) => (self.waiting, self.since) = (sums, frozen.since),
-                // The sum was made in two parts before, and goes in two.
-                Err(_) => self.frozen = Some(Frozen { flying: false, doubt: false, ..frozen }),
-            }
+        let Some(deltas) = &mut self.deltas else { return };
+        let Some(frozen) = deltas.frozen.take() else { return };
+        let with = |waiting: &Sums| frozen.sums.plus(waiting);
+        // What came since a checkpoint may have another number instead.
+        let newest = self.layer.as_ref().is_none_or(|layer| !layer.overwritten);
+        let newest = newest.then(|| with(&deltas.waiting)).transpose();
+        let layer = self.layer.as_ref().map(|layer| with(&layer.waiting)).transpose();
+        let (Ok(newest), Ok(covered)) = (newest, layer) else {
+            // The sum was made in two parts before, and goes in two.
+            deltas.frozen = Some(Frozen { flying: false, doubt: false, ..frozen });
+            return;
+        };
+        if let Some(sums) = newest {
+            (deltas.waiting, deltas.since) = (sums, frozen.since);
+        }
+        if let Some((layer, sums)) = self.layer.as_mut().zip(covered) {
+            (layer.waiting, layer.since) = (sums, frozen.since);
         }
     }
 }
@@ -109,9 +122,11 @@ impl<T: Record> Slot<T> {
                 if !doubt {
                     self.not_applied(table);
                 }
-                let has_deltas = self.deltas().is_some();
-                if let Some(unsaved) = self.unsaved.as_mut().filter(|_| has_deltas) {
-                    unsaved.parked = Some(error);
+                let covered = self.covered();
+                let is_left = covered.is_some_and(|it| it.waits()) || self.frozen().is_some();
+                if let Some(unsaved) = self.unsaved.as_mut().filter(|_| is_left) {
+                    let layer = unsaved.layer.as_mut().map(|layer| &mut layer.parked);
+                    *layer.unwrap_or(&mut unsaved.parked) = Some(error);
                 }
             }
         }
@@ -130,8 +145,11 @@ impl<T: Record> Slot<T> {
         }
         let (replaced, partial) = (unsaved.base.replaced, unsaved.base.partial);
         let is_known = applied.item.is_some();
-        if let Some((kept, item)) = self.kept.as_ref().zip(applied.item.as_ref()) {
-            self.kept = Some(kept.beside_item(item));
+        let layer = unsaved.layer.as_mut().map(|layer| &mut layer.kept);
+        for kept in [Some(&mut self.kept), layer].into_iter().flatten() {
+            if let Some((all, item)) = kept.as_ref().zip(applied.item.as_ref()) {
+                *kept = Some(all.beside_item(item));
+            }
         }
         let kept = self.kept.clone().filter(|_| matches!(self.now, Known::Record(_)));
         let base = Base::new(Known::Unknown, kept);
@@ -150,17 +168,18 @@ impl<T: Record> Slot<T> {
 
     /// What was frozen is not in the database.
     pub(crate) fn not_applied(&mut self, table: Mode) {
-        let is_record = matches!(self.now, Known::Record(_));
+        let Some(covered) = self.covered() else { return };
+        let field_wise = covered.mode.unwrap_or(table) == Mode::FieldWise;
+        let is_sum = field_wise && matches!(covered.now, Known::Record(_));
+        let has_them = covered.image.is_some() && (covered.replaced || !is_sum);
         let Some(unsaved) = &mut self.unsaved else { return };
-        let field_wise = unsaved.mode.unwrap_or(table) == Mode::FieldWise;
-        let Some(deltas) = &mut unsaved.deltas else { return };
-        if unsaved.image && (unsaved.base.replaced || !(field_wise && is_record)) {
+        if has_them && let Some(deltas) = &mut unsaved.deltas {
             // The change that came after has them, or deleted them.
             deltas.frozen = None;
         } else {
-            deltas.thaw();
+            unsaved.thaw();
         }
-        if deltas.is_empty() {
+        if unsaved.deltas.as_ref().is_some_and(|deltas| deltas.is_empty()) {
             unsaved.deltas = None;
         }
     }

@@ -109,7 +109,8 @@ impl<T: Record> MemoryTable<T> {
     ///
     /// # Errors
     ///
-    /// As for [`flush`](Self::flush); the table is open again then, and nothing is lost.
+    /// As for [`flush`](Self::flush); the table is open again then, and nothing is lost. Where there are
+    /// checkpoints, [`ErrorKind::Unsaved`] if something was changed after the last one.
     ///
     /// # Cancel safety
     ///
@@ -122,6 +123,7 @@ impl<T: Record> MemoryTable<T> {
             return Ok(FlushReport::default());
         }
         let report = self.flush().await?;
+        self.shared.check_covered(report.clone())?;
         closing.succeed();
         Ok(report)
     }
@@ -260,6 +262,23 @@ impl<T: Record> MemoryTable<T> {
     }
 }
 
+impl<T: Record> Shared<T> {
+    /// An error if something was changed that no checkpoint covers, and that no flush saves.
+    fn check_covered(&self, report: FlushReport) -> Result<(), FlushError> {
+        let is_covered = !self.slots.recorder.has_checkpoints() || self.slots.unsaved_count() == 0;
+        if is_covered {
+            return Ok(());
+        }
+        let text =
+            "records were changed after the last checkpoint, and are not saved before the next";
+        let error = Error::new(ErrorKind::Unsaved, text).during("close");
+        let error = self.place(error).advise("`checkpoint` and `close` again, or `discard` them");
+        let mut left = self.left(&error).into_report();
+        left.add(report);
+        Err(FlushError::new(vec![self.table.shown_name()], left, error))
+    }
+}
+
 /// Keys named in the warning of a drop.
 const NAMED: usize = 5;
 
@@ -275,7 +294,17 @@ impl<T: Record> Drop for Handle<T> {
         let first: Vec<String> = keys.iter().take(NAMED).map(Key::to_string).collect();
         let (table, unsaved) = (self.0.table.name().unwrap_or_default(), keys.len());
         let first = first.join(", ");
-        if let Some(journal) = self.0.slots.recorder.path() {
+        let recorder = &self.0.slots.recorder;
+        if let Some(journal) = recorder.path().filter(|_| recorder.has_checkpoints()) {
+            tracing::warn!(
+                target: RECORDS,
+                table,
+                unsaved,
+                first,
+                journal = %journal.display(),
+                "a memory table was dropped with unsaved changes; its journal has those of its last checkpoint, from which a job goes on"
+            );
+        } else if let Some(journal) = recorder.path() {
             tracing::warn!(
                 target: RECORDS,
                 table,

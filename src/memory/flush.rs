@@ -157,6 +157,11 @@ impl<T: Record> Shared<T> {
         }
     }
 
+    /// Up to which change there is something to save: not beyond the last checkpoint, if there are any.
+    pub(super) fn to_save(&self, scope: u64) -> u64 {
+        scope.min(self.slots.newest()).min(self.slots.covered())
+    }
+
     /// Begins to save changes up to this one.
     pub(super) fn begin_round(&self, scope: u64) {
         self.scope.store(scope, Ordering::SeqCst);
@@ -309,8 +314,8 @@ impl<T: Record> Rounds<T> {
 
     async fn save(&self, what: Saving) {
         self.shared.begin_round(match &what {
-            Saving::All(scope) => *scope,
-            Saving::Keys(_) => self.shared.slots.newest(),
+            Saving::All(scope) => self.shared.to_save(*scope),
+            Saving::Keys(_) => self.shared.to_save(u64::MAX),
         });
         let keys = self.keys(&what);
         // A panic in the SDK's parts that the user made must not look like a runtime that ended,
@@ -331,7 +336,7 @@ impl<T: Record> Rounds<T> {
     /// What is unsaved of what is to be saved.
     fn keys(&self, what: &Saving) -> Vec<Key> {
         match what {
-            Saving::All(scope) => self.shared.slots.unsaved_keys(*scope),
+            Saving::All(scope) => self.shared.slots.unsaved_keys(self.shared.to_save(*scope)),
             Saving::Keys(OfKeys { keys, .. }) => self.shared.slots.unsaved_of(keys),
         }
     }

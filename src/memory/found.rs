@@ -191,6 +191,9 @@ impl<T: Record> Stored<T> {
             unsaved.rebase(Base::new(self.now.clone(), self.kept.clone()));
             if matches!(self.now, Known::Absent) {
                 unsaved.touched.add(added);
+                if let Some(layer) = &mut unsaved.layer {
+                    layer.touched.add(added);
+                }
             }
         }
         Self { now: shown, size, kept: self.kept }.put_into(slot)

@@ -1,8 +1,9 @@
 //! Increments on their way: frozen under a token, and sent.
 
 use super::Shared;
-use super::delta::{Deltas, Frozen};
+use super::delta::Frozen;
 use super::outgoing::Part;
+use super::unsaved::Unsaved;
 use crate::breaks::broken;
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
@@ -13,8 +14,8 @@ use crate::write::{Settled, Take};
 
 impl<T: Record> Shared<T> {
     /// The increments that go now, under their token.
-    pub(super) fn freeze(&self, key: &Key, deltas: &mut Deltas) -> Part<T> {
-        if let Some(frozen) = &mut deltas.frozen {
+    pub(super) fn freeze(&self, key: &Key, unsaved: &mut Unsaved<T>) -> Part<T> {
+        if let Some(frozen) = unsaved.deltas.as_mut().and_then(|deltas| deltas.frozen.as_mut()) {
             if frozen.is_expired() && !broken(26) {
                 return Part::Nothing(Take::Stuck(Operation::Increment, self.expired(key)));
             }
@@ -24,15 +25,10 @@ impl<T: Record> Shared<T> {
             }
             return Part::Increments(frozen.clone());
         }
-        let frozen = Frozen {
-            sums: std::mem::take(&mut deltas.waiting),
-            since: deltas.since,
-            token: self.tokens.next(),
-            sent: Began::now(),
-            flying: true,
-            doubt: false,
-        };
-        deltas.frozen = Some(frozen.clone());
+        let (sums, since) = unsaved.take_waiting();
+        let (token, sent) = (self.tokens.next(), Began::now());
+        let frozen = Frozen { sums, since, token, sent, flying: true, doubt: false };
+        unsaved.deltas.get_or_insert_default().frozen = Some(frozen.clone());
         Part::Increments(frozen)
     }
 

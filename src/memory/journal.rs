@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub(super) use restore::Restored;
 use state::State;
 
-use super::shards::{Both, Locked};
+use super::shards::{Both, Locked, Shards};
 use super::slot::{Change, Foreseen, Slot};
 use crate::breaks::broken;
 use crate::error::Error;
@@ -21,13 +21,28 @@ use crate::guard::Mode;
 use crate::journal::{Header, Log, Options, open};
 use crate::key::Key;
 use crate::record::Record;
+use crate::rt::Mutex;
 
 /// Where changes are noted; nowhere, mostly.
-pub(crate) struct Recorder<T: Record>(Option<Arc<Log<State<T>>>>);
+pub(crate) struct Recorder<T: Record> {
+    log: Option<Arc<Log<State<T>>>>,
+    /// What is noted is that of checkpoints.
+    checkpoints: Option<Checkpoints>,
+}
+
+/// The newest checkpoint.
+struct Checkpoints(Mutex<Newest>);
+
+struct Newest {
+    /// How much was noted with it.
+    noted: u64,
+    /// What the job said of it, as JSON.
+    cursor: Option<Arc<[u8]>>,
+}
 
 impl<T: Record> Recorder<T> {
     pub(super) const fn off() -> Self {
-        Self(None)
+        Self { log: None, checkpoints: None }
     }
 
     /// Opens the journal of a table; returns what was in it.
@@ -35,31 +50,43 @@ impl<T: Record> Recorder<T> {
         options: &Options,
         durability: crate::Durability,
         table: &str,
+        checkpoints: bool,
     ) -> Result<(Self, Vec<Restored<T>>), Error> {
-        let found = open(options, durability, &Header::of::<T>(table))?;
+        let found = open(options, durability, &Header::of::<T>(table, checkpoints))?;
         let rows = found.rows.into_iter();
         let restored = rows.map(|(key, row)| Restored::of(&Key::from_bytes(&key), row));
         let restored = restored.collect::<Result<_, _>>()?;
-        Ok((Self(Some(found.log)), restored))
+        let newest = Newest { noted: 0, cursor: found.cursor.map(Arc::from) };
+        let checkpoints = checkpoints.then(|| Checkpoints(Mutex::new(newest)));
+        Ok((Self { log: Some(found.log), checkpoints }, restored))
     }
 
     pub(super) const fn is_on(&self) -> bool {
-        self.0.is_some()
+        self.log.is_some()
+    }
+
+    /// Whether a change is noted before it is published.
+    pub(super) const fn foresees(&self) -> bool {
+        self.log.is_some() && self.checkpoints.is_none()
+    }
+
+    pub(super) const fn has_checkpoints(&self) -> bool {
+        self.checkpoints.is_some()
     }
 
     /// The file.
     pub(super) fn path(&self) -> Option<&Path> {
-        self.0.as_ref().map(|log| log.path())
+        self.log.as_ref().map(|log| log.path())
     }
 
     /// An error if no change can be noted any more.
     pub(super) fn check(&self) -> Result<(), Error> {
-        self.0.as_ref().map_or(Ok(()), |log| log.check())
+        self.log.as_ref().map_or(Ok(()), |log| log.check())
     }
 
     /// Waits until what was noted up to this is written.
     pub(super) async fn until(&self, noted: u64) -> Result<(), Error> {
-        match &self.0 {
+        match &self.log {
             Some(log) => log.until(noted).await,
             None => Ok(()),
         }
@@ -67,7 +94,7 @@ impl<T: Record> Recorder<T> {
 
     /// Waits until all that was noted is written.
     pub(super) async fn until_now(&self) -> Result<(), Error> {
-        match &self.0 {
+        match &self.log {
             Some(log) => log.until(log.noted()).await,
             None => Ok(()),
         }
@@ -75,29 +102,58 @@ impl<T: Record> Recorder<T> {
 
     /// The same, if something of this key is not written yet.
     pub(super) async fn until_written(&self, key: &Key) -> Result<(), Error> {
-        match &self.0 {
+        match &self.log {
             Some(log) if log.is_behind(key) => log.until(log.noted()).await,
             _ => Ok(()),
         }
     }
 
+    /// Whether the newest checkpoint is not in the file yet: what it covers is not to be sent before.
+    pub(super) fn is_behind_checkpoint(&self) -> bool {
+        let noted = self.checkpoints.as_ref().map_or(0, |newest| newest.0.lock().noted);
+        self.log.as_ref().is_some_and(|log| noted > 0 && !log.has_written(noted))
+    }
+
+    /// What the job said of the newest checkpoint, as JSON.
+    pub(super) fn cursor(&self) -> Option<Arc<[u8]>> {
+        self.checkpoints.as_ref()?.0.lock().cursor.clone()
+    }
+
+    /// Makes a checkpoint of all that was changed; returns how much is noted then.
+    pub(super) fn checkpoint(&self, shards: &Shards<T>, cursor: &Arc<[u8]>) -> Option<u64> {
+        let (log, newest) = (self.log.as_ref()?, self.checkpoints.as_ref()?);
+        let state = |key: &Key, slot: Option<&Slot<T>>| {
+            (key.clone(), slot.and_then(|slot| State::of(slot, shards.mode())))
+        };
+        Some(shards.cover(state, |rows| {
+            let noted = log.note_checkpoint(rows, Arc::clone(cursor));
+            *newest.0.lock() = Newest { noted, cursor: Some(Arc::clone(cursor)) };
+            noted
+        }))
+    }
+
     /// Has noted what nobody waits for written, if that is much.
     pub(super) fn relieve(&self) {
-        if let Some(log) = &self.0 {
+        if let Some(log) = &self.log {
             log.relieve();
         }
     }
 
+    /// Where changes are noted before they are published.
+    fn foreseeing(&self) -> Option<&Arc<Log<State<T>>>> {
+        self.log.as_ref().filter(|_| self.checkpoints.is_none())
+    }
+
     /// Notes what a slot has; the caller has its lock.
     fn note(&self, slot: &Slot<T>, table: Mode) {
-        if let Some(log) = &self.0 {
+        if let Some(log) = &self.log {
             log.note([(slot.key.clone(), State::of(slot, table))]);
         }
     }
 
     /// Notes that nothing of a key is unsaved any more; the caller has its lock.
     pub(super) fn forget(&self, slot: &mut Slot<T>) {
-        if let Some(log) = &self.0
+        if let Some(log) = &self.log
             && !slot.makes_stale()
         {
             log.note([(slot.key.clone(), None)]);
@@ -116,7 +172,7 @@ impl<T: Record> Locked<'_, T> {
         key: &Key,
         make: impl FnOnce(&mut Slot<T>, u64),
     ) -> Option<u64> {
-        let log = self.shards().recorder.0.as_ref()?;
+        let log = self.shards().recorder.foreseeing()?;
         let foreseen = self.foreseen(key, make)?;
         Some(log.note([foreseen]))
     }
@@ -128,7 +184,7 @@ impl<T: Record> Locked<'_, T> {
         change: &Change<T>,
         complete: bool,
     ) -> Option<u64> {
-        let log = self.shards().recorder.0.as_ref()?;
+        let log = self.shards().recorder.foreseeing()?;
         let foreseen = self.foreseen_change(key, change, complete)?;
         Some(log.note([foreseen]))
     }
@@ -171,8 +227,11 @@ impl<T: Record> Locked<'_, T> {
         }
     }
 
-    /// A change was published. It was noted before, if nothing came in between.
+    /// A change was published. It was noted before, if nothing came in between; or the next checkpoint does it.
     pub(super) fn note_change(&mut self, key: &Key) {
+        if self.shards().recorder.has_checkpoints() {
+            return;
+        }
         if self.end_foresight(key) != Foreseen::AsItIs && !broken(29) {
             self.note(key);
         }
@@ -186,7 +245,7 @@ impl<T: Record> Locked<'_, T> {
     }
 
     fn end_foresight(&mut self, key: &Key) -> Foreseen {
-        if !self.shards().recorder.is_on() {
+        if !self.shards().recorder.foresees() {
             return Foreseen::Nothing;
         }
         let busy = self.find(key.as_bytes()).and_then(|slot| slot.busy.as_mut());
@@ -203,7 +262,7 @@ impl<T: Record> Both<'_, T> {
     ) -> Option<u64> {
         let [(first, put), (second, delete)] = changes;
         let locked = self.at(first.as_bytes());
-        let log = locked.shards().recorder.0.as_ref()?;
+        let log = locked.shards().recorder.foreseeing()?;
         let first = locked.foreseen_change(first, put, complete)?;
         let second = self.at(second.as_bytes()).foreseen_change(second, delete, complete)?;
         Some(log.note([first, second]))

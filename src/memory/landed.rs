@@ -44,6 +44,9 @@ impl<T: Record> Slot<T> {
                 return true;
             }
             Settled::Written => {
+                if let Some(layer) = &mut unsaved.layer {
+                    layer.landed(&flight);
+                }
                 // With other attributes beside it an equal record is another item.
                 let exact = flight.exact && flight.kept == self.kept;
                 let replaced = unsaved.base.replaced && !exact;
@@ -66,8 +69,11 @@ impl<T: Record> Slot<T> {
             Settled::Pending(crate::Outcome::NotWritten) => {}
             Settled::Pending(_) => unsaved.in_doubt_of(*flight),
             Settled::Refused(error) => {
+                let covered = unsaved.layer.as_mut().filter(|layer| layer.seq == flight.seq);
                 if newest {
                     unsaved.parked = Some(error);
+                } else if let Some(layer) = covered {
+                    layer.parked = Some(error);
                 }
             }
         }
@@ -79,6 +85,13 @@ impl<T: Record> Slot<T> {
         let Some(unsaved) = &mut self.unsaved else { return false };
         let Some(flight) = unsaved.flight.take() else { return false };
         if unsaved.seq != flight.seq {
+            let layer = unsaved.layer.as_mut();
+            if let Some(layer) = layer.filter(|layer| layer.seq == flight.seq) {
+                layer.is_stored();
+                if layer.overwritten {
+                    return false;
+                }
+            }
             unsaved.touched.give_back(&flight.changes);
             return false;
         }

@@ -7,14 +7,15 @@ use futures::future::{BoxFuture, FutureExt};
 use super::Shared;
 use super::attempt::{Base, Doubts};
 use super::delta::Frozen;
+use super::layer::Covered;
 use super::prepare::{Prepared, Same, Send};
-use super::slot::Known;
+use super::slot::{Known, Slot};
 use super::touched::Touched;
-use super::unsaved::{Flight, Unsaved};
+use super::unsaved::Flight;
 use crate::breaks::broken;
 use crate::bugs::{Bug, has};
 use crate::codec::Kept;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::guard::{Mode, OnConflict};
 use crate::key::Key;
 use crate::record::Record;
@@ -67,11 +68,6 @@ pub(super) const fn operation_of<T>(now: &Known<T>, image: bool) -> Operation {
 }
 
 impl<T: Record> Shared<T> {
-    /// How an unsaved record is to be written.
-    pub(super) fn mode_of(&self, unsaved: &Unsaved<T>) -> Mode {
-        unsaved.mode.unwrap_or(self.options.mode)
-    }
-
     /// Notes what is about to be sent, unless it must wait: a newer value than one of unknown outcome
     /// does, and is not in flight meanwhile.
     fn held_or_sent(&self, key: &Key, sent: &Sent<T>, prepared: Send<T>) -> Take {
@@ -115,12 +111,8 @@ impl<T: Record> Shared<T> {
                 unsaved.replace();
             }
         }
-        let deltas = unsaved.deltas.as_mut().filter(|deltas| deltas.since == sent.since);
-        if let Some(deltas) = deltas.filter(|_| !absorbed.is_empty()) {
-            deltas.waiting = deltas.waiting.minus(absorbed);
-            if deltas.is_empty() {
-                unsaved.deltas = None;
-            }
+        if !absorbed.is_empty() {
+            unsaved.absorb(absorbed, sent.since);
             locked.note(key);
         }
     }
@@ -130,14 +122,16 @@ impl<T: Record> Changes for Arc<Shared<T>> {
     fn goes_alone(&self, key: &Key) -> bool {
         let mut locked = self.slots.lock(key.as_bytes());
         let Some(slot) = locked.find(key.as_bytes()) else { return false };
-        let Some(unsaved) = &slot.unsaved else { return false };
-        let deletes = matches!(slot.now, Known::Absent);
-        if !unsaved.image || unsaved.deltas.as_ref().is_some_and(|d| d.frozen.is_some()) {
+        let Some((unsaved, covered)) = slot.unsaved.as_ref().zip(slot.covered()) else {
+            return false;
+        };
+        let deletes = matches!(covered.now, Known::Absent);
+        if covered.image.is_none() || slot.frozen().is_some() {
             return true;
         }
-        match self.mode_of(unsaved) {
+        match covered.mode.unwrap_or(self.options.mode) {
             Mode::Plain => false,
-            Mode::FieldWise => !deletes && !unsaved.base.replaced,
+            Mode::FieldWise => !deletes && !covered.replaced,
             Mode::Guarded(_) => !deletes || unsaved.base.is_seen(),
         }
     }
@@ -191,12 +185,19 @@ impl<T: Record> Changes for Arc<Shared<T>> {
         self.meet(key, theirs)
     }
 
-    fn recorded<'c>(&'c self, key: &'c Key) -> Option<BoxFuture<'c, Result<(), Error>>> {
+    fn recorded<'c>(
+        &'c self,
+        key: &'c Key,
+        alone: bool,
+    ) -> Option<BoxFuture<'c, Result<(), Error>>> {
         let recorder = &self.slots.recorder;
-        recorder.is_on().then(|| {
-            let placed = |why: Error| self.place(why).on_key(key);
-            async move { recorder.until_written(key).await.map_err(placed) }.boxed()
-        })
+        let placed = |why: Error| self.place(why).on_key(key);
+        if alone && recorder.is_on() {
+            return Some(async move { recorder.until_written(key).await.map_err(placed) }.boxed());
+        }
+        recorder
+            .is_behind_checkpoint()
+            .then(|| async move { recorder.until_now().await.map_err(placed) }.boxed())
     }
 }
 
@@ -207,22 +208,32 @@ impl<T: Record> Shared<T> {
         let Some(slot) = locked.find(key.as_bytes()) else {
             return Part::Nothing(Take::Gone);
         };
-        let (now, kept) = (slot.now.clone(), slot.kept.clone());
-        let Some(unsaved) = &mut slot.unsaved else {
+        let is_new = slot.frozen().is_none();
+        let Some(covered) = slot.covered() else {
             return Part::Nothing(Take::Gone);
         };
-        if let Some(error) = &unsaved.parked {
-            return Part::Nothing(Take::Parked(operation_of(&now, unsaved.image), error.clone()));
+        let operation = operation_of(covered.now, covered.image.is_some());
+        if let Some(error) = covered.parked {
+            return Part::Nothing(Take::Parked(operation, error.clone()));
         }
+        if is_new && covered.is_nothing() {
+            return Part::Nothing(Take::Gone);
+        }
+        let (is_beneath, image, seq) = (covered.is_beneath, covered.image.is_some(), covered.seq);
+        let (now, kept) = (covered.now.clone(), covered.kept.cloned());
+        let Some(unsaved) = &mut slot.unsaved else { return Part::Nothing(Take::Gone) };
         if unsaved.met.is_some() && matches!(self.on_conflict, OnConflict::Merge(_)) {
+            if is_beneath {
+                let text = "others changed the item since it was loaded, and so did this since its checkpoint";
+                let error =
+                    Error::new(ErrorKind::Conflict, text).advise("`checkpoint`, and it is merged");
+                let error = self.place(error).on_key(key);
+                return Part::Nothing(Take::Conflict(operation, error));
+            }
             return Part::Met;
         }
-        let image = unsaved.image;
-        if let Some(deltas) = &mut unsaved.deltas
-            && (deltas.frozen.is_some() || !image)
-        {
-            let is_new = deltas.frozen.is_none();
-            let part = self.freeze(key, deltas);
+        if !is_new || !image {
+            let part = self.freeze(key, unsaved);
             // What is being read may have them or not.
             slot.load = None;
             if is_new && !broken(30) {
@@ -234,32 +245,32 @@ impl<T: Record> Shared<T> {
             Some(stale) if broken(8) => stale.sent.clone(),
             _ => now,
         };
-        let (seq, sent) = (unsaved.seq, now.clone());
         unsaved.ground();
-        let record = self.to_send(now, kept.clone(), unsaved);
-        let changes = unsaved.touched.fly();
-        unsaved.flight = Some(Box::new(Flight::new(seq, sent, kept, changes)));
-        Part::Record(record)
+        let Some(record) = self.to_send(slot) else { return Part::Nothing(Take::Gone) };
+        let Some(unsaved) = &mut slot.unsaved else { return Part::Nothing(Take::Gone) };
+        let layer = unsaved.layer.as_mut();
+        // What comes next may be another item than this, even if it is equal.
+        let exact = layer.as_ref().is_none_or(|layer| !layer.overwritten);
+        let changes = layer.map_or(&mut unsaved.touched, |layer| &mut layer.touched).fly();
+        let flight = Flight::new(seq, now.clone(), kept, changes);
+        unsaved.flight = Some(Box::new(Flight { exact, ..flight }));
+        Part::Record(Sent { now, ..record })
     }
 
     /// What a record is to be made of that is not in flight.
-    pub(super) fn to_send(
-        &self,
-        now: Known<T>,
-        kept: Option<Arc<Kept>>,
-        unsaved: &Unsaved<T>,
-    ) -> Sent<T> {
-        let deltas = unsaved.deltas.as_ref();
-        Sent {
-            seq: unsaved.seq,
-            now,
-            base: unsaved.base.clone(),
-            touched: unsaved.touched.clone(),
-            kept,
-            mode: self.mode_of(unsaved),
+    pub(super) fn to_send(&self, slot: &Slot<T>) -> Option<Sent<T>> {
+        let (unsaved, covered) = (slot.unsaved.as_ref()?, slot.covered()?);
+        let Covered { seq, replaced, exact, since, .. } = covered;
+        Some(Sent {
+            seq,
+            now: covered.now.clone(),
+            base: Base { exact, replaced, ..unsaved.base.clone() },
+            touched: covered.touched.clone(),
+            kept: covered.kept.cloned(),
+            mode: covered.mode.unwrap_or(self.options.mode),
             doubts: unsaved.doubts.clone(),
-            waiting: deltas.map(|deltas| deltas.waiting.clone()),
-            since: deltas.map_or(0, |deltas| deltas.since),
-        }
+            waiting: covered.waiting.cloned(),
+            since,
+        })
     }
 }

@@ -212,16 +212,17 @@ impl<T: Record> Shared<T> {
         let slot = locked.find(key.as_bytes())?;
         let unsaved = slot.unsaved.as_ref()?;
         let frozen = unsaved.deltas.as_ref().and_then(|deltas| deltas.frozen.as_ref());
-        let is_parked = unsaved.parked.is_some() || frozen.is_some_and(Frozen::is_expired);
-        let record = unsaved.image.then(|| {
-            let mut sent = self.to_send(slot.now.clone(), slot.kept.clone(), unsaved);
-            if let Some(flight) = &unsaved.flight {
-                sent.touched.give_back(&flight.changes);
-            }
-            sent
-        });
-        let waiting = unsaved.deltas.as_ref().map(|deltas| deltas.waiting.clone());
-        let waiting = waiting.filter(|waiting| !unsaved.image && !waiting.is_empty());
+        let covered = slot.covered()?;
+        if covered.is_nothing() && frozen.is_none() {
+            return None;
+        }
+        let is_parked = covered.parked.is_some() || frozen.is_some_and(Frozen::is_expired);
+        let mut record = self.to_send(slot).filter(|_| covered.image.is_some());
+        if let Some((sent, flight)) = record.as_mut().zip(unsaved.flight.as_ref()) {
+            sent.touched.give_back(&flight.changes);
+        }
+        let waiting =
+            covered.waiting.filter(|_| covered.image.is_none() && covered.waits()).cloned();
         let frozen = frozen.map(|frozen| frozen.sums.clone());
         Some(Unsent { record, frozen, waiting, is_parked })
     }

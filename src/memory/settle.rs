@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::Shared;
 use super::attempt::Base;
-use super::delta::{Applied, Deltas};
+use super::delta::Applied;
 use super::slot::{Known, Slot};
 use crate::codec::tree::{field, parse_item};
 use crate::codec::{key_json, same_items};
@@ -148,12 +148,11 @@ impl<T: Record> Shared<T> {
 
     /// Whether something of a slot is left that was there when the flush began.
     fn has_more(&self, slot: &Slot<T>) -> bool {
-        let Some(unsaved) = slot.unsaved.as_ref().filter(|unsaved| unsaved.parked.is_none()) else {
+        let Some(covered) = slot.covered().filter(|covered| covered.parked.is_none()) else {
             return false;
         };
-        let waits = |deltas: &Deltas| !deltas.waiting.is_empty() && self.is_in_scope(deltas.since);
-        (unsaved.image && self.is_in_scope(unsaved.image_since))
-            || unsaved.deltas.as_deref().is_some_and(waits)
+        covered.image.is_some_and(|since| self.is_in_scope(since))
+            || (covered.waits() && self.is_in_scope(covered.since))
     }
 
     /// Whether the flush that runs is to save the change of this number.

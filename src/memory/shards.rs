@@ -40,6 +40,8 @@ pub(crate) struct Shards<T: Record> {
     /// The newest sequence number; numbers are given under a shard's lock.
     seq: AtomicU64,
     pub(crate) room: Room,
+    /// The newest change that the last checkpoint covers; without checkpoints all are covered.
+    covered: AtomicU64,
     /// How records are written that nothing else is said of.
     mode: Mode,
     /// Where what is unsaved is noted too.
@@ -52,6 +54,8 @@ pub(crate) struct Shard<T: Record> {
     slots: HashTable<Slot<T>>,
     /// The unsaved keys by the sequence number that made them so: the order of flushing.
     unsaved: BTreeMap<u64, Key>,
+    /// The keys that were changed since the last checkpoint, and maybe discarded.
+    uncovered: Vec<Key>,
     /// Reads of records that were there: counted here, since one counter for all cores would be the slowest
     /// part of a read.
     hits: u64,
@@ -79,13 +83,14 @@ impl<T: Record> Shards<T> {
         let shard = |seed| {
             let (slots, unsaved) = (HashTable::new(), BTreeMap::new());
             let random = fastrand::Rng::with_seed(seed);
-            Mutex::new(Shard { slots, unsaved, hits: 0, random })
+            Mutex::new(Shard { slots, unsaved, uncovered: Vec::new(), hits: 0, random })
         };
         Self {
             shards: (0..).take(SHARDS).map(shard).collect(),
             hasher: DefaultHashBuilder::default(),
             seq: AtomicU64::new(0),
             room: Room::new(most, beside),
+            covered: AtomicU64::new(if recorder.has_checkpoints() { 0 } else { u64::MAX }),
             mode,
             recorder,
         }
@@ -142,6 +147,41 @@ impl<T: Record> Shards<T> {
     /// The sequence number of the newest change.
     pub(crate) fn newest(&self) -> u64 {
         self.seq.load(Ordering::SeqCst)
+    }
+
+    /// The newest change that may be sent.
+    pub(crate) fn covered(&self) -> u64 {
+        self.covered.load(Ordering::SeqCst)
+    }
+
+    /// Covers all that was changed, and returns its slots' states, all of one moment.
+    #[cfg(feature = "journal")]
+    pub(crate) fn cover<R>(
+        &self,
+        mut state: impl FnMut(&Key, Option<&Slot<T>>) -> R,
+        noted: impl FnOnce(Vec<R>) -> u64,
+    ) -> u64 {
+        // In the order in which everybody locks several.
+        let mut shards: Vec<_> = self.shards.iter().map(|shard| shard.lock()).collect();
+        let mut states = Vec::new();
+        for shard in &mut shards {
+            let Shard { slots, uncovered, .. } = &mut **shard;
+            for key in std::mem::take(uncovered) {
+                let mut slot = slots.find_mut(self.hash(&key), |slot| slot.key == key);
+                if let Some(unsaved) = slot.as_mut().and_then(|slot| slot.unsaved.as_mut()) {
+                    unsaved.cover();
+                }
+                states.push(state(&key, slot.as_deref()));
+            }
+        }
+        self.covered.store(self.newest(), Ordering::SeqCst);
+        noted(states)
+    }
+
+    /// What a journal had is covered.
+    #[cfg(feature = "journal")]
+    pub(crate) fn cover_restored(&self) {
+        self.covered.fetch_max(self.newest(), Ordering::SeqCst);
     }
 
     pub(crate) fn unsaved_count(&self) -> usize {
@@ -309,16 +349,54 @@ impl<'s, T: Record> Locked<'s, T> {
     /// taken before.
     /// `complete`: a key of which nothing is known is absent.
     pub(crate) fn change(&mut self, key: &Key, change: Change<T>, complete: bool) {
-        let mut seq = self.shards.seq.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut seq = self.next_seq();
         if has(Bug::SeenBeforeNumbered) {
             let unsaved = self.find(key.as_bytes()).and_then(|slot| slot.unsaved.as_ref());
             seq = unsaved.map_or(seq, |unsaved| unsaved.seq);
         }
         let mode = self.shards.mode;
+        self.slot(key).is_absent_if(complete);
+        self.publish_above(key, seq, |slot| slot.change(change, seq, mode));
+        self.note_change(key);
+    }
+
+    /// Publishes increments, as a change is: what waits with them, and the record that shows them, if
+    /// it is known.
+    pub(crate) fn increment(&mut self, key: &Key, new: Incremented<T>) {
+        let seq = self.next_seq();
+        self.publish_above(key, seq, |slot| slot.increment(new, seq));
+        self.note_change(key);
+    }
+
+    fn next_seq(&self) -> u64 {
+        self.shards.seq.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// Publishes something that no checkpoint covers yet, if there are any; what one covers is kept.
+    fn publish_above(&mut self, key: &Key, seq: u64, make: impl FnOnce(&mut Slot<T>) -> bool) {
+        if !self.shards.recorder.has_checkpoints() {
+            return self.publish(key, seq, make);
+        }
+        let mut is_first = self.slot(key).split();
+        self.publish(key, seq, |slot| {
+            let newly = make(slot);
+            if newly {
+                slot.begin_layer();
+                is_first = true;
+            }
+            newly
+        });
+        if is_first {
+            let own = self.slot(key).key.clone();
+            self.shard.uncovered.push(own);
+        }
+    }
+
+    /// Publishes what is made of a slot, which returns whether that was saved before.
+    fn publish(&mut self, key: &Key, seq: u64, make: impl FnOnce(&mut Slot<T>) -> bool) {
         let slot = self.slot(key);
-        slot.is_absent_if(complete);
         let before = slot.unsaved_size();
-        let newly = slot.change(change, seq, mode);
+        let newly = make(slot);
         let size = slot.unsaved_size().unwrap_or(0);
         // The slot's own key, which both share.
         if let Some(own) = (newly || broken(2)).then(|| slot.key.clone()) {
@@ -326,23 +404,12 @@ impl<'s, T: Record> Locked<'s, T> {
         }
         self.shards.room.took(before, size);
         self.check(key);
-        self.note_change(key);
     }
 
-    /// Publishes increments, as a change is: what waits with them, and the record that shows them, if
-    /// it is known.
-    pub(crate) fn increment(&mut self, key: &Key, new: Incremented<T>) {
-        let seq = self.shards.seq.fetch_add(1, Ordering::SeqCst) + 1;
-        let slot = self.slot(key);
-        let before = slot.unsaved_size();
-        let newly = slot.increment(new, seq).then(|| slot.key.clone());
-        let size = slot.unsaved_size().unwrap_or(0);
-        if let Some(own) = newly {
-            self.shard.unsaved.insert(seq, own);
-        }
-        self.shards.room.took(before, size);
-        self.check(key);
-        self.note_change(key);
+    /// Publishes what was made of a change in its place, covered as that is.
+    pub(crate) fn replace(&mut self, key: &Key, change: Change<T>) {
+        let (seq, mode) = (self.next_seq(), self.shards.mode);
+        self.publish(key, seq, |slot| slot.change(change, seq, mode));
     }
 
     /// Runs a transition that may make the slot saved; it leaves the list of unsaved keys then.

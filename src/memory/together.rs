@@ -94,7 +94,7 @@ impl<T: Record> Member for Shared<T> {
 
 impl<T: Record> Lease for Rounds<T> {
     fn begin(&self) -> Vec<Key> {
-        let newest = self.shared().slots.newest();
+        let newest = self.shared().to_save(u64::MAX);
         self.shared().begin_round(newest);
         self.shared().slots.unsaved_keys(newest)
     }

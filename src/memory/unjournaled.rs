@@ -27,6 +27,18 @@ impl<T: Record> Recorder<T> {
         false
     }
 
+    pub(super) const fn foresees(&self) -> bool {
+        false
+    }
+
+    pub(super) const fn has_checkpoints(&self) -> bool {
+        false
+    }
+
+    pub(super) const fn is_behind_checkpoint(&self) -> bool {
+        false
+    }
+
     pub(super) const fn path(&self) -> Option<&Path> {
         None
     }

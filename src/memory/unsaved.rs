@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::attempt::{Attempt, Base, Doubt, Doubts, Met};
 use super::delta::Deltas;
+use super::layer::Layer;
 use super::slot::Known;
 use super::touched::{Names, Touched};
 use crate::codec::Kept;
@@ -42,6 +43,8 @@ pub(crate) struct Unsaved<T> {
     pub(crate) mode: Option<Mode>,
     /// What others stored, to be merged before the next attempt.
     pub(crate) met: Option<Box<Met>>,
+    /// What the last checkpoint covers, if this is not all covered.
+    pub(crate) layer: Option<Box<Layer<T>>>,
 }
 
 impl<T> Unsaved<T> {
@@ -63,6 +66,7 @@ impl<T> Unsaved<T> {
             doubts: Doubts::new(),
             mode: None,
             met: None,
+            layer: None,
         }
     }
 
@@ -91,6 +95,9 @@ impl<T> Unsaved<T> {
 
     /// The increments that wait are done otherwise.
     pub(super) fn drop_waiting(&mut self) {
+        if let Some(layer) = &mut self.layer {
+            layer.overwritten = true;
+        }
         if let Some(deltas) = &mut self.deltas {
             deltas.waiting = Sums::default();
             if deltas.is_empty() {
@@ -102,8 +109,10 @@ impl<T> Unsaved<T> {
     /// The record is written as a whole, or not at all.
     pub(super) fn forget_touched(&mut self) {
         self.touched.clear();
-        if let Some(flight) = &mut self.flight {
-            flight.changes.clear();
+        match (&mut self.layer, &mut self.flight) {
+            (Some(layer), _) => layer.overwritten = true,
+            (None, Some(flight)) => flight.changes.clear(),
+            (None, None) => {}
         }
     }
 
@@ -111,6 +120,9 @@ impl<T> Unsaved<T> {
     pub(super) fn rebase(&mut self, base: Base<T>) -> Base<T> {
         if base.is_whole() {
             self.touched.clear();
+            if let Some(layer) = &mut self.layer {
+                layer.touched.clear();
+            }
         }
         self.rebased += 1;
         std::mem::replace(&mut self.base, base)
@@ -127,6 +139,9 @@ impl<T> Unsaved<T> {
     /// The database may have the old or the sent value: whatever comes is to be written.
     pub(super) fn in_doubt_of(&mut self, flight: Flight<T>) {
         self.base.exact = false;
+        if let Some(layer) = &mut self.layer {
+            layer.exact = false;
+        }
         self.doubt = true;
         self.doubts.add(Doubt::of(flight));
     }
@@ -139,7 +154,8 @@ impl<T> Unsaved<T> {
     /// Takes the flight back, which is not written.
     pub(super) fn ground(&mut self) -> Option<Box<Flight<T>>> {
         let flight = self.flight.take()?;
-        self.touched.give_back(&flight.changes);
+        let layer = self.layer.as_mut().map(|layer| &mut layer.touched);
+        layer.unwrap_or(&mut self.touched).give_back(&flight.changes);
         Some(flight)
     }
 }
@@ -163,6 +179,7 @@ impl<T> Clone for Unsaved<T> {
             doubts: self.doubts.clone(),
             mode,
             met: self.met.clone(),
+            layer: self.layer.clone(),
         }
     }
 }

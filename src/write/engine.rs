@@ -181,14 +181,15 @@ async fn send(
     }
 }
 
-/// Waits until the only write of a request that goes alone is in the journal, if there is one. Others say the
-/// same however often they are sent.
+/// Waits until what is sent is in the journal, where it must be: the only write of a request that goes alone, as
+/// others say the same however often they are sent, and what a checkpoint covers.
 async fn recorded(changes: &Sources<'_>, batch: &[Write]) -> Result<(), Error> {
-    let [write @ Write { at, .. }] = batch else { return Ok(()) };
-    match changes.recorded(at).filter(|_| write.action.is_single()) {
-        Some(recorded) => recorded.await,
-        None => Ok(()),
+    for Write { at, action } in batch {
+        if let Some(recorded) = changes.recorded(at, action.is_single()) {
+            recorded.await?;
+        }
     }
+    Ok(())
 }
 
 /// Nothing was sent, and nothing of this table can be.

@@ -72,11 +72,15 @@ impl<'e> Sources<'e> {
         self.of(at).settle(&at.key, settled)
     }
 
-    pub(super) fn recorded<'k>(&self, at: &'k TableKey) -> Option<BoxFuture<'k, Result<(), Error>>>
+    pub(super) fn recorded<'k>(
+        &self,
+        at: &'k TableKey,
+        alone: bool,
+    ) -> Option<BoxFuture<'k, Result<(), Error>>>
     where
         'e: 'k,
     {
-        self.of(at).recorded(&at.key)
+        self.of(at).recorded(&at.key, alone)
     }
 
     pub(super) fn conflict(&self, at: &TableKey, theirs: Option<Vec<u8>>) -> Met {

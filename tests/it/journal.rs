@@ -1,6 +1,7 @@
 //! Journals: what is unsaved survives a crash.
 
 mod changes;
+mod checkpoints;
 mod files;
 mod formats;
 mod increments;

@@ -14,6 +14,7 @@ mod consumption;
 mod embedded;
 mod endings;
 mod etl;
+mod etl_journal;
 mod expiry;
 mod feed;
 mod field_wise;

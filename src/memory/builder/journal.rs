@@ -15,6 +15,7 @@ pub(super) struct Wanted {
     path: Option<PathBuf>,
     durability: Option<Durability>,
     salvage: bool,
+    checkpoints: bool,
 }
 
 impl<T: Record> MemoryTableBuilder<T> {
@@ -72,11 +73,29 @@ impl<T: Record> MemoryTableBuilder<T> {
         self
     }
 
+    /// The [journal](Self::journal) has what was unsaved at the last
+    /// [checkpoint](MemoryTable::checkpoint), and nothing of what came after it: for jobs that go on where they
+    /// were, and would count twice what they do again.
+    ///
+    /// Changes cost no more than without a journal, and are on disk when `checkpoint` returns. A flush, asked
+    /// for or in the background, sends what the last checkpoint covers: of a record that was changed since,
+    /// that which it was then. So what came later takes its room among what
+    /// [may be unsaved](Self::max_unsaved_records) until the next checkpoint: make them often enough. A record
+    /// whose write meets what others stored, and that was changed since, is merged after the next checkpoint.
+    ///
+    /// [`discard`](MemoryTable::discard), [`take_unsaved`](MemoryTable::take_unsaved) and
+    /// [`reset_forced`](MemoryTable::reset_forced) take what they forget out of the journal at once. A journal
+    /// is made with checkpoints or without, and opened so.
+    pub const fn checkpoints(mut self) -> Self {
+        self.journal.checkpoints = true;
+        self
+    }
+
     pub(super) fn open(self) -> Result<MemoryTable<T>, Error> {
-        let Wanted { path, durability, salvage } = self.journal;
+        let Wanted { path, durability, salvage, checkpoints } = self.journal;
         let Some(path) = path else {
-            if durability.is_some() || salvage {
-                let text = "`durability` and `salvage_journal` need a `journal`";
+            if durability.is_some() || salvage || checkpoints {
+                let text = "`durability`, `salvage_journal` and `checkpoints` need a `journal`";
                 return Err(Error::new(ErrorKind::Configuration, text));
             }
             return Ok(MemoryTable::with(
@@ -87,7 +106,8 @@ impl<T: Record> MemoryTableBuilder<T> {
             ));
         };
         let options = Options { path, salvage };
-        let opened = Recorder::open(&options, durability.unwrap_or_default(), self.table.name()?);
+        let (durability, name) = (durability.unwrap_or_default(), self.table.name()?);
+        let opened = Recorder::open(&options, durability, name, checkpoints);
         let (recorder, found) = opened.map_err(|why| self.table.place(why))?;
         let memory = MemoryTable::with(self.table, self.options, self.on_conflict, recorder);
         memory.shared.take_back(found);

@@ -15,7 +15,7 @@ use crate::memory::Shared;
 use crate::memory::attempt::{Attempt, Base, Doubt, Doubts};
 use crate::memory::delta::{Deltas, Frozen};
 use crate::memory::prepare::Prepared;
-use crate::memory::slot::Known;
+use crate::memory::slot::{Known, Slot};
 use crate::memory::touched::Touched;
 use crate::memory::unsaved::Unsaved;
 use crate::record::Record;
@@ -88,6 +88,7 @@ impl<T: Record> Shared<T> {
         for restored in found {
             self.restore(restored);
         }
+        self.slots.cover_restored();
         tracing::info!(
             target: crate::logging::RECORDS,
             table = &*table,
@@ -137,16 +138,13 @@ impl<T: Record> Shared<T> {
         let sent = {
             let mut locked = self.slots.lock(key.as_bytes());
             let slot = locked.find(key.as_bytes());
-            let Some((slot, unsaved)) = slot.and_then(|it| Some((&*it, it.unsaved.as_ref()?)))
-            else {
-                return;
-            };
             // Increments that may have been sent go before it.
-            if !unsaved.image || slot.frozen().is_some() {
-                return;
-            }
-            self.to_send(slot.now.clone(), slot.kept.clone(), unsaved)
+            let is_next = |slot: &Slot<T>| {
+                slot.unsaved.as_ref().is_some_and(|it| it.image) && slot.frozen().is_none()
+            };
+            slot.filter(|slot| is_next(slot)).and_then(|slot| self.to_send(slot))
         };
+        let Some(sent) = sent else { return };
         // What cannot be sent now was not sent before.
         let Ok(Prepared::Send(prepared)) = self.prepare(key, &sent) else { return };
         let mut locked = self.slots.lock(key.as_bytes());

@@ -26,17 +26,19 @@ pub(super) struct State<T: Record> {
 }
 
 impl<T: Record> State<T> {
-    /// `None` if nothing is unsaved. What is in flight is in doubt to whoever reads it.
+    /// `None` if nothing is unsaved that a checkpoint covers. What is in flight is in doubt to whoever reads it.
     pub(super) fn of(slot: &Slot<T>, table: Mode) -> Option<Self> {
+        if slot.covered()?.is_nothing() && slot.frozen().is_none() {
+            return None;
+        }
         let mut unsaved = slot.unsaved.clone()?;
         unsaved.lose_flight();
-        Some(Self {
-            key: slot.key.clone(),
-            now: slot.now.clone(),
-            kept: slot.kept.clone(),
-            mode: unsaved.mode.unwrap_or(table),
-            unsaved,
-        })
+        let (now, kept) = match unsaved.layer.take() {
+            None => (slot.now.clone(), slot.kept.clone()),
+            Some(layer) => unsaved.go_back(*layer),
+        };
+        let mode = unsaved.mode.unwrap_or(table);
+        Some(Self { key: slot.key.clone(), now, kept, mode, unsaved })
     }
 
     fn row(&self) -> Result<Row, BoxError> {

@@ -14,6 +14,7 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use memory_table::{Database, Durability, Field, Guard, MemoryTable, MemoryTableBuilder, Record};
 use serde::{Deserialize, Serialize};
+use tokio::sync::RwLock;
 
 use super::Journals;
 use crate::server::{Answer, Server};
@@ -23,6 +24,7 @@ const KILLS: &str = "MEMORY_TABLE_TEST_KILLS";
 const SEED: &str = "MEMORY_TABLE_TEST_SEED";
 /// What the child is told: endpoint, journal, mode, seed, tab-separated.
 const CHILD: &str = "MEMORY_TABLE_TEST_KILLED_CHILD";
+const MODES: [&str; 5] = ["plain", "guarded", "fields", "synced", "checkpoints"];
 /// Each has keys of its own, so that its changes are in one order.
 const TASKS: usize = 3;
 const KEYS: usize = 4;
@@ -116,6 +118,7 @@ fn opened(database: &Database, journal: &Path, mode: &str) -> MemoryTableBuilder
         "guarded" => builder.guarded(Guard::Item),
         "fields" => builder.field_wise(),
         "synced" => builder.durability(Durability::Fsync),
+        "checkpoints" => builder.checkpoints(),
         _ => builder,
     }
 }
@@ -139,21 +142,42 @@ fn child() {
             return;
         }
         let seed: u64 = seed.parse().expect("a number");
-        let tasks =
-            (0..TASKS).map(|task| tokio::spawn(work(memory.clone(), mode.to_owned(), task, seed)));
-        let tasks: Vec<_> = tasks.collect();
+        let quiet = Arc::new(RwLock::new(()));
+        let work = |task| work(memory.clone(), mode.to_owned(), Arc::clone(&quiet), task, seed);
+        let tasks: Vec<_> = (0..TASKS).map(|task| tokio::spawn(work(task))).collect();
         let mut random = fastrand::Rng::with_seed(seed);
+        let mut cursor: u64 = if mode == "checkpoints" {
+            memory.cursor().expect("it is a number").unwrap_or(0)
+        } else {
+            0
+        };
         loop {
             tokio::time::sleep(Duration::from_micros(random.u64(..8_000))).await;
-            let _ = memory.flush().await.expect("all is saved");
+            if mode == "checkpoints" && random.bool() {
+                cursor += 1;
+                // What is before it is all done.
+                let _quiet = quiet.write().await;
+                say(&format!("checkpoint {cursor}\n"));
+                memory.checkpoint(&cursor).await.expect("it is made");
+                say(&format!("covered {cursor}\n"));
+            } else {
+                let _ = memory.flush().await.expect("all is saved");
+            }
             assert!(tasks.iter().all(|task| !task.is_finished()), "a task ended");
         }
     });
 }
 
-async fn work(memory: MemoryTable<Total>, mode: String, task: usize, seed: u64) {
+async fn work(
+    memory: MemoryTable<Total>,
+    mode: String,
+    quiet: Arc<RwLock<()>>,
+    task: usize,
+    seed: u64,
+) {
     let mut random = fastrand::Rng::with_seed(seed ^ (1 << (40 + task)));
     loop {
+        let _quiet = quiet.read().await;
         let name = format!("{task}-{}", random.usize(..KEYS));
         let step = Step::random(&mut random);
         say(&format!("begin {name} {}\n", step.shown()));
@@ -174,10 +198,16 @@ fn say(line: &str) {
 /// What the table is to have, by name; of a change that was begun and not done, without it and with it.
 #[derive(Default)]
 struct Expected {
-    sure: BTreeMap<String, Option<Total>>,
+    sure: Table,
     begun: BTreeMap<String, Step>,
     done: usize,
+    /// What there was at each checkpoint that was begun.
+    checkpoints: BTreeMap<u64, Table>,
+    /// The last one that was made.
+    made: Option<u64>,
 }
+
+type Table = BTreeMap<String, Option<Total>>;
 
 impl Expected {
     fn hear(&mut self, line: &str) {
@@ -192,9 +222,29 @@ impl Expected {
                 self.sure.insert(name.to_owned(), step.of(name, before));
                 self.done += 1;
             }
+            ["checkpoint", number] => {
+                self.checkpoints.insert(number.parse().expect("a number"), self.sure.clone());
+            }
+            ["covered", number] => {
+                self.made = Some(number.parse().expect("a number"));
+            }
             // The test harness says what it runs.
             _ => {}
         }
+    }
+
+    /// All that is expected is what there was at this checkpoint, which is the last one that was made, or was
+    /// being made.
+    fn go_back(&mut self, cursor: Option<u64>, round: &str) {
+        assert!(cursor >= self.made, "{round}: {cursor:?} is older than {:?}", self.made);
+        self.sure = match cursor {
+            None => Table::new(),
+            Some(cursor) => self.checkpoints.remove(&cursor).expect("a checkpoint that was begun"),
+        };
+        self.begun.clear();
+        self.checkpoints.clear();
+        self.checkpoints.extend(cursor.map(|cursor| (cursor, self.sure.clone())));
+        self.made = cursor;
     }
 
     /// Checks what is in the table, and goes on from that.
@@ -262,13 +312,13 @@ async fn a_process_that_is_killed_at_any_moment_loses_nothing_and_does_nothing_t
     let kills = number(KILLS).unwrap_or(40);
     let first = number(SEED).unwrap_or(0);
     let (mut done, mut begun) = (0, 0);
-    for (number, mode) in ["plain", "guarded", "fields", "synced"].into_iter().enumerate() {
+    for (number, mode) in MODES.into_iter().enumerate() {
         let mut random = fastrand::Rng::with_seed(first + u64::try_from(number).unwrap());
         let database = embedded();
         database.table::<Total>().create_if_missing().await.unwrap();
         let server = Server::start(&database, Arc::new(|_: &str, _| Answer::Run)).await;
         let (journals, mut expected) = (Journals::new(), Expected::default());
-        for round in 0..kills / 4 {
+        for round in 0..kills / 5 {
             let round = format!("{mode}, kill {round} from seed {first}");
             let (url, path) = (server.url(), journals.first());
             let told = |recovers: &str, seed: u64| {
@@ -290,6 +340,9 @@ async fn a_process_that_is_killed_at_any_moment_loses_nothing_and_does_nothing_t
             tokio::time::sleep(LATE).await;
             let memory = opened(&database, &path, mode).build().expect("it opens");
             let _ = memory.close().await.expect("all is saved");
+            if mode == "checkpoints" {
+                expected.go_back(memory.cursor().expect("it is a number"), &round);
+            }
             expected.check(stored(&database).await, &round);
         }
         done += expected.done;

@@ -1,0 +1,451 @@
+//! Checkpoints: a crash leaves what was unsaved at the last one, and flushes send no more than that.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use memory_table::{
+    Durability, ErrorKind, Field, Guard, Journal, MemoryTable, MemoryTableBuilder, OnConflict,
+    Outcome, Record,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Journals, builder, keys};
+use crate::support::{Fault, Stage};
+
+const ADD: &str = "TransactWriteItems";
+const BATCH: &str = "BatchWriteItem";
+const PUT: &str = "PutItem";
+
+#[derive(Record, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[record(table = "scorers")]
+struct Scorer {
+    #[record(partition_key)]
+    name: String,
+    #[serde(default)]
+    goals: u32,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    team: String,
+}
+
+const GOALS: Field<u32> = Field::named("goals");
+
+fn scorer(name: &str, goals: u32) -> Scorer {
+    Scorer { name: name.into(), goals, team: String::new() }
+}
+
+fn checkpointed(stage: &Stage<Scorer>, journals: &Journals) -> MemoryTableBuilder<Scorer> {
+    builder(&stage.table, &journals.first()).checkpoints()
+}
+
+/// Opened anew on what a crash leaves.
+fn crashed(stage: &Stage<Scorer>, journals: &Journals) -> MemoryTable<Scorer> {
+    let left = journals.crash(&journals.first());
+    builder(&stage.table, &left).checkpoints().build().unwrap()
+}
+
+async fn goals(stage: &Stage<Scorer>, name: &str) -> Option<u32> {
+    stage.truth.get_consistent(name).await.unwrap().map(|scorer| scorer.goals)
+}
+
+async fn seen(memory: &MemoryTable<Scorer>, name: &str) -> Option<u32> {
+    memory.get(name).await.unwrap().map(|scorer| scorer.goals)
+}
+
+#[tokio::test]
+async fn a_flush_sends_what_the_last_checkpoint_covers_and_no_more() {
+    let (stage, journals) = (Stage::new().await, Journals::new());
+    let memory = checkpointed(&stage, &journals).build().unwrap();
+    memory.put(scorer("ada", 1)).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().submitted(), 0, "there was no checkpoint");
+    assert_eq!(memory.plan().await.unsaved(), 0);
+    memory.checkpoint(&1).await.unwrap();
+    memory.update("ada", |ada| ada.goals += 1).await.unwrap();
+    memory.put(scorer("bob", 5)).await.unwrap();
+    let plan = memory.plan().await;
+    assert_eq!((plan.puts, plan.unsaved()), (1, 1));
+
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, report.requests), (1, 1));
+    assert_eq!((goals(&stage, "ada").await, goals(&stage, "bob").await), (Some(1), None));
+    assert_eq!(seen(&memory, "ada").await, Some(2), "readers see the newest");
+    assert_eq!(memory.stats().unsaved, 2);
+    assert_eq!(memory.flush().await.unwrap().submitted(), 0, "there is no more");
+
+    memory.checkpoint(&2).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 2);
+    assert_eq!((goals(&stage, "ada").await, goals(&stage, "bob").await), (Some(2), Some(5)));
+    assert_eq!(memory.stats().unsaved, 0);
+}
+
+#[tokio::test]
+async fn a_crash_leaves_the_state_and_the_cursor_of_the_last_checkpoint() {
+    let (stage, journals) = (Stage::new().await, Journals::new());
+    stage.truth.put(&scorer("eve", 7)).await.unwrap();
+    let memory = checkpointed(&stage, &journals).build().unwrap();
+    assert_eq!(memory.cursor::<u64>().unwrap(), None);
+    memory.put(scorer("ada", 1)).await.unwrap();
+    memory.increment("eve", GOALS, 2).await.unwrap();
+    memory.put(scorer("bob", 1)).await.unwrap();
+    memory.checkpoint(&(3, "bob")).await.unwrap();
+    memory.update("ada", |ada| ada.goals = 9).await.unwrap();
+    memory.increment("eve", GOALS, 20).await.unwrap();
+    memory.delete("bob").await.unwrap();
+    memory.put(scorer("dan", 1)).await.unwrap();
+
+    let again = crashed(&stage, &journals);
+    assert_eq!(again.cursor::<(u32, String)>().unwrap(), Some((3, "bob".to_owned())));
+    assert_eq!((seen(&again, "ada").await, seen(&again, "eve").await), (Some(1), Some(9)));
+    assert_eq!((seen(&again, "bob").await, seen(&again, "dan").await), (Some(1), None));
+    assert_eq!(again.close().await.unwrap().written, 3);
+    assert_eq!((goals(&stage, "eve").await, goals(&stage, "bob").await), (Some(9), Some(1)));
+}
+
+#[tokio::test]
+async fn what_is_saved_between_checkpoints_is_not_done_again() {
+    let (stage, journals) = (Stage::new().await, Journals::new());
+    stage.truth.put(&scorer("ada", 10)).await.unwrap();
+    let memory = checkpointed(&stage, &journals).build().unwrap();
+    memory.increment("ada", GOALS, 5).await.unwrap();
+    memory.checkpoint(&1).await.unwrap();
+    memory.increment("ada", GOALS, 2).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!((goals(&stage, "ada").await, seen(&memory, "ada").await), (Some(15), Some(17)));
+
+    let again = crashed(&stage, &journals);
+    assert_eq!(again.flush().await.unwrap().submitted(), 0);
+    assert_eq!(seen(&again, "ada").await, Some(15));
+    again.increment("ada", GOALS, 2).await.unwrap();
+    again.checkpoint(&2).await.unwrap();
+    assert_eq!(again.close().await.unwrap().written, 1);
+    assert_eq!(goals(&stage, "ada").await, Some(17));
+}
+
+#[tokio::test]
+async fn an_increment_of_unknown_outcome_is_done_once_whatever_came_after_it() {
+    let (stage, journals) = (Stage::new().await, Journals::new());
+    stage.truth.put(&scorer("ada", 10)).await.unwrap();
+    let memory = checkpointed(&stage, &journals).build().unwrap();
+    memory.increment("ada", GOALS, 5).await.unwrap();
+    memory.checkpoint(&1).await.unwrap();
+    memory.increment("ada", GOALS, 2).await.unwrap();
+    stage.faults.next(ADD, Fault::connection_reset().after_applying());
+    let failed = memory.flush().await.unwrap_err().into_report();
+    assert_eq!(failed.failed[0].outcome, Outcome::OutcomeUnknown);
+    let again = crashed(&stage, &journals);
+    assert_eq!(again.flush().await.unwrap().written, 1);
+    assert_eq!(goals(&stage, "ada").await, Some(15));
+    memory.checkpoint(&2).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(goals(&stage, "ada").await, Some(17));
+}
+
+#[tokio::test]
+async fn a_close_fails_while_something_is_not_covered() {
+    let (stage, journals) = (Stage::new().await, Journals::new());
+    let memory = checkpointed(&stage, &journals).build().unwrap();
+    memory.put(scorer("ada", 1)).await.unwrap();
+    memory.checkpoint(&1).await.unwrap();
+    memory.put(scorer("bob", 1)).await.unwrap();
+    let error = memory.close().await.unwrap_err();
+    assert_eq!(error.cause().kind(), ErrorKind::Unsaved);
+    assert!(error.to_string().contains("checkpoint"), "{error}");
+    let report = error.into_report();
+    assert_eq!((report.written, report.failed.len()), (1, 1));
+    assert!(report.failed[0].key.to_string().contains("bob"), "{:?}", report.failed);
+    memory.checkpoint(&2).await.unwrap();
+    assert_eq!(memory.close().await.unwrap().written, 1, "it is open until then");
+    assert_eq!(goals(&stage, "bob").await, Some(1));
+}
+
+#[tokio::test]
+async fn a_record_that_others_changed_is_merged_once_it_is_covered() {
+    let (stage, journals) = (Stage::new().await, Journals::new());
+    stage.truth.put(&scorer("ada", 10)).await.unwrap();
+    let sum = |base: Option<&Scorer>, mine: Option<&Scorer>, theirs: Option<&Scorer>| {
+        let goals = |it: Option<&Scorer>| it.map_or(0, |it| it.goals);
+        Some(scorer("ada", goals(theirs) + goals(mine) - goals(base)))
+    };
+    let guarded = checkpointed(&stage, &journals).guarded(Guard::Item);
+    let memory = guarded.on_conflict(OnConflict::merge(sum)).build().unwrap();
+    memory.update("ada", |ada| ada.goals += 1).await.unwrap();
+    memory.checkpoint(&1).await.unwrap();
+    memory.update("ada", |ada| ada.goals += 1).await.unwrap();
+    stage.truth.put(&scorer("ada", 100)).await.unwrap();
+    let error = memory.flush().await.unwrap_err();
+    assert_eq!(error.report().failed[0].error.kind(), ErrorKind::Conflict);
+    assert!(error.report().failed[0].error.to_string().contains("checkpoint"), "{error}");
+    assert_eq!(goals(&stage, "ada").await, Some(100));
+    memory.checkpoint(&2).await.unwrap();
+    let report = memory.flush().await.unwrap();
+    assert_eq!((report.written, goals(&stage, "ada").await), (1, Some(102)));
+}
+
+#[tokio::test]
+async fn a_record_that_is_refused_waits_for_the_checkpoint_that_mends_it() {
+    let (stage, journals) = (Stage::new().await, Journals::new());
+    let memory = checkpointed(&stage, &journals).build().unwrap();
+    memory.put(scorer("ada", 1)).await.unwrap();
+    memory.checkpoint(&1).await.unwrap();
+    memory.put(scorer("ada", 2)).await.unwrap();
+    let is_first = |item: &serde_json::Value| item["goals"]["N"] == "1";
+    stage.faults.always(BATCH, Fault::poison(is_first));
+    for _ in 0..2 {
+        let report = memory.flush().await.unwrap_err().into_report();
+        assert_eq!((report.parked.len(), report.written), (1, 0));
+    }
+    let requests = stage.faults.count(BATCH);
+    let _parked = memory.flush().await.unwrap_err();
+    assert_eq!(stage.faults.count(BATCH), requests, "what is parked is not sent again");
+    memory.checkpoint(&2).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(goals(&stage, "ada").await, Some(2));
+}
+
+#[tokio::test]
+async fn nothing_is_sent_of_a_checkpoint_that_is_not_in_the_journal() {
+    let (stage, journals) = (Stage::new().await, Journals::new());
+    let memory = checkpointed(&stage, &journals)
+        .durability(Durability::Group(Duration::from_millis(200)))
+        .build()
+        .unwrap();
+    for name in ["ada", "bob", "eve"] {
+        memory.put(scorer(name, 1)).await.unwrap();
+    }
+    let cursor = 3;
+    let checkpoint = memory.checkpoint(&cursor);
+    tokio::pin!(checkpoint);
+    assert!(futures::poll!(checkpoint.as_mut()).is_pending());
+    stage.faults.nth(
+        BATCH,
+        1,
+        Fault::none().foreign_write_before({
+            let (path, journals) = (journals.first(), journals.path("seen"));
+            move || {
+                std::fs::copy(&path, &journals).unwrap();
+                async {}
+            }
+        }),
+    );
+    assert_eq!(memory.flush().await.unwrap().written, 3);
+    assert_eq!(keys(&journals.path("seen")).len(), 3, "it was there when they were sent");
+    checkpoint.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_is_dropped_is_made_or_is_not() {
+    let (stage, journals) = (Stage::new().await, Journals::new());
+    let interval = Duration::from_millis(20);
+    let group = checkpointed(&stage, &journals).durability(Durability::Group(interval));
+    let memory = group.build().unwrap();
+    memory.put(scorer("ada", 1)).await.unwrap();
+    assert!(futures::poll!(std::pin::pin!(memory.checkpoint(&1))).is_pending());
+    memory.put(scorer("ada", 2)).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(goals(&stage, "ada").await, Some(1));
+    assert_eq!(crashed(&stage, &journals).cursor().unwrap(), Some(1));
+    drop(memory.checkpoint(&2));
+    assert_eq!(memory.cursor().unwrap(), Some(1), "it had not begun");
+    memory.checkpoint(&3).await.unwrap();
+    assert_eq!(memory.close().await.unwrap().written, 1);
+    assert_eq!(goals(&stage, "ada").await, Some(2));
+}
+
+#[tokio::test]
+async fn what_is_discarded_is_out_of_the_journal_at_once() {
+    let (stage, journals) = (Stage::new().await, Journals::new());
+    let memory = checkpointed(&stage, &journals).build().unwrap();
+    memory.put(scorer("ada", 1)).await.unwrap();
+    memory.put(scorer("bob", 1)).await.unwrap();
+    memory.checkpoint(&1).await.unwrap();
+    memory.put(scorer("ada", 2)).await.unwrap();
+    assert!(memory.discard("ada").await.unwrap());
+    assert_eq!(keys(&journals.crash(&journals.first())), [r#"{"name":{"S":"bob"}}"#]);
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(goals(&stage, "ada").await, None);
+}
+
+#[tokio::test]
+async fn a_journal_says_whether_it_has_checkpoints() {
+    let (stage, journals) = (Stage::<Scorer>::new().await, Journals::new());
+    let plain = || builder(&stage.table, &journals.first()).build();
+    let memory = checkpointed(&stage, &journals).build().unwrap();
+    memory.put(scorer("ada", 1)).await.unwrap();
+    memory.checkpoint(&["row", "7"]).await.unwrap();
+    assert_eq!(memory.cursor::<u32>().unwrap_err().kind(), ErrorKind::Journal);
+    drop(memory);
+    let found = Journal::inspect(journals.first()).unwrap();
+    assert_eq!((found.cursor(), found.changes().len()), (Some(r#"["row","7"]"#), 1));
+    let error = plain().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Journal);
+    assert!(error.to_string().contains("checkpoints"), "{error}");
+
+    let report = Journal::replay(journals.first(), stage.table.clone()).await.unwrap();
+    assert_eq!((report.written, goals(&stage, "ada").await), (1, Some(1)));
+    let again = checkpointed(&stage, &journals).build().unwrap();
+    assert_eq!(again.cursor::<Vec<String>>().unwrap().unwrap(), ["row", "7"]);
+    assert_eq!(again.stats().unsaved, 0);
+    drop(again);
+
+    std::fs::remove_file(journals.first()).unwrap();
+    let memory = plain().unwrap();
+    for error in [memory.checkpoint(&1).await.unwrap_err(), memory.cursor::<u8>().unwrap_err()] {
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+        assert!(error.to_string().contains("`checkpoints`"), "{error}");
+    }
+    drop(memory);
+    assert!(checkpointed(&stage, &journals).build().is_err(), "it has no cursor");
+    let alone = stage.builder().checkpoints().build();
+    assert_eq!(alone.unwrap_err().kind(), ErrorKind::Configuration);
+}
+
+/// What is done to a record.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Put(u32),
+    Update(u32),
+    Increment(u32),
+    Delete,
+    Rekey,
+}
+
+impl Step {
+    fn random(random: &mut fastrand::Rng) -> Self {
+        let number = random.u32(1..50);
+        match random.u32(..12) {
+            0..2 => Self::Put(number),
+            2..5 => Self::Update(number),
+            5..9 => Self::Increment(number),
+            9..11 => Self::Delete,
+            _ => Self::Rekey,
+        }
+    }
+
+    async fn run(
+        self,
+        memory: &MemoryTable<Scorer>,
+        name: &str,
+        other: &str,
+    ) -> Result<(), memory_table::Error> {
+        match self {
+            // Also where records are guarded it replaces whatever there is.
+            Self::Put(goals) => {
+                let put =
+                    |it: &mut Scorer| *it = Scorer { team: "put".into(), ..scorer(name, goals) };
+                memory.update(name, put).await.map(drop)
+            }
+            Self::Update(by) => memory.update(name, |it| it.goals += by).await.map(drop),
+            Self::Increment(by) => memory.increment(name, GOALS, by).await,
+            Self::Delete => memory.delete(name).await,
+            Self::Rekey => memory.rekey(name, other, |it| it.name = other.into()).await.map(drop),
+        }
+    }
+
+    fn apply(self, view: &mut BTreeMap<String, Scorer>, name: &str, other: &str) {
+        let before = view.remove(name);
+        let known = || before.clone().unwrap_or_else(|| scorer(name, 0));
+        let after = match self {
+            Self::Put(goals) => Scorer { team: "put".into(), ..scorer(name, goals) },
+            Self::Update(by) | Self::Increment(by) => {
+                Scorer { goals: known().goals + by, ..known() }
+            }
+            Self::Delete => return,
+            Self::Rekey => Scorer { name: other.into(), ..known() },
+        };
+        view.insert(after.name.clone(), after);
+    }
+}
+
+async fn stored(stage: &Stage<Scorer>) -> BTreeMap<String, Scorer> {
+    let all = stage.truth.scan().consistent().all().await.unwrap();
+    all.into_iter().map(|it| (it.name.clone(), it)).collect()
+}
+
+fn of_mode(builder: MemoryTableBuilder<Scorer>, mode: u64) -> MemoryTableBuilder<Scorer> {
+    match mode {
+        0 => builder,
+        1 => builder.guarded(Guard::Item),
+        _ => builder.field_wise(),
+    }
+}
+
+fn random_fault(random: &mut fastrand::Rng) -> Fault {
+    match random.u32(..4) {
+        0 => Fault::connection_reset().after_applying(),
+        1 => Fault::connection_reset(),
+        2 => Fault::throttled(),
+        _ => Fault::failed(),
+    }
+}
+
+/// Changes, checkpoints, flushes of which some fail, and crashes: whatever their order, the table has what the
+/// last checkpoint covers once it is flushed.
+async fn course(seed: u64) {
+    const NAMES: [&str; 4] = ["ada", "bob", "dan", "eve"];
+    let mut random = fastrand::Rng::with_seed(seed);
+    let (stage, journals) = (Stage::embedded().await, Journals::new());
+    let mut path = journals.first();
+    let open =
+        |path: &Path| of_mode(builder(&stage.table, path), seed % 3).checkpoints().build().unwrap();
+    let mut memory = open(&path);
+    let (mut view, mut covered, mut cursor) = (BTreeMap::new(), BTreeMap::new(), None);
+    for number in 0..60_u32 {
+        let context = format!("seed {seed}, step {number}");
+        match random.u32(..20) {
+            0..12 => {
+                let (name, other) = (random.usize(..4), random.usize(1..4));
+                let (name, other) = (NAMES[name], NAMES[(name + other) % 4]);
+                let step = Step::random(&mut random);
+                let is_there = view.contains_key(name);
+                match step.run(&memory, name, other).await {
+                    Ok(()) => step.apply(&mut view, name, other),
+                    Err(error) if error.kind() == ErrorKind::NotFound => {
+                        assert!(!is_there, "{context}");
+                    }
+                    // An increment of it is in doubt.
+                    Err(error) => {
+                        assert_eq!(error.kind(), ErrorKind::Unsaved, "{context}: {error}");
+                    }
+                }
+            }
+            12..14 => {
+                memory.checkpoint(&number).await.unwrap();
+                (covered, cursor) = (view.clone(), Some(number));
+            }
+            14..18 => {
+                for operation in [BATCH, PUT, ADD, "UpdateItem", "DeleteItem"] {
+                    if random.u32(..3) == 0 {
+                        stage.faults.next(operation, random_fault(&mut random));
+                    }
+                }
+                if memory.flush().await.is_ok() {
+                    assert_eq!(stored(&stage).await, covered, "{context}");
+                }
+            }
+            _ => {
+                path = journals.crash(&path);
+                memory = open(&path);
+                assert_eq!(memory.cursor().unwrap(), cursor, "{context}");
+                view = covered.clone();
+            }
+        }
+    }
+    memory.checkpoint(&0).await.unwrap();
+    // Faults are left.
+    while let Err(error) = memory.close().await {
+        let is_over = error.report().failed.iter().all(|it| it.error.kind() == ErrorKind::Conflict);
+        assert!(!is_over, "seed {seed}: {error}");
+    }
+    assert_eq!(stored(&stage).await, view, "seed {seed}");
+    assert!(keys(&journals.crash(&path)).is_empty(), "seed {seed}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_happens_in_which_order_the_table_has_what_the_last_checkpoint_covers() {
+    let number = |name: &str| std::env::var(name).ok().map(|it| it.parse::<u64>().expect(name));
+    let first = number("MEMORY_TABLE_TEST_SEED").unwrap_or(0);
+    let courses = number("MEMORY_TABLE_TEST_COURSES").unwrap_or(60);
+    for seed in first..first + courses {
+        course(seed).await;
+    }
+}
