@@ -60,8 +60,8 @@ impl<T: Record> MemoryTable<T> {
     /// # Errors
     ///
     /// [`ErrorKind::Configuration`] without checkpoints, or for a cursor that is no JSON;
-    /// [`ErrorKind::Journal`] if the journal could not be written: it has the checkpoint before then, changes
-    /// fail from now on, and flushes send nothing that came after that.
+    /// [`ErrorKind::Journal`] if the journal could not be written: changes and flushes fail from now on, and
+    /// who opens it next finds the checkpoint before.
     ///
     /// # Cancel safety
     ///

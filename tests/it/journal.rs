@@ -4,6 +4,7 @@ mod changes;
 mod checkpoints;
 mod files;
 mod formats;
+mod full;
 mod increments;
 mod kept;
 mod kill;
