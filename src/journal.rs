@@ -6,6 +6,7 @@ mod disk;
 pub(crate) mod faults;
 mod header;
 mod inspect;
+mod letter;
 mod log;
 mod row;
 mod store;
@@ -17,6 +18,7 @@ use std::time::Duration;
 pub(crate) use damage::Damaged;
 pub(crate) use header::Header;
 pub use inspect::{Inspection, UnsavedChange};
+pub(crate) use letter::Line;
 pub(crate) use log::{Encode, Log};
 pub(crate) use row::{
     Json, Row, RowBase, RowChange, RowDoubt, RowFrozen, RowStored, raw, row_sums, sums,

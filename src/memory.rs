@@ -27,6 +27,8 @@ mod journal;
 mod journal;
 mod landed;
 mod layer;
+#[cfg(feature = "journal")]
+mod letter;
 mod load;
 mod many;
 mod outgoing;

@@ -54,6 +54,27 @@ pub(crate) struct Row {
     pub(crate) doubtful: Vec<Box<str>>,
 }
 
+impl Row {
+    /// That of a record that is written whatever is stored.
+    pub(super) fn plain(key: Json, change: RowChange) -> Self {
+        Self {
+            order: 0,
+            mode: RowMode::Plain,
+            key,
+            change: Some(change),
+            base: None,
+            added: Vec::new(),
+            changed: Vec::new(),
+            waiting: Vec::new(),
+            frozen: None,
+            in_doubt: false,
+            overtakes: false,
+            doubts: Vec::new(),
+            doubtful: Vec::new(),
+        }
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RowChange {

@@ -123,7 +123,7 @@ impl<T: Record> MemoryTable<T> {
             return Ok(FlushReport::default());
         }
         let report = self.flush().await?;
-        self.shared.check_covered(report.clone())?;
+        self.shared.check_covered(&report)?;
         closing.succeed();
         Ok(report)
     }
@@ -248,7 +248,7 @@ impl<T: Record> MemoryTable<T> {
     }
 
     /// The turns of these keys, but for one whose own update asks for them.
-    async fn turns_of(&self, keys: &[Key]) -> HashMap<Key, Turn<T>> {
+    pub(super) async fn turns_of(&self, keys: &[Key]) -> HashMap<Key, Turn<T>> {
         let mut ordered: Vec<&Key> = keys.iter().collect();
         // In the order that is the same for all who take several, so that nobody waits for ever.
         ordered.sort_unstable_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
@@ -264,9 +264,8 @@ impl<T: Record> MemoryTable<T> {
 
 impl<T: Record> Shared<T> {
     /// An error if something was changed that no checkpoint covers, and that no flush saves.
-    fn check_covered(&self, report: FlushReport) -> Result<(), FlushError> {
-        let is_covered = !self.slots.recorder.has_checkpoints() || self.slots.unsaved_count() == 0;
-        if is_covered {
+    pub(super) fn check_covered(&self, report: &FlushReport) -> Result<(), FlushError> {
+        if !self.slots.recorder.has_checkpoints() || self.slots.is_covered() {
             return Ok(());
         }
         let text =
@@ -274,7 +273,7 @@ impl<T: Record> Shared<T> {
         let error = Error::new(ErrorKind::Unsaved, text).during("close");
         let error = self.place(error).advise("`checkpoint` and `close` again, or `discard` them");
         let mut left = self.left(&error).into_report();
-        left.add(report);
+        left.add(report.clone());
         Err(FlushError::new(vec![self.table.shown_name()], left, error))
     }
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(super) use restore::Restored;
-use state::State;
+pub(super) use state::State;
 
 use super::shards::{Both, Locked, Shards};
 use super::slot::{Change, Foreseen, Slot};
@@ -117,6 +117,16 @@ impl<T: Record> Recorder<T> {
     /// What the job said of the newest checkpoint, as JSON.
     pub(super) fn cursor(&self) -> Option<Arc<[u8]>> {
         self.checkpoints.as_ref()?.0.lock().cursor.clone()
+    }
+
+    /// Notes changes at once that are to be taken in; returns how much is noted then.
+    pub(super) fn note_all<'s>(
+        &self,
+        slots: impl IntoIterator<Item = &'s Slot<T>>,
+        table: Mode,
+    ) -> Option<u64> {
+        let rows = slots.into_iter().map(|slot| (slot.key.clone(), State::of(slot, table)));
+        Some(self.log.as_ref()?.note(rows))
     }
 
     /// Makes a checkpoint of all that was changed; returns how much is noted then.

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
-#[cfg(feature = "journal")]
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::DefaultHashBuilder;
@@ -14,12 +12,8 @@ use super::journal::Recorder;
 use super::room::{Mark, Need, Room};
 use super::slot::{Change, Incremented, Known, Slot};
 use super::unsaved::Outdated;
-#[cfg(feature = "journal")]
-use super::unsaved::Unsaved;
 use crate::breaks::broken;
 use crate::bugs::{Bug, has};
-#[cfg(feature = "journal")]
-use crate::codec::Kept;
 use crate::guard::Mode;
 use crate::key::Key;
 use crate::load::distinct;
@@ -176,6 +170,15 @@ impl<T: Record> Shards<T> {
         }
         self.covered.store(self.newest(), Ordering::SeqCst);
         noted(states)
+    }
+
+    /// Whether nothing was changed since the last checkpoint.
+    pub(crate) fn is_covered(&self) -> bool {
+        let mut is_covered = true;
+        self.each(|slot| {
+            is_covered &= slot.unsaved.as_ref().is_none_or(|unsaved| unsaved.layer.is_none());
+        });
+        is_covered
     }
 
     /// What a journal had is covered.
@@ -433,21 +436,18 @@ impl<'s, T: Record> Locked<'s, T> {
 
     /// Makes a slot unsaved again, as a journal had it.
     #[cfg(feature = "journal")]
-    pub(crate) fn restore(
-        &mut self,
-        key: &Key,
-        (now, kept): (Known<T>, Option<Arc<Kept>>),
-        unsaved: Box<Unsaved<T>>,
-    ) {
-        let (first, size) = (unsaved.first, unsaved.size());
-        let slot = self.slot(key);
-        (slot.now, slot.kept) = (now, kept);
+    pub(crate) fn restore(&mut self, found: Slot<T>) {
+        let Some(unsaved) = found.unsaved else { return };
+        let (key, first, size) = (found.key, unsaved.first, unsaved.size());
+        let slot = self.slot(&key);
+        let _known = slot.forget(0);
+        (slot.now, slot.kept) = (found.now, found.kept);
         slot.set_size(size);
         slot.unsaved = Some(unsaved);
         let own = slot.key.clone();
         self.shard.unsaved.insert(first, own);
         self.shards.room.owe(size);
-        self.check(key);
+        self.check(&key);
     }
 
     #[cfg(feature = "journal")]

@@ -8,6 +8,7 @@ mod full;
 mod increments;
 mod kept;
 mod kill;
+mod letters;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

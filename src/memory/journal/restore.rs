@@ -45,7 +45,11 @@ struct Read<T> {
 }
 
 impl<T: Record> Restored<T> {
-    pub(super) fn of(key: &Key, row: Row) -> Result<Self, Error> {
+    pub(in crate::memory) const fn key(&self) -> &Key {
+        &self.key
+    }
+
+    pub(in crate::memory) fn of(key: &Key, row: Row) -> Result<Self, Error> {
         let damaged = |why: Damaged| unreadable(key).caused_by(why);
         if row.key.get().as_bytes() != key_json::<T>(key) {
             return Err(damaged(Damaged::new("it has another key than its row")));
@@ -86,7 +90,8 @@ impl<T: Record> Shared<T> {
         }
         let (table, unsaved) = (self.table.shown_name(), found.len());
         for restored in found {
-            self.restore(restored);
+            let slot = self.slot_of(restored);
+            self.restore(slot);
         }
         self.slots.cover_restored();
         tracing::info!(
@@ -97,7 +102,26 @@ impl<T: Record> Shared<T> {
         );
     }
 
-    fn restore(&self, it: Restored<T>) {
+    /// Makes changes unsaved that a dead letter had; the caller has the turns of their records.
+    pub(in crate::memory) async fn take_in(&self, found: Vec<Restored<T>>) -> Result<(), Error> {
+        let slots: Vec<_> = found.into_iter().map(|it| self.slot_of(it)).collect();
+        let recorder = &self.slots.recorder;
+        if let Some(noted) = recorder.note_all(&slots, self.options.mode) {
+            recorder.until(noted).await?;
+        }
+        for slot in slots {
+            let key = slot.key.clone();
+            self.restore(slot);
+            self.unregister(&key);
+        }
+        // A flush that began since they were numbered may have missed them: nobody who comes now is to join it.
+        let _next = self.slots.number(1);
+        self.slots.cover_restored();
+        Ok(())
+    }
+
+    /// The slot of a change.
+    fn slot_of(&self, it: Restored<T>) -> Slot<T> {
         // Each attempt before has a number of its own.
         let seq = self.slots.number(it.doubts.len() + 1);
         let key = it.key;
@@ -127,8 +151,16 @@ impl<T: Record> Shared<T> {
         let Read { known, kept, size } =
             it.image.unwrap_or(Read { known: Known::Unknown, kept: None, size: least });
         unsaved.set_size(size);
-        self.slots.lock(key.as_bytes()).restore(&key, (known, kept), unsaved);
-        if it.mode != Mode::Plain {
+        let mut slot = Slot::new(key);
+        (slot.now, slot.kept, slot.unsaved) = (known, kept, Some(unsaved));
+        slot
+    }
+
+    fn restore(&self, slot: Slot<T>) {
+        let mode = slot.unsaved.as_ref().and_then(|unsaved| unsaved.mode);
+        let key = slot.key.clone();
+        self.slots.lock(key.as_bytes()).restore(slot);
+        if mode.unwrap_or(self.options.mode) != Mode::Plain {
             self.doubt_own(&key);
         }
     }
@@ -211,9 +243,9 @@ fn read<T: Record>(key: &Key, item: &Json) -> Result<Read<T>, Error> {
     let item = item.get().as_bytes();
     let misfit = |why: String| {
         let type_name = std::any::type_name::<T>();
-        let text = format!("a change in the journal does not fit `{type_name}`: {why}");
+        let text = format!("a kept change does not fit `{type_name}`: {why}");
         Error::new(ErrorKind::InvalidItem, text).on_key(key).advise(
-            "nothing was changed; open the journal with a type that its items fit, as stored ones would",
+            "nothing was changed; read it with a type that its items fit, as stored ones would",
         )
     };
     match catch_unwind(AssertUnwindSafe(|| decode::<T>(item))) {

@@ -17,7 +17,7 @@ use crate::memory::unsaved::Unsaved;
 use crate::record::Record;
 
 /// What is unsaved of a slot at some moment. It is a few references, which become items when it is written.
-pub(super) struct State<T: Record> {
+pub(crate) struct State<T: Record> {
     key: Key,
     now: Known<T>,
     kept: Option<Arc<Kept>>,
@@ -27,7 +27,7 @@ pub(super) struct State<T: Record> {
 
 impl<T: Record> State<T> {
     /// `None` if nothing is unsaved that a checkpoint covers. What is in flight is in doubt to whoever reads it.
-    pub(super) fn of(slot: &Slot<T>, table: Mode) -> Option<Self> {
+    pub(in crate::memory) fn of(slot: &Slot<T>, table: Mode) -> Option<Self> {
         if slot.covered()?.is_nothing() && slot.frozen().is_none() {
             return None;
         }
@@ -41,7 +41,7 @@ impl<T: Record> State<T> {
         Some(Self { key: slot.key.clone(), now, kept, mode, unsaved })
     }
 
-    fn row(&self) -> Result<Row, BoxError> {
+    pub(in crate::memory) fn row(&self) -> Result<Row, BoxError> {
         let unsaved = &self.unsaved;
         let deltas = unsaved.deltas.as_deref();
         let is_plain = self.mode == Mode::Plain;
