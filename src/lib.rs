@@ -42,7 +42,8 @@
 //! items, old or new, never with half of one.
 //!
 //! With a journal nothing is lost: [`MemoryTableBuilder`]'s `journal`, with the feature of that name, keeps
-//! what is unsaved in a file, and a memory table that is opened with it goes on where the last one ended.
+//! what is unsaved in a file, and a memory table that is opened with it goes on where the last one ended. A job that adds up
+//! commits where it is together with its changes, by its `checkpoints`, and counts nothing twice.
 //!
 //! # Features
 //!
@@ -51,7 +52,8 @@
 //! - `embedded`: the embedded database, [`Database::embedded`]; compiles SQLite.
 //! - `garde`: `#[record(validate)]`, rules of fields.
 //! - `chrono`, `jiff`: instants of these crates as attributes and keys, see [`instant`].
-//! - `journal`: unsaved changes on disk, so that a crash loses none; `journal` of [`MemoryTableBuilder`].
+//! - `journal`: unsaved changes on disk, so that a crash loses none; `journal` of [`MemoryTableBuilder`]. Dead
+//!   letters: `close_to` and `import` of [`MemoryTable`].
 //! - `progress`: flushes and loads as bars on the terminal, `progress_bar` of [`MemoryTableBuilder`].
 //! - `test-util`: faults by script or by chance, for tests: the module `testing`.
 //! - `uuid`: UUIDs as keys; stored as their text.

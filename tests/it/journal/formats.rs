@@ -13,7 +13,7 @@ use memory_table::{
 use serde::{Deserialize, Serialize};
 
 use super::{Journals, builder};
-use crate::support::{Fault, embedded, faulty};
+use crate::support::{Fault, embedded, faulty, quick_builder};
 
 /// The journals that there are, by the release that wrote them.
 const RELEASES: [&str; 1] = ["0.1.0"];
@@ -81,6 +81,68 @@ async fn sent(memory: &MemoryTable<Kind>, faults: &memory_table::testing::Faults
     memory.flush().await.unwrap_err();
     faults.heal();
     memory.put_guarded(Kind { sum: 12, ..guarded }).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "writes files of the repository"]
+async fn writes_a_journal_with_checkpoints_and_a_letter_of_this_release() {
+    let database = embedded();
+    let table = stored(&database).await;
+    let journals = Journals::new();
+    let memory = builder(&table, &journals.first()).checkpoints().build().unwrap();
+    memory.put(kind("put", 1)).await.unwrap();
+    memory.checkpoint(&("row", 7)).await.unwrap();
+    memory.put(kind("put", 2)).await.unwrap();
+    drop(memory);
+    let release = format!("{}-checkpoints", env!("CARGO_PKG_VERSION"));
+    std::fs::copy(journals.first(), journal(&release)).unwrap();
+
+    let (scripted, faults) = faulty(&database);
+    let memory = quick_builder(scripted.table::<Kind>()).patience(Duration::ZERO).build().unwrap();
+    sent(&memory, &faults).await;
+    memory.put(kind("put", 1)).await.unwrap();
+    memory.delete("delete").await.unwrap();
+    memory.increment("waiting", SUM, 3).await.unwrap();
+    faults.always("BatchWriteItem", Fault::failed());
+    faults.always("PutItem", Fault::failed());
+    faults.always("UpdateItem", Fault::failed());
+    faults.always("TransactWriteItems", Fault::failed());
+    let mut letter = Vec::new();
+    let _ = memory.close_to(&mut letter).await.unwrap();
+    // Ten minutes later its tokens are too old, as the test of it expects.
+    std::fs::write(journal(env!("CARGO_PKG_VERSION")).with_extension("letter"), letter).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_checkpoints_of_all_releases_are_read() {
+    for release in RELEASES {
+        let journals = Journals::new();
+        std::fs::copy(journal(&format!("{release}-checkpoints")), journals.first()).unwrap();
+        let found = Journal::inspect(journals.first()).unwrap();
+        assert_eq!((found.cursor(), found.changes().len()), (Some(r#"["row",7]"#), 1));
+        let table = stored(&embedded()).await;
+        let memory = builder(&table, &journals.first()).checkpoints().build().unwrap();
+        assert_eq!(memory.cursor::<(String, u32)>().unwrap(), Some(("row".to_owned(), 7)));
+        assert_eq!(memory.close().await.unwrap().written, 1);
+        assert_eq!(table.get("put").await.unwrap(), Some(kind("put", 1)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_dead_letters_of_all_releases_are_read() {
+    for release in RELEASES {
+        let letter = std::fs::read(journal(release).with_extension("letter")).unwrap();
+        let table = stored(&embedded()).await;
+        let memory = quick_builder(table.clone()).patience(Duration::ZERO).build().unwrap();
+        assert_eq!(memory.import(&*letter).await.unwrap(), 5, "{release}");
+        let report = memory.close().await.unwrap_err().into_report();
+        // What was sent longer ago than its token lives.
+        let left = report.not_saved().map(|it| it.key.to_string());
+        assert_eq!(left.collect::<Vec<_>>(), [r#""waiting""#, r#""frozen""#], "{release}");
+        assert_eq!((report.written, report.deleted), (2, 1));
+        assert_eq!(table.get("sent-guarded").await.unwrap().unwrap().sum, 12);
+        assert_eq!(table.get("delete").await.unwrap(), None);
+    }
 }
 
 #[tokio::test(start_paused = true)]
