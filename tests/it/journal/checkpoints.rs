@@ -301,6 +301,67 @@ async fn a_journal_says_whether_it_has_checkpoints() {
     assert_eq!(alone.unwrap_err().kind(), ErrorKind::Configuration);
 }
 
+#[tokio::test]
+async fn an_attribute_is_taken_away_once_though_its_item_was_never_seen() {
+    let (stage, journals) = (Stage::new().await, Journals::new());
+    let with = |goals, team: &str| Scorer { team: team.into(), ..scorer("ada", goals) };
+    stage.truth.put(&with(10, "stored")).await.unwrap();
+    let memory = checkpointed(&stage, &journals).field_wise().build().unwrap();
+    memory.put(with(1, "put")).await.unwrap();
+    memory.update("ada", |ada| ada.team.clear()).await.unwrap();
+    memory.checkpoint(&1).await.unwrap();
+    memory.update("ada", |ada| ada.goals += 1).await.unwrap();
+    stage.faults.next("UpdateItem", Fault::throttled());
+    memory.flush().await.unwrap_err();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(stage.truth.get_consistent("ada").await.unwrap(), Some(with(1, "")));
+    stage.truth.put(&with(1, "others")).await.unwrap();
+    memory.checkpoint(&2).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!(stage.truth.get_consistent("ada").await.unwrap(), Some(with(2, "others")));
+}
+
+#[tokio::test]
+async fn increments_of_a_record_that_was_deleted_since_go_on_their_own() {
+    let (stage, journals) = (Stage::new().await, Journals::new());
+    stage.truth.put(&scorer("ada", 10)).await.unwrap();
+    let memory = checkpointed(&stage, &journals).field_wise().build().unwrap();
+    memory.increment("ada", GOALS, 5).await.unwrap();
+    memory.checkpoint(&1).await.unwrap();
+    memory.delete("ada").await.unwrap();
+    memory.increment("ada", GOALS, 3).await.unwrap();
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!((goals(&stage, "ada").await, seen(&memory, "ada").await), (Some(15), Some(3)));
+    memory.checkpoint(&2).await.unwrap();
+    let _ = memory.close().await.unwrap();
+    assert_eq!(goals(&stage, "ada").await, Some(3));
+}
+
+#[tokio::test]
+async fn what_is_as_it_was_before_a_lost_answer_is_written_all_the_same() {
+    let (stage, journals) = (Stage::new().await, Journals::new());
+    stage.truth.put(&scorer("ada", 10)).await.unwrap();
+    let memory = checkpointed(&stage, &journals).build().unwrap();
+    let set = |goals| memory.update("ada", move |ada| ada.goals = goals);
+    set(11).await.unwrap();
+    memory.checkpoint(&1).await.unwrap();
+    let gate = memory_table::testing::Gate::new();
+    stage.faults.next(BATCH, Fault::connection_reset().after_applying().held_at(&gate));
+    let flush = tokio::spawn({
+        let memory = memory.clone();
+        async move { memory.flush().await }
+    });
+    gate.reached().await;
+    set(10).await.unwrap();
+    memory.checkpoint(&2).await.unwrap();
+    set(12).await.unwrap();
+    gate.open();
+    flush.await.unwrap().unwrap_err();
+    assert_eq!(goals(&stage, "ada").await, Some(11));
+    assert_eq!(memory.flush().await.unwrap().written, 1);
+    assert_eq!((goals(&stage, "ada").await, seen(&memory, "ada").await), (Some(10), Some(12)));
+}
+
 /// What is done to a record.
 #[derive(Clone, Copy, Debug)]
 enum Step {
