@@ -71,8 +71,9 @@ pub(super) enum Saving {
 }
 
 impl<T: Record> Shared<T> {
-    /// Saves every change made before the call; joins a flush under way if that covers them.
+    /// Saves every change made before the call that may be saved; joins a flush under way if that covers them.
     pub(crate) async fn flush(self: &Arc<Self>, scope: u64) -> Ending {
+        let scope = self.to_save(scope);
         self.flushed_by(|state, sender| {
             if state.running && state.scope >= scope {
                 state.waiting.push(sender);
@@ -379,7 +380,7 @@ impl<T: Record> Rounds<T> {
         let next = std::mem::take(&mut state.next);
         state.waiting.extend(next);
         // Read under this lock: who joins later compares with it.
-        state.scope = self.shared.slots.newest();
+        state.scope = self.shared.to_save(u64::MAX);
         Some(Round::Save(Saving::All(state.scope)))
     }
 }

@@ -254,6 +254,28 @@ async fn a_checkpoint_that_is_dropped_is_made_or_is_not() {
 }
 
 #[tokio::test]
+async fn a_flush_saves_what_was_covered_while_another_one_was_under_way() {
+    let (stage, journals) = (Stage::new().await, Journals::new());
+    let memory = checkpointed(&stage, &journals).build().unwrap();
+    memory.put(scorer("ada", 1)).await.unwrap();
+    memory.checkpoint(&1).await.unwrap();
+    memory.put(scorer("bob", 1)).await.unwrap();
+    let held = stage.faults.hold_next(BATCH);
+    let first = tokio::spawn({
+        let memory = memory.clone();
+        async move { memory.flush().await }
+    });
+    held.reached().await;
+    memory.checkpoint(&2).await.unwrap();
+    let mut second = std::pin::pin!(memory.flush());
+    assert!(futures::poll!(second.as_mut()).is_pending());
+    held.open();
+    assert_eq!(first.await.unwrap().unwrap().written, 1);
+    assert_eq!(second.await.unwrap().written, 1);
+    assert_eq!(goals(&stage, "bob").await, Some(1));
+}
+
+#[tokio::test]
 async fn what_is_discarded_is_out_of_the_journal_at_once() {
     let (stage, journals) = (Stage::new().await, Journals::new());
     let memory = checkpointed(&stage, &journals).build().unwrap();
