@@ -202,15 +202,16 @@ impl<T: Record> Slot<T> {
 }
 
 impl<T> Unsaved<T> {
-    /// A checkpoint covers all that came.
+    /// A checkpoint covers all that came; returns what the one before did.
     #[cfg(feature = "journal")]
-    pub(crate) fn cover(&mut self) {
-        let Some(layer) = self.layer.take() else { return };
+    pub(crate) fn cover(&mut self) -> Option<Box<Layer<T>>> {
+        let layer = self.layer.take()?;
         if !layer.overwritten {
             self.touched.give_back(layer.touched.changed());
         } else if let Some(flight) = &mut self.flight {
             flight.changes.clear();
         }
+        Some(layer)
     }
 
     /// Takes all back that came since this was covered; returns what was known then.

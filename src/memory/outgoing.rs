@@ -208,30 +208,18 @@ impl<T: Record> Shared<T> {
         let Some(slot) = locked.find(key.as_bytes()) else {
             return Part::Nothing(Take::Gone);
         };
-        let is_new = slot.frozen().is_none();
-        let Some(covered) = slot.covered() else {
-            return Part::Nothing(Take::Gone);
-        };
-        let operation = operation_of(covered.now, covered.image.is_some());
-        if let Some(error) = covered.parked {
-            return Part::Nothing(Take::Parked(operation, error.clone()));
+        if let Some(take) = self.nothing_of(key, slot) {
+            return Part::Nothing(take);
         }
-        if is_new && covered.is_nothing() {
-            return Part::Nothing(Take::Gone);
-        }
-        let (is_beneath, image, seq) = (covered.is_beneath, covered.image.is_some(), covered.seq);
-        let (now, kept) = (covered.now.clone(), covered.kept.cloned());
-        let Some(unsaved) = &mut slot.unsaved else { return Part::Nothing(Take::Gone) };
-        if unsaved.met.is_some() && matches!(self.on_conflict, OnConflict::Merge(_)) {
-            if is_beneath {
-                let text = "others changed the item since it was loaded, and so did this since its checkpoint";
-                let error =
-                    Error::new(ErrorKind::Conflict, text).advise("`checkpoint`, and it is merged");
-                let error = self.place(error).on_key(key);
-                return Part::Nothing(Take::Conflict(operation, error));
-            }
+        if self.has_met(slot) {
             return Part::Met;
         }
+        let is_new = slot.frozen().is_none();
+        let Some(Covered { image, seq, now, kept, .. }) = slot.covered() else {
+            return Part::Nothing(Take::Gone);
+        };
+        let (image, now, kept) = (image.is_some(), now.clone(), kept.cloned());
+        let Some(unsaved) = &mut slot.unsaved else { return Part::Nothing(Take::Gone) };
         if !is_new || !image {
             let part = self.freeze(key, unsaved);
             // What is being read may have them or not.
@@ -255,6 +243,31 @@ impl<T: Record> Shared<T> {
         let flight = Flight::new(seq, now.clone(), kept, changes);
         unsaved.flight = Some(Box::new(Flight { exact, ..flight }));
         Part::Record(Sent { now, ..record })
+    }
+
+    /// Why nothing of a slot is sent, if that is so.
+    fn nothing_of(&self, key: &Key, slot: &Slot<T>) -> Option<Take> {
+        let Some(covered) = slot.covered() else { return Some(Take::Gone) };
+        let operation = operation_of(covered.now, covered.image.is_some());
+        if let Some(error) = covered.parked {
+            return Some(Take::Parked(operation, error.clone()));
+        }
+        if covered.is_nothing() && slot.frozen().is_none() {
+            return Some(Take::Gone);
+        }
+        (covered.is_beneath && self.has_met(slot)).then(|| {
+            let text =
+                "others changed the item since it was loaded, and so did this since its checkpoint";
+            let error =
+                Error::new(ErrorKind::Conflict, text).advise("`checkpoint`, and it is merged");
+            Take::Conflict(operation, self.place(error).on_key(key))
+        })
+    }
+
+    /// Whether it is to be merged with what others stored.
+    fn has_met(&self, slot: &Slot<T>) -> bool {
+        let merges = matches!(self.on_conflict, OnConflict::Merge(_));
+        merges && slot.unsaved.as_ref().is_some_and(|unsaved| unsaved.met.is_some())
     }
 
     /// What a record is to be made of that is not in flight.

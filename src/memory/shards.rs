@@ -155,6 +155,8 @@ impl<T: Record> Shards<T> {
         mut state: impl FnMut(&Key, Option<&Slot<T>>) -> R,
         noted: impl FnOnce(Vec<R>) -> u64,
     ) -> u64 {
+        // Users' records, which are dropped under no lock.
+        let mut before = Vec::new();
         // In the order in which everybody locks several.
         let mut shards: Vec<_> = self.shards.iter().map(|shard| shard.lock()).collect();
         let mut states = Vec::new();
@@ -162,9 +164,8 @@ impl<T: Record> Shards<T> {
             let Shard { slots, uncovered, .. } = &mut **shard;
             for key in std::mem::take(uncovered) {
                 let mut slot = slots.find_mut(self.hash(&key), |slot| slot.key == key);
-                if let Some(unsaved) = slot.as_mut().and_then(|slot| slot.unsaved.as_mut()) {
-                    unsaved.cover();
-                }
+                let unsaved = slot.as_mut().and_then(|slot| slot.unsaved.as_mut());
+                before.push(unsaved.and_then(|unsaved| unsaved.cover()));
                 states.push(state(&key, slot.as_deref()));
             }
         }

@@ -201,6 +201,28 @@ async fn what_could_not_be_saved_is_saved_by_the_next_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_guarded_job_with_a_journal_loses_nothing_of_another_one() {
+    let rows = rows(3_000, &mut fastrand::Rng::with_seed(11));
+    let (once, _, _) = uninterrupted(&rows).await;
+    let job = Job::new(&rows).await;
+    let mut other = crate::support::example("etl");
+    other.current_dir(job.folder.path()).args(["--endpoint", &job.server.url(), "--guarded"]);
+    other.args(GOALS).stdin(Stdio::null());
+    let other = tokio::task::spawn_blocking(move || other.output().unwrap());
+    let guarded = [&JOURNAL[..], &["--guarded", "--max-unsaved", "50"]].concat();
+    let output = job.run(&guarded).await;
+    let other = other.await.unwrap();
+    assert_eq!(code(&output), Some(0), "{}", told(&output));
+    assert_eq!(code(&other), Some(0), "{}", told(&other));
+    let goals = |table: &BTreeMap<String, Value>| {
+        let all = table.iter().map(|(name, it)| (name.clone(), it["goals"].as_u64().unwrap()));
+        all.collect::<BTreeMap<_, _>>()
+    };
+    let twice = goals(&once).into_iter().map(|(name, goals)| (name, 2 * goals)).collect();
+    assert_eq!(goals(&job.table().await), twice);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn little_room_makes_checkpoints_come_sooner() {
     let rows = rows(500, &mut fastrand::Rng::with_seed(8));
     let expected = uninterrupted(&rows).await;
