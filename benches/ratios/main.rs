@@ -4,6 +4,7 @@
 //! ```text
 //! cargo bench --bench ratios                # all of them: some minutes, half of them for `build`
 //! cargo bench --bench ratios -- hit flush   # those whose names begin so
+//! cargo bench --bench ratios -- --quick     # three pairs of each, and no `build`: a minute, and less sure
 //! cargo bench --bench ratios -- --test      # each once with few records, to see that they still work
 //! ```
 //!
@@ -78,14 +79,18 @@ const RATIOS: [Ratio; 11] = [
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let is_test = arguments.iter().any(|argument| argument == "--test");
+    let says = |option: &str| arguments.iter().any(|argument| argument == option);
+    let (is_test, is_quick) = (says("--test"), says("--quick"));
     let names: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
-    let extent =
-        if is_test { Extent { pairs: 1, one_in: 100 } } else { Extent { pairs: 11, one_in: 1 } };
+    let extent = match (is_test, is_quick) {
+        (true, _) => Extent { pairs: 1, one_in: 100 },
+        (_, true) => Extent { pairs: 3, one_in: 1 },
+        _ => Extent { pairs: 11, one_in: 1 },
+    };
     let is_asked =
         |name: &str| names.is_empty() || names.iter().any(|asked| name.starts_with(*asked));
     for (name, measure) in RATIOS {
-        if is_asked(name) && !(is_test && name == BUILD) {
+        if is_asked(name) && !((is_test || is_quick) && name == BUILD) {
             println!("ratio {name} {:.3}", measure(extent));
         }
     }
