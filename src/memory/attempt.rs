@@ -22,11 +22,13 @@ pub(crate) struct Base<T> {
     /// The item has, or may have, other attributes than are known: it was written in part unseen, or
     /// others changed it beside what is written.
     pub(crate) partial: bool,
+    /// How many there were before it while the slot was unsaved. Here because there is space beside the flags.
+    pub(crate) number: u32,
 }
 
 impl<T> Base<T> {
     pub(crate) const fn new(known: Known<T>, kept: Option<Arc<Kept>>) -> Self {
-        Self { known, kept, item: None, exact: true, replaced: false, partial: false }
+        Self { known, kept, item: None, exact: true, replaced: false, partial: false, number: 0 }
     }
 
     /// Whether it is known if there is an item, and which.
@@ -54,8 +56,8 @@ impl<T> Base<T> {
 impl<T> Clone for Base<T> {
     fn clone(&self) -> Self {
         let (known, kept, item) = (self.known.clone(), self.kept.clone(), self.item.clone());
-        let Self { exact, replaced, partial, .. } = *self;
-        Self { known, kept, item, exact, replaced, partial }
+        let Self { exact, replaced, partial, number, .. } = *self;
+        Self { known, kept, item, exact, replaced, partial, number }
     }
 }
 

@@ -34,8 +34,6 @@ pub(super) struct Before<T> {
     pub(super) now: Known<T>,
     pub(super) base: Base<T>,
     pub(super) touched: Touched,
-    /// How often that became another one.
-    rebased: u64,
     /// The change that is in flight.
     flight: Option<u64>,
     /// What is in flight sets these or takes them away.
@@ -226,7 +224,6 @@ impl<T: Record> Shared<T> {
         let known = || Base::new(now.clone(), slot.kept.clone());
         Before {
             touched: unsaved.map(|unsaved| unsaved.touched.clone()).unwrap_or_default(),
-            rebased: unsaved.map_or(0, |unsaved| unsaved.rebased),
             flight: slot.in_flight(),
             flown: slot.flight().map(|flight| flight.changes.clone()).unwrap_or_default(),
             image: unsaved.is_some_and(|unsaved| unsaved.image),
@@ -307,7 +304,7 @@ impl<T: Record> Shared<T> {
                 let now = slot.deltas().map(|deltas| &deltas.waiting);
                 image == before.image
                     && slot.in_flight() == before.flight
-                    && unsaved.map_or(0, |unsaved| unsaved.rebased) == before.rebased
+                    && unsaved.map_or(0, |unsaved| unsaved.base.number) == before.base.number
                     && now.unwrap_or(&Sums::default()) == &before.waiting
                     && is_same(&slot.now, &before.now)
             }

@@ -21,8 +21,6 @@ pub(crate) struct Unsaved<T> {
     /// Bytes of the newest change, by DynamoDB's arithmetic; what it takes of the room.
     size: u32,
     pub(crate) base: Base<T>,
-    /// How often the base became another one.
-    pub(crate) rebased: u64,
     /// What was done to attributes of which it is not known what is stored.
     pub(crate) touched: Touched,
     /// What was sent and is not answered yet.
@@ -55,7 +53,6 @@ impl<T> Unsaved<T> {
             first: seq,
             size: 0,
             base,
-            rebased: 0,
             touched,
             flight: None,
             image: false,
@@ -117,14 +114,14 @@ impl<T> Unsaved<T> {
     }
 
     /// This is what is stored.
-    pub(super) fn rebase(&mut self, base: Base<T>) -> Base<T> {
+    pub(super) fn rebase(&mut self, mut base: Base<T>) -> Base<T> {
         if base.is_whole() {
             self.touched.clear();
             if let Some(layer) = &mut self.layer {
                 layer.touched.clear();
             }
         }
-        self.rebased += 1;
+        base.number = self.base.number.wrapping_add(1);
         std::mem::replace(&mut self.base, base)
     }
 
@@ -162,13 +159,12 @@ impl<T> Unsaved<T> {
 
 impl<T> Clone for Unsaved<T> {
     fn clone(&self) -> Self {
-        let Self { seq, first, size, rebased, image, image_since, doubt, mode, .. } = *self;
+        let Self { seq, first, size, image, image_since, doubt, mode, .. } = *self;
         Self {
             seq,
             first,
             size,
             base: self.base.clone(),
-            rebased,
             touched: self.touched.clone(),
             flight: self.flight.clone(),
             image,
