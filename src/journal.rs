@@ -114,14 +114,10 @@ impl Journal {
         let name = table.shown_name();
         let unopened = |error| FlushError::new(vec![name.clone()], FlushReport::default(), error);
         let path: Arc<Path> = path.into().into();
-        let is_there = path.exists();
-        let header = is_there.then(|| store::read(&path)).transpose();
-        let header = header.map_err(|why| unopened(table.place(why.error)))?;
+        let found = store::read(&path);
+        let (header, _) = found.map_err(|why| unopened(table.place(why.error)))?;
         let builder = MemoryTable::builder(table).journal(&*path);
-        let builder = match header {
-            Some((header, _)) if header.checkpoints => builder.checkpoints(),
-            _ => builder,
-        };
+        let builder = if header.checkpoints { builder.checkpoints() } else { builder };
         builder.build().map_err(unopened)?.close().await
     }
 }
@@ -194,10 +190,10 @@ fn salvage(
     header: &Header,
     why: &Error,
 ) -> Result<(Store, Rows, Option<Vec<u8>>), Error> {
-    let salvaged = Store::salvage(path, durability, header).map_err(|why| why.error)?;
+    let is_row = |row: &[u8]| serde_json::from_slice::<Row>(row).is_ok();
+    let salvaged = Store::salvage(path, durability, header, is_row).map_err(|why| why.error)?;
     let (Opened { store, content }, aside) = salvaged;
-    let row = |(key, row): &store::Stored| Some((key.clone(), serde_json::from_slice(row).ok()?));
-    let rows: Rows = content.rows.iter().filter_map(row).collect();
+    let rows = parsed(path, &content.rows).map_err(|why| why.error)?;
     tracing::warn!(
         target: crate::logging::RECORDS,
         journal = %path.display(),

@@ -145,10 +145,19 @@ impl<S: Encode> Log<S> {
 
     /// Has rows written that nobody waits for, if there are many.
     pub(crate) fn relieve(self: &Arc<Self>) {
+        self.begin(MANY);
+    }
+
+    /// Has written what is noted, without waiting for it.
+    pub(crate) fn hasten(self: &Arc<Self>) {
+        self.begin(1);
+    }
+
+    fn begin(self: &Arc<Self>, least: usize) {
         let is_due = {
             let mut queue = self.queue.lock();
             let is_due =
-                !queue.is_led && queue.waiting.rows.len() >= MANY && queue.failed.is_none();
+                !queue.is_led && queue.waiting.rows.len() >= least && queue.failed.is_none();
             queue.is_led |= is_due;
             is_due
         };
@@ -186,12 +195,15 @@ impl<S: Encode> Log<S> {
             queue.under_way = Some(Arc::clone(&taken));
             (taken, queue.noted)
         };
-        let written = catch_unwind(AssertUnwindSafe(|| self.write_noted(&taken, thoroughly)));
+        let written = catch_unwind(AssertUnwindSafe(|| self.write_noted(&taken)));
         let panicked = |_| Err(Error::new(ErrorKind::Journal, "writing the journal panicked"));
         let written = written.unwrap_or_else(panicked);
+        let is_to_shrink = thoroughly && written.is_ok();
         {
             let mut queue = self.queue.lock();
-            (queue.under_way, queue.is_led) = (None, false);
+            queue.under_way = None;
+            // Who waits for more leads when the file is as small as it is to be.
+            queue.is_led = is_to_shrink;
             match written {
                 Ok(()) => queue.written = noted,
                 Err(_) if broken(31) => queue.written = noted,
@@ -205,9 +217,25 @@ impl<S: Encode> Log<S> {
             }
         }
         self.written.notify_waiters();
+        if is_to_shrink {
+            self.make_smaller();
+            self.queue.lock().is_led = false;
+            self.written.notify_waiters();
+        }
     }
 
-    fn write_noted(&self, noted: &Noted<S>, thoroughly: bool) -> Result<(), Error> {
+    /// Makes the file smaller where it is worth it. What cannot be made smaller is whole all the same.
+    fn make_smaller(&self) {
+        let mut store = self.store.lock();
+        if store.is_wasteful()
+            && let Err(why) = store.compact()
+        {
+            let journal = self.path.display();
+            tracing::warn!(target: crate::logging::RECORDS, %journal, error = %why, "a journal stays as large as it is");
+        }
+    }
+
+    fn write_noted(&self, noted: &Noted<S>) -> Result<(), Error> {
         let Noted { rows, cursor } = noted;
         if rows.is_empty() && cursor.is_none() {
             return Ok(());
@@ -217,9 +245,7 @@ impl<S: Encode> Log<S> {
             let row = state.as_ref().map(Encode::encode).transpose();
             encoded.push((key.as_bytes(), row.map_err(|why| why.on_key(key))?));
         }
-        let mut store = self.store.lock();
-        store.write(encoded.into_iter(), cursor.as_deref())?;
-        if thoroughly && store.is_wasteful() { store.compact() } else { Ok(()) }
+        self.store.lock().write(encoded.into_iter(), cursor.as_deref())
     }
 
     fn latched(&self, why: Error) -> Error {
@@ -242,9 +268,7 @@ impl<S: Encode> Drop for Log<S> {
         if is_behind && !failed {
             self.write(true);
         } else if !failed {
-            let mut store = self.store.lock();
-            // What cannot be made smaller is whole all the same.
-            let _small = if store.is_wasteful() { store.compact() } else { Ok(()) };
+            self.make_smaller();
         }
     }
 }

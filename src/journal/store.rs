@@ -1,5 +1,6 @@
 //! The rows of a journal on disk: in a redb database, whole transactions at a time.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -94,19 +95,20 @@ impl Store {
     }
 
     /// As [`open`](Self::open), of a journal that is damaged: what is readable goes into a new one, and the
-    /// damaged one stays beside it under the name that is returned.
+    /// damaged one stays beside it under the name that is returned. Until the new one is whole the damaged one
+    /// has its name.
     pub(super) fn salvage(
         path: &Arc<Path>,
         durability: Durability,
         expected: &Header,
+        is_row: impl Fn(&[u8]) -> bool,
     ) -> Result<(Opened, PathBuf), Unopened> {
-        let content = readable(path, expected)?;
-        let aside = aside(path);
-        std::fs::rename(path, &aside).map_err(|why| unopened(path, why))?;
-        let Opened { mut store, .. } = Self::open(path, durability, expected)?;
-        let changes = content.rows.iter().map(|(key, row)| (&**key, Some(row.clone())));
-        store.write(changes, content.cursor.as_deref())?;
-        Ok((Opened { store, content }, aside))
+        let mut content = readable(path, expected)?;
+        content.rows.retain(|(_, row)| is_row(row));
+        let new: Arc<Path> = beside(path).into();
+        let copied = copy(&new, expected, &content).and_then(|()| put_aside(path, &new));
+        let aside = copied.inspect_err(|_| drop(std::fs::remove_file(&new)))?;
+        Ok((Self::open(path, durability, expected)?, aside))
     }
 
     /// Writes rows, and removes those that are `None`, and a cursor if there is a new one: all, or on an error
@@ -191,9 +193,7 @@ fn existing(path: &Path) -> Result<File, Error> {
 /// Makes an empty journal, which is there whole or not at all, whatever happens meanwhile. Where another one made
 /// it first, that is it.
 fn make(path: &Path, is_synced: bool, header: &Header) -> Result<(), Unopened> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".new-{:016x}", fastrand::u64(..)));
-    let aside = PathBuf::from(name);
+    let aside = beside(path);
     let file = OpenOptions::new().read(true).write(true).create_new(true).open(&aside);
     let file = file.map_err(|why| unopened(path, why))?;
     let made = database(&aside, file, is_synced, false)
@@ -309,19 +309,57 @@ fn readable(path: &Arc<Path>, expected: &Header) -> Result<Content, Unopened> {
     if let Ok(Some(found)) = header(path, &database) {
         check(path, &found, expected)?;
     }
-    let read = || {
-        let Ok(transaction) = database.begin_read() else { return Vec::new() };
-        let Ok(table) = transaction.open_table(ROWS) else { return Vec::new() };
-        let mut found = Vec::new();
-        let Ok(rows) = table.iter() else { return found };
-        for (key, row) in rows.map_while(Result::ok) {
-            found.push((key.value().to_vec(), row.value().to_vec()));
-        }
-        found
-    };
-    let rows = catch_unwind(AssertUnwindSafe(read)).unwrap_or_default();
+    let mut rows = BTreeMap::new();
+    // Up to the first that is not readable, from either end. redb panics where it did not expect damage.
+    for from_end in [false, true] {
+        let read = || read_rows(&database, from_end, |key, row| drop(rows.insert(key, row)));
+        let _ended = catch_unwind(AssertUnwindSafe(read));
+    }
+    let rows = rows.into_iter().collect();
     let cursor = guarded(path, || meta(&database, CURSOR)).ok().flatten();
     Ok(Content { rows, cursor })
+}
+
+/// Reads the rows in the order of their keys, or the other way round, up to the first that cannot be read.
+fn read_rows(
+    database: &Database,
+    from_end: bool,
+    mut found: impl FnMut(Vec<u8>, Vec<u8>),
+) -> Result<(), redb::Error> {
+    let table = database.begin_read()?.open_table(ROWS)?;
+    let mut rows = table.iter()?;
+    while let Some(row) = if from_end { rows.next_back() } else { rows.next() } {
+        let (key, row) = row?;
+        found(key.value().to_vec(), row.value().to_vec());
+    }
+    Ok(())
+}
+
+/// Makes a journal with this in it, synced.
+fn copy(path: &Arc<Path>, header: &Header, content: &Content) -> Result<(), Unopened> {
+    let Opened { mut store, .. } = Store::open(path, Durability::Fsync, header)?;
+    let rows = content.rows.iter().map(|(key, row)| (&**key, Some(row.clone())));
+    Ok(store.write(rows, content.cursor.as_deref())?)
+}
+
+/// Gives a journal's name to a new file, and another one to the old file.
+fn put_aside(path: &Path, new: &Path) -> Result<PathBuf, Unopened> {
+    let aside = aside(path);
+    let put = || {
+        // Not every file system has links.
+        std::fs::hard_link(path, &aside).or_else(|_| std::fs::copy(path, &aside).map(drop))?;
+        std::fs::rename(new, path)?;
+        sync_directory(path)
+    };
+    put().map_err(|why| unopened(path, why))?;
+    Ok(aside)
+}
+
+/// A name for what is to become a journal.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".new-{:016x}", fastrand::u64(..)));
+    name.into()
 }
 
 /// A name beside a journal that no file has.

@@ -216,6 +216,8 @@ impl<T: Record> MemoryTable<T> {
     /// was never loaded, unless it was loaded before that: a plain one replaces the whole item, attributes
     /// that its type does not know included.
     ///
+    /// A journal drops them right after this: a process that dies before that finds them unsaved again.
+    ///
     /// # Cancel safety
     ///
     /// Dropped, every change is still in the table.
@@ -233,8 +235,8 @@ impl<T: Record> MemoryTable<T> {
                 keys.iter().map(change).collect()
             })
             .await;
-        // Who has them has the only copy: an error here is that of the next change.
-        let _recorded = shared.slots.recorder.until_now().await;
+        // No waiting from here on: who has them has the only copy.
+        shared.slots.recorder.hasten();
         let unsaved = |(key, change): (Key, Option<Forgotten<T>>)| match change? {
             Forgotten { increments: Some(sums), .. } => {
                 let sums = sums.iter().map(|(name, sum)| (name.to_owned(), sum.clone()));
@@ -252,6 +254,7 @@ impl<T: Record> MemoryTable<T> {
         let mut ordered: Vec<&Key> = keys.iter().collect();
         // In the order that is the same for all who take several, so that nobody waits for ever.
         ordered.sort_unstable_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
+        ordered.dedup();
         let mut turns = HashMap::with_capacity(keys.len());
         for key in ordered {
             if let Ok(turn) = self.turn(key).await {

@@ -21,13 +21,15 @@ use crate::guard::Mode;
 use crate::journal::{Header, Log, Options, open};
 use crate::key::Key;
 use crate::record::Record;
-use crate::rt::Mutex;
+use crate::rt::{Mutex, Notify};
 
 /// Where changes are noted; nowhere, mostly.
 pub(crate) struct Recorder<T: Record> {
     log: Option<Arc<Log<State<T>>>>,
     /// What is noted is that of checkpoints.
     checkpoints: Option<Checkpoints>,
+    /// A change was published, or was not to be, of which something was sent meanwhile.
+    published: Notify,
 }
 
 /// The newest checkpoint.
@@ -41,8 +43,8 @@ struct Newest {
 }
 
 impl<T: Record> Recorder<T> {
-    pub(super) const fn off() -> Self {
-        Self { log: None, checkpoints: None }
+    pub(super) fn off() -> Self {
+        Self { log: None, checkpoints: None, published: Notify::new() }
     }
 
     /// Opens the journal of a table; returns what was in it.
@@ -58,7 +60,7 @@ impl<T: Record> Recorder<T> {
         let restored = restored.collect::<Result<_, _>>()?;
         let newest = Newest { noted: 0, cursor: found.cursor.map(Arc::from) };
         let checkpoints = checkpoints.then(|| Checkpoints(Mutex::new(newest)));
-        Ok((Self { log: Some(found.log), checkpoints }, restored))
+        Ok((Self { log: Some(found.log), checkpoints, published: Notify::new() }, restored))
     }
 
     pub(super) const fn is_on(&self) -> bool {
@@ -101,7 +103,7 @@ impl<T: Record> Recorder<T> {
     }
 
     /// The same, if something of this key is not written yet.
-    pub(super) async fn until_written(&self, key: &Key) -> Result<(), Error> {
+    async fn until_written(&self, key: &Key) -> Result<(), Error> {
         match &self.log {
             Some(log) if log.is_behind(key) => log.until(log.noted()).await,
             _ => Ok(()),
@@ -146,6 +148,13 @@ impl<T: Record> Recorder<T> {
     pub(super) fn relieve(&self) {
         if let Some(log) = &self.log {
             log.relieve();
+        }
+    }
+
+    /// Has written what is noted, without waiting for it.
+    pub(super) fn hasten(&self) {
+        if let Some(log) = &self.log {
+            log.hasten();
         }
     }
 
@@ -255,11 +264,48 @@ impl<T: Record> Locked<'_, T> {
     }
 
     fn end_foresight(&mut self, key: &Key) -> Foreseen {
-        if !self.shards().recorder.foresees() {
+        let recorder = &self.shards().recorder;
+        if !recorder.foresees() {
             return Foreseen::Nothing;
         }
         let busy = self.find(key.as_bytes()).and_then(|slot| slot.busy.as_mut());
-        busy.map_or(Foreseen::Nothing, |busy| std::mem::take(&mut busy.foreseen))
+        let foreseen = busy.map_or(Foreseen::Nothing, |busy| std::mem::take(&mut busy.foreseen));
+        if foreseen == Foreseen::Stale {
+            recorder.published.notify_waiters();
+        }
+        foreseen
+    }
+
+    /// Something of a record is taken to be sent: a change of it that is in the journal and not published yet does
+    /// not know that.
+    pub(super) fn note_taken(&mut self, key: &Key) {
+        if self.shards().recorder.foresees()
+            && let Some(slot) = self.find(key.as_bytes())
+        {
+            let _stale = slot.makes_stale();
+        }
+    }
+}
+
+impl<T: Record> Shards<T> {
+    /// Whether the journal has a change of a record that does not know what was taken of it since.
+    pub(super) fn is_stale(&self, key: &Key) -> bool {
+        let mut locked = self.lock(key.as_bytes());
+        let busy = locked.find(key.as_bytes()).and_then(|slot| slot.busy.as_ref());
+        self.recorder.foresees() && busy.is_some_and(|busy| busy.foreseen == Foreseen::Stale)
+    }
+
+    /// Waits until the journal has what was taken of a record. A change that is not published yet waits for the
+    /// journal alone, so it is not long.
+    pub(super) async fn until_written(&self, key: &Key) -> Result<(), Error> {
+        loop {
+            let published = self.recorder.published.notified();
+            if !self.is_stale(key) || broken(30) {
+                break;
+            }
+            published.await;
+        }
+        self.recorder.until_written(key).await
     }
 }
 

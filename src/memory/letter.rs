@@ -1,5 +1,6 @@
 //! Dead letters: how a job ends that cannot wait until everything is saved.
 
+use std::collections::HashMap;
 use std::io::{BufRead, Write};
 
 use serde_json::value::RawValue;
@@ -160,7 +161,8 @@ fn unwritten() -> Error {
 
 /// The changes of a letter, all of which fit.
 fn read_letter<T: Record>(mut reader: impl BufRead) -> Result<Vec<Restored<T>>, Error> {
-    let (mut changes, mut text) = (Vec::new(), Vec::new());
+    let (mut changes, mut text) = (Vec::<Restored<T>>::new(), Vec::new());
+    let mut lines = HashMap::new();
     for number in 1_u64.. {
         text.clear();
         let of_line = |kind, text: &str| Error::new(kind, format!("line {number}: {text}"));
@@ -177,7 +179,14 @@ fn read_letter<T: Record>(mut reader: impl BufRead) -> Result<Vec<Restored<T>>, 
                 .advise("nothing was taken in; import what `close_to` wrote for this table")
         };
         let change = change_of(&text).ok_or_else(misfit)?;
-        changes.push(change.map_err(|why| misfit().caused_by(why))?);
+        let change = change.map_err(|why| misfit().caused_by(why))?;
+        if let Some(before) = lines.insert(change.key().clone(), number) {
+            let text = format!("line {before} has a change of the same record");
+            return Err(of_line(ErrorKind::InvalidItem, &text).on_key(change.key()).advise(
+                "nothing was taken in; import letters one after the other, with a `flush` between",
+            ));
+        }
+        changes.push(change);
     }
     Ok(changes)
 }

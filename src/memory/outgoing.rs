@@ -192,8 +192,9 @@ impl<T: Record> Changes for Arc<Shared<T>> {
     ) -> Option<BoxFuture<'c, Result<(), Error>>> {
         let recorder = &self.slots.recorder;
         let placed = |why: Error| self.place(why).on_key(key);
-        if alone && recorder.is_on() {
-            return Some(async move { recorder.until_written(key).await.map_err(placed) }.boxed());
+        if recorder.is_on() && (alone || self.slots.is_stale(key)) {
+            let written = async move { self.slots.until_written(key).await.map_err(placed) };
+            return Some(written.boxed());
         }
         recorder
             .is_behind_checkpoint()
@@ -242,6 +243,7 @@ impl<T: Record> Shared<T> {
         let changes = layer.map_or(&mut unsaved.touched, |layer| &mut layer.touched).fly();
         let flight = Flight::new(seq, now.clone(), kept, changes);
         unsaved.flight = Some(Box::new(Flight { exact, ..flight }));
+        locked.note_taken(key);
         Part::Record(Sent { now, ..record })
     }
 

@@ -169,7 +169,8 @@ impl<T: Record> Shards<T> {
                 states.push(state(&key, slot.as_deref()));
             }
         }
-        self.covered.store(self.newest(), Ordering::SeqCst);
+        // A number of its own: a flush that began before covers less.
+        self.covered.store(self.number(1), Ordering::SeqCst);
         noted(states)
     }
 

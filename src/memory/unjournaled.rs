@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::path::Path;
 
-use super::shards::{Both, Locked};
+use super::shards::{Both, Locked, Shards};
 use super::slot::{Change, Slot};
 use crate::error::Error;
 use crate::key::Key;
@@ -55,11 +55,9 @@ impl<T: Record> Recorder<T> {
         Ok(())
     }
 
-    pub(super) async fn until_written(&self, _key: &Key) -> Result<(), Error> {
-        Ok(())
-    }
-
     pub(super) const fn relieve(&self) {}
+
+    pub(super) const fn hasten(&self) {}
 
     pub(super) const fn forget(&self, _slot: &mut Slot<T>) {}
 }
@@ -92,7 +90,20 @@ impl<T: Record> Locked<'_, T> {
 
     pub(super) const fn note(&self, _key: &Key) {}
 
+    pub(super) const fn note_taken(&self, _key: &Key) {}
+
     pub(super) const fn note_change(&self, _key: &Key) {}
 
     pub(super) const fn note_unchanged(&self, _key: &Key) {}
+}
+
+#[expect(clippy::unused_self, clippy::unused_async, reason = "as those of journals")]
+impl<T: Record> Shards<T> {
+    pub(super) const fn is_stale(&self, _key: &Key) -> bool {
+        false
+    }
+
+    pub(super) async fn until_written(&self, _key: &Key) -> Result<(), Error> {
+        Ok(())
+    }
 }

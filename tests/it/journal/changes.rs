@@ -1,9 +1,11 @@
 //! What is unsaved is unsaved again, as it was.
 
-use memory_table::{
-    ErrorKind, Guard, Journal, MemoryTable, OnConflict, Operation, Outcome, Unsaved,
-};
+use std::time::Duration;
 
+use futures::FutureExt;
+use memory_table::{
+    Durability, ErrorKind, Guard, Journal, MemoryTable, OnConflict, Operation, Outcome, Unsaved,
+};
 use tracing::Level;
 
 use super::{Journals, builder, keys, open};
@@ -144,6 +146,49 @@ async fn a_guarded_write_that_landed_before_the_crash_is_no_conflict() {
     let report = again.flush().await.unwrap();
     assert_eq!((report.written, report.conflicts.len()), (1, 0), "the older one is our own");
     assert_eq!(stage.truth.get(at("p0000")).await.unwrap().unwrap().rating, 60.0);
+}
+
+#[tokio::test]
+async fn a_guarded_write_that_landed_while_a_newer_one_waited_for_the_journal_is_no_conflict() {
+    let (stage, _) = stage(1).await;
+    let journals = Journals::new();
+    let slow = Durability::Group(Duration::from_millis(100));
+    let guarded = builder(&stage.table, &journals.first()).guarded(Guard::Item);
+    let memory = guarded.durability(slow).build().unwrap();
+    memory.update(at("p0000"), |player| player.rating = 50.0).await.unwrap();
+    let newer = memory.update(at("p0000"), |player| player.rating = 60.0);
+    tokio::pin!(newer);
+    assert!(futures::poll!(newer.as_mut()).is_pending());
+    let held = stage.faults.hold_next_answer(UPDATE);
+    let flushing = tokio::spawn({
+        let memory = memory.clone();
+        async move { memory.flush().await }
+    });
+    // Nothing is sent before the newer one is published: who sends waits for it.
+    newer.await.unwrap();
+    held.reached().await;
+    let sent = journals.crash(&journals.first());
+    held.open();
+    let _ = flushing.await.unwrap().unwrap();
+    stage.truth.put(&player("p0000", 50.0)).await.unwrap();
+
+    let report = open(&stage.table, &sent).flush().await.unwrap();
+    assert_eq!((report.written, report.conflicts.len()), (1, 0), "the older one is our own");
+    assert_eq!(stage.truth.get(at("p0000")).await.unwrap().unwrap().rating, 60.0);
+}
+
+#[tokio::test]
+async fn what_is_taken_stays_in_the_table_or_is_handed_out() {
+    let (stage, _) = stage(1).await;
+    let journals = Journals::new();
+    let slow = Durability::Group(Duration::from_millis(50));
+    let memory = builder(&stage.table, &journals.first()).durability(slow).build().unwrap();
+    memory.update(at("p0000"), |player| player.rating = 50.0).await.unwrap();
+    let taken = memory.take_unsaved().now_or_never().expect("nothing is waited for");
+    assert_eq!((taken.len(), memory.stats().unsaved), (1, 0));
+    memory.put(player("ada", 1.0)).await.unwrap();
+    let [only] = &keys(&journals.crash(&journals.first()))[..] else { panic!("one change") };
+    assert!(only.contains("ada"), "{only}");
 }
 
 #[tokio::test]

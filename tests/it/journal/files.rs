@@ -67,6 +67,8 @@ async fn what_is_no_journal_is_refused_and_stays_as_it_is() {
     }
     let missing = journals.path("missing").join("a.journal");
     assert!(refused(&stage.table, &missing).contains("directory"));
+    let replayed = Journal::replay(journals.path("none"), stage.table.clone()).await.unwrap_err();
+    assert_eq!(replayed.cause().kind(), ErrorKind::Journal);
     let error = Journal::inspect(journals.path("none")).unwrap_err();
     assert!(error.to_string().contains("none"), "{error}");
     assert!(!journals.path("none").exists());
@@ -94,7 +96,10 @@ async fn a_damaged_journal_is_refused_and_salvaged_on_demand() {
         assert_eq!(error.kind(), ErrorKind::Journal, "{error}");
         std::fs::write(&path, &damaged).unwrap();
         let memory = builder(&stage.table, &path).salvage_journal().build().unwrap();
-        salvaged.push(memory.unsaved().len());
+        let kept = memory.unsaved().len();
+        salvaged.push(kept);
+        drop(memory);
+        assert_eq!(keys(&path).len(), kept, "what was salvaged is whole");
         assert_eq!(std::fs::read(format!("{}.damaged-1", path.display())).unwrap(), damaged);
     }
     assert!(!salvaged.is_empty(), "no damage was noticed");
@@ -105,6 +110,29 @@ async fn a_damaged_journal_is_refused_and_salvaged_on_demand() {
     assert_eq!(memory.unsaved().len(), 0);
     memory.put(player("ada", 1.0)).await.unwrap();
     assert_eq!(keys(&journals.crash(&path)).len(), 1);
+}
+
+#[tokio::test]
+async fn a_row_that_is_not_ours_is_left_out_and_the_journal_is_whole_again() {
+    let stage = stage().await;
+    let journals = Journals::new();
+    let memory = open(&stage.table, &journals.first());
+    for player in players(3) {
+        memory.put(player).await.unwrap();
+    }
+    drop(memory);
+    let database = redb::Database::open(journals.first()).unwrap();
+    let rows: redb::TableDefinition<'_, &[u8], &[u8]> = redb::TableDefinition::new("rows");
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(rows).unwrap().insert(&b"key"[..], &b"no row"[..]).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    assert!(refused(&stage.table, &journals.first()).contains("is damaged"));
+    let salvaging = builder(&stage.table, &journals.first()).salvage_journal();
+    assert_eq!(salvaging.build().unwrap().unsaved().len(), 3);
+    assert_eq!(open(&stage.table, &journals.first()).unsaved().len(), 3);
+    let files = std::fs::read_dir(journals.path("")).unwrap().count();
+    assert_eq!(files, 2, "the journal and the damaged one");
 }
 
 /// Where these bytes stand.

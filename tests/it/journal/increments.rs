@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use memory_table::{Field, Increment, Journal, Number, Operation, Outcome, Record};
+use memory_table::{Durability, Field, Increment, Journal, Number, Operation, Outcome, Record};
 use serde::{Deserialize, Serialize};
 
 use super::{Journals, builder, open};
@@ -90,6 +90,35 @@ async fn what_was_sent_goes_on_under_its_token() {
         .collect();
     assert_eq!((tokens.len(), &tokens[0], &tokens[0]), (4, &tokens[1], &tokens[2]));
     assert_ne!(tokens[3], tokens[0]);
+}
+
+/// A change that waits for the journal knows nothing of what is taken to be sent meanwhile.
+#[tokio::test]
+async fn what_is_sent_while_a_change_waits_for_the_journal_is_in_it_too() {
+    let stage = stage().await;
+    let journals = Journals::new();
+    let slow = Durability::Group(Duration::from_millis(100));
+    let memory = builder(&stage.table, &journals.first()).durability(slow).build().unwrap();
+    memory.increment("ada", GOALS, 5).await.unwrap();
+    let more = memory.increment("ada", GOALS, 1);
+    tokio::pin!(more);
+    assert!(futures::poll!(more.as_mut()).is_pending());
+    let held = stage.faults.hold_next_answer(ADD);
+    let flushing = tokio::spawn({
+        let memory = memory.clone();
+        async move { memory.flush().await }
+    });
+    // Nothing is sent before the change is published: who sends waits for it.
+    more.await.unwrap();
+    held.reached().await;
+    let sent = journals.crash(&journals.first());
+    assert_eq!(goals(&stage).await, 15);
+    held.open();
+    let _ = flushing.await.unwrap().unwrap();
+    memory.discard("ada").await.unwrap();
+
+    let _ = open(&stage.table, &sent).flush().await.unwrap();
+    assert_eq!(goals(&stage).await, 16, "each once");
 }
 
 #[tokio::test]

@@ -192,6 +192,10 @@ async fn a_line_that_is_no_change_of_this_table_is_named_and_nothing_is_taken_in
         assert!(error.to_string().contains("line 3"), "{error}");
         assert!(!text.contains("secret"), "{text}");
     }
+    let twice = format!("{good}\n{}\n{good}\n", good.replace("ada", "bob"));
+    let error = memory.import(twice.as_bytes()).await.unwrap_err();
+    assert_eq!((error.kind(), error.key().is_some()), (ErrorKind::InvalidItem, true), "{error}");
+    assert!(error.to_string().contains("line 3: line 1 has a change of the same"), "{error}");
     assert_eq!(memory.stats().unsaved, 0);
     let half = r#"{"Item":{"name":{"S":"ada"},"su"#;
     assert!(memory.import(half.as_bytes()).await.is_err());
