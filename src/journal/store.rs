@@ -80,13 +80,16 @@ impl Store {
         if !path.exists() {
             make(path, is_synced, expected)?;
         }
-        let file = existing(path)?;
-        let is_empty = file.metadata().is_ok_and(|data| data.len() == 0);
-        let database = database(path, file, is_synced, true)?;
+        let database = database(path, existing(path)?, is_synced, true)?;
         match header(path, &database)? {
             Some(found) => check(path, &found, expected)?,
-            None if is_empty => write_header(path, &database, expected)?,
+            // An empty file, or one that somebody began to make a journal of.
+            None if has_nothing(path, &database)? => write_header(path, &database, expected)?,
             None => return Err(damaged(path, Damaged::new("it has no header"))),
+        }
+        if is_synced {
+            // Whoever made it may have died before that, or was not to survive the machine's death.
+            sync_directory(path).map_err(|why| unopened(path, why))?;
         }
         let content = content(path, &database)?;
         let live = content.rows.iter().map(|(key, row)| bytes(key.len() + row.len())).sum();
@@ -177,6 +180,10 @@ impl Store {
 /// What is in a journal, whosever it is.
 pub(super) fn read(path: &Arc<Path>) -> Result<(Header, Content), Unopened> {
     let file = existing(path)?;
+    // Opening an empty file would make a database of it.
+    if file.metadata().is_ok_and(|data| data.len() == 0) {
+        return Err(damaged(path, Damaged::new("it is empty")));
+    }
     let database = database(path, file, true, true)?;
     let no_header = || damaged(path, Damaged::new("it has no header"));
     let header = header(path, &database)?.ok_or_else(no_header)?;
@@ -207,8 +214,7 @@ fn make(path: &Path, is_synced: bool, header: &Header) -> Result<(), Unopened> {
         });
     // It has two names now, or is of no use.
     let _renamed = std::fs::remove_file(&aside);
-    made?;
-    if is_synced { sync_directory(path).map_err(|why| unopened(path, why).into()) } else { Ok(()) }
+    made
 }
 
 fn database(
@@ -245,6 +251,11 @@ fn database(
 fn header(path: &Path, database: &Database) -> Result<Option<Header>, Unopened> {
     let Some(header) = guarded(path, || meta(database, HEADER))? else { return Ok(None) };
     serde_json::from_slice(&header).map(Some).map_err(|why| damaged(path, why))
+}
+
+/// Whether nothing was ever written to it.
+fn has_nothing(path: &Path, database: &Database) -> Result<bool, Unopened> {
+    guarded(path, || Ok(database.begin_read()?.list_tables()?.next().is_none()))
 }
 
 /// What is beside the rows under a name.

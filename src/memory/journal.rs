@@ -131,6 +131,14 @@ impl<T: Record> Recorder<T> {
         Some(self.log.as_ref()?.note(rows))
     }
 
+    /// Notes that nothing of these keys is unsaved, and has that written.
+    fn forget_all(&self, keys: impl IntoIterator<Item = Key>) {
+        if let Some(log) = &self.log {
+            log.note(keys.into_iter().map(|key| (key, None)));
+            log.hasten();
+        }
+    }
+
     /// Makes a checkpoint of all that was changed; returns how much is noted then.
     pub(super) fn checkpoint(&self, shards: &Shards<T>, cursor: &Arc<[u8]>) -> Option<u64> {
         let (log, newest) = (self.log.as_ref()?, self.checkpoints.as_ref()?);

@@ -133,6 +133,12 @@ impl<T: Record> Shards<T> {
         self.seq.fetch_add(count, Ordering::SeqCst) + count
     }
 
+    /// New sequence numbers are above this one.
+    #[cfg(feature = "journal")]
+    pub(crate) fn begin_above(&self, number: u64) {
+        self.seq.fetch_max(number, Ordering::SeqCst);
+    }
+
     #[cfg(feature = "journal")]
     pub(super) const fn mode(&self) -> Mode {
         self.mode

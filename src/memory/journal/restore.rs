@@ -14,6 +14,7 @@ use crate::key::Key;
 use crate::memory::Shared;
 use crate::memory::attempt::{Attempt, Base, Doubt, Doubts};
 use crate::memory::delta::{Deltas, Frozen};
+use crate::memory::journal::Recorder;
 use crate::memory::prepare::Prepared;
 use crate::memory::slot::{Known, Slot};
 use crate::memory::touched::Touched;
@@ -24,6 +25,8 @@ use crate::sums::{Began, Sums};
 /// What was unsaved of a key, read and found to fit its type.
 pub(crate) struct Restored<T: Record> {
     key: Key,
+    /// Its place among the rows that are in the file.
+    order: u64,
     /// What there is but for increments.
     image: Option<Read<T>>,
     mode: Mode,
@@ -67,6 +70,7 @@ impl<T: Record> Restored<T> {
         touched.give_back(&row.changed);
         let frozen = row.frozen.map(|frozen| Ok((sums(&frozen.sums)?, frozen)));
         Ok(Self {
+            order: row.order,
             image,
             mode: mode_of::<T>(row.mode.into()),
             base: base(row.base),
@@ -89,6 +93,8 @@ impl<T: Record> Shared<T> {
             return;
         }
         let (table, unsaved) = (self.table.shown_name(), found.len());
+        // These rows keep their places, and what is noted from now on comes after them.
+        self.slots.begin_above(found.iter().map(|restored| restored.order).max().unwrap_or(0));
         for restored in found {
             let slot = self.slot_of(restored);
             self.restore(slot);
@@ -104,12 +110,13 @@ impl<T: Record> Shared<T> {
 
     /// Makes changes unsaved that a dead letter had; the caller has the turns of their records.
     pub(in crate::memory) async fn take_in(&self, found: Vec<Restored<T>>) -> Result<(), Error> {
-        let slots: Vec<_> = found.into_iter().map(|it| self.slot_of(it)).collect();
         let recorder = &self.slots.recorder;
-        if let Some(noted) = recorder.note_all(&slots, self.options.mode) {
+        let slots = found.into_iter().map(|it| self.slot_of(it)).collect();
+        let mut unpublished = Unpublished { recorder, slots };
+        if let Some(noted) = recorder.note_all(&unpublished.slots, self.options.mode) {
             recorder.until(noted).await?;
         }
-        for slot in slots {
+        for slot in std::mem::take(&mut unpublished.slots) {
             let key = slot.key.clone();
             self.restore(slot);
             self.unregister(&key);
@@ -184,6 +191,20 @@ impl<T: Record> Shared<T> {
         if let Some((unsaved, attempt)) = unsaved.zip(prepared.attempt) {
             (unsaved.base.exact, unsaved.doubt) = (false, true);
             unsaved.doubts.add(Doubt::Alone(Arc::new(attempt)));
+        }
+    }
+}
+
+/// Slots that are noted and that nobody sees yet; dropped with them, the journal lets go of them.
+struct Unpublished<'r, T: Record> {
+    recorder: &'r Recorder<T>,
+    slots: Vec<Slot<T>>,
+}
+
+impl<T: Record> Drop for Unpublished<'_, T> {
+    fn drop(&mut self) {
+        if !self.slots.is_empty() {
+            self.recorder.forget_all(self.slots.iter().map(|slot| slot.key.clone()));
         }
     }
 }

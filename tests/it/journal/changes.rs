@@ -39,6 +39,27 @@ async fn puts_updates_and_deletes_are_unsaved_again_after_a_crash() {
 }
 
 #[tokio::test]
+async fn changes_stay_in_their_order_over_several_crashes() {
+    let stage = Stage::<Player>::new().await;
+    let journals = Journals::new();
+    let memory = open(&stage.table, &journals.first());
+    for name in ["saved 1", "saved 2", "saved 3"] {
+        memory.put(player(name, 0.0)).await.unwrap();
+    }
+    let _ = memory.flush().await.unwrap();
+    drop(memory);
+    let names = ["zoe", "mia", "ada"];
+    let mut left = journals.first();
+    for name in names {
+        left = journals.crash(&left);
+        open(&stage.table, &left).put(player(name, 1.0)).await.unwrap();
+    }
+    let found = keys(&journals.crash(&left));
+    let in_order = found.iter().zip(names).all(|(key, name)| key.contains(name));
+    assert!(found.len() == 3 && in_order, "oldest first: {found:?}");
+}
+
+#[tokio::test]
 async fn a_change_is_in_the_journal_once_it_is_made_and_out_of_it_once_it_is_saved() {
     let stage = Stage::<Player>::new().await;
     let journals = Journals::new();

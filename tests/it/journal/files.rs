@@ -75,6 +75,19 @@ async fn what_is_no_journal_is_refused_and_stays_as_it_is() {
 }
 
 #[tokio::test]
+async fn an_empty_file_is_no_journal_to_who_looks_and_becomes_one_for_who_opens_it() {
+    let stage = stage().await;
+    let journals = Journals::new();
+    std::fs::write(journals.first(), b"").unwrap();
+    let error = Journal::inspect(journals.first()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Journal);
+    assert_eq!(std::fs::metadata(journals.first()).unwrap().len(), 0, "who looks changes nothing");
+    let memory = open(&stage.table, &journals.first());
+    memory.put(player("ada", 1.0)).await.unwrap();
+    assert_eq!(keys(&journals.crash(&journals.first())).len(), 1);
+}
+
+#[tokio::test]
 async fn a_damaged_journal_is_refused_and_salvaged_on_demand() {
     let stage = stage().await;
     let journals = Journals::new();

@@ -1,14 +1,16 @@
 //! Dead letters: what could not be saved ends in a file, and is taken in from there.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
+use futures::FutureExt;
 use memory_table::{
-    ErrorKind, Field, Guard, Journal, MemoryTable, MemoryTableBuilder, Outcome, Record,
+    Durability, ErrorKind, Field, Guard, Journal, MemoryTable, MemoryTableBuilder, Outcome, Record,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Journals, keys, open};
+use super::{Journals, builder, keys, open};
 use crate::support::{Fault, Stage, texts};
 
 const ADD: &str = "TransactWriteItems";
@@ -31,7 +33,7 @@ fn total(name: &str, sum: i64) -> Total {
 }
 
 fn impatient(stage: &Stage<Total>) -> MemoryTableBuilder<Total> {
-    stage.builder().patience(std::time::Duration::ZERO)
+    stage.builder().patience(Duration::ZERO)
 }
 
 async fn sum(stage: &Stage<Total>, name: &str) -> Option<i64> {
@@ -221,6 +223,21 @@ async fn a_record_that_is_unsaved_already_is_not_imported() {
     let _ = memory.close().await.unwrap();
     assert_eq!((sum(&stage, "ada").await, sum(&stage, "bob").await), (Some(0), Some(0)));
     assert_eq!(memory.import(letter.as_bytes()).await.unwrap_err().kind(), ErrorKind::Closed);
+}
+
+#[tokio::test]
+async fn an_import_that_is_dropped_leaves_nothing_behind() {
+    let (stage, journals) = (Stage::<Total>::new().await, Journals::new());
+    let slow = Durability::Group(Duration::from_millis(100));
+    let memory = builder(&stage.table, &journals.first()).durability(slow).build().unwrap();
+    let letter = &b"{\"Item\":{\"name\":{\"S\":\"ada\"}}}\n"[..];
+    assert!(memory.import(letter).now_or_never().is_none(), "it waits for the file");
+    assert_eq!(memory.stats().unsaved, 0);
+    memory.put(total("bob", 1)).await.unwrap();
+    let in_file = keys(&journals.crash(&journals.first()));
+    assert!(in_file.len() == 1 && in_file[0].contains("bob"), "{in_file:?}");
+    assert_eq!(memory.import(letter).await.unwrap(), 1, "nobody holds the record's turn");
+    assert_eq!(keys(&journals.crash(&journals.first())).len(), 2);
 }
 
 #[tokio::test]
